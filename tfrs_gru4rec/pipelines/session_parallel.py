@@ -17,6 +17,7 @@ from tfrs_gru4rec.pipelines.lane_schedule import LaneState, lane_schedule, most_
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 _PREFETCH_STEPS = 256
+_BLOCK_STEPS = 64
 
 
 class SessionBatch(NamedTuple):
@@ -96,9 +97,9 @@ def session_parallel(
     n_steps = most_steps(pairs, batch_size) if shuffle else schedule.n_steps
     rule = "first_step must be below the number of steps of the epoch."
     require(first_step < n_steps, rule, first_step=first_step, steps=n_steps)
-    steps = tf.data.Dataset.range(first_step, n_steps)
     state = schedule.state_at(first_step, firsts, lasts)
-    return _finish(_walk(steps, _track(log, firsts, lasts), state), n_steps - first_step)
+    n_steps -= first_step
+    return _finish(_walk(n_steps, _track(log, firsts, lasts), state), n_steps)
 
 
 def _track(log: SessionLog, firsts: np.ndarray, lasts: np.ndarray) -> _Track:
@@ -112,7 +113,6 @@ def _track(log: SessionLog, firsts: np.ndarray, lasts: np.ndarray) -> _Track:
 
 def _finish(dataset: tf.data.Dataset, n_steps: int) -> tf.data.Dataset:
     options = tf.data.Options()
-    # A step is some twenty tiny operations: on one thread they cost half of what they do across threads.
     options.threading.private_threadpool_size = 1
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(n_steps))
     return dataset.prefetch(_PREFETCH_STEPS).with_options(options)
@@ -144,14 +144,34 @@ def _shuffled(n_steps: int, track: _Track, n_lanes: int, seed: int, first_epoch:
         order = epoch_order(n_sessions, seed, next_epoch.assign_add(1) - 1)
         order = tf.concat([order, [n_sessions]], axis=0)
         shuffled = _Track(track.items, tf.gather(track.firsts, order), tf.gather(track.lasts, order))
-        return _walk(tf.data.Dataset.range(n_steps), shuffled, start)
+        return _walk(n_steps, shuffled, start)
 
     return tf.data.Dataset.range(1).flat_map(one_epoch)
 
 
-def _walk(steps: tf.data.Dataset, track: _Track, state: LaneState) -> tf.data.Dataset:
-    """One element of `steps`, one batch."""
-    return steps.scan(LaneState(*map(tf.constant, state)), lambda lanes, _: _step(lanes, track))
+def _walk(n_steps: int, track: _Track, state: LaneState) -> tf.data.Dataset:
+    """Batches from a state on.
+
+    They are made in blocks, compiled by XLA: a step is some twenty tiny operations, which cost ten times as much one
+    by one, on cores that the training wants.
+    """
+    blocks = tf.data.Dataset.range(-(-n_steps // _BLOCK_STEPS))
+    blocks = blocks.scan(LaneState(*map(tf.constant, state)), lambda lanes, _: _block(lanes, track))
+    return blocks.unbatch().take(n_steps)
+
+
+@tf.function(jit_compile=True)
+def _block(lanes: LaneState, track: _Track) -> tuple[LaneState, SessionBatch]:
+    """Makes the next steps, each field [steps, lanes]."""
+    n_lanes = lanes.position.shape[0]
+    fields = [
+        tf.TensorArray(dtype, _BLOCK_STEPS, element_shape=[n_lanes])
+        for dtype in (tf.int32, tf.int32, tf.bool, tf.bool)
+    ]
+    for number in tf.range(_BLOCK_STEPS):
+        lanes, batch = _step(lanes, track)
+        fields = [field.write(number, values) for field, values in zip(fields, batch, strict=True)]
+    return lanes, SessionBatch(*[field.stack() for field in fields])
 
 
 def _step(lanes: LaneState, track: _Track) -> tuple[LaneState, SessionBatch]:
