@@ -29,31 +29,43 @@ def test_scores_are_products_plus_bias():
     query = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
     expected = query @ found.output_table.numpy().T + np.arange(20)
     np.testing.assert_allclose(found.scores(query), expected, rtol=1e-5, atol=1e-6)
-    weights, biases = found.candidates([4, 1])
+    _, weights, biases = gathered(found, [0], [4, 1])
     np.testing.assert_allclose(
         query @ weights.numpy().T + biases.numpy(), expected[:, [4, 1]], rtol=1e-5, atol=1e-6
     )
 
 
+def gathered(found, inputs, candidates):
+    return found.arrange([tf.gather(table, rows) for table, rows in found.touched(inputs, candidates)])
+
+
+def value_of(rows, weights, biases):
+    return tf.reduce_sum(rows**3) + tf.reduce_sum(tf.sin(weights)) + tf.reduce_sum(tf.exp(biases))
+
+
 @pytest.mark.parametrize("name", ARRANGEMENTS)
-def test_sparse_gradients_equal_dense_ones(name):
+def test_gradients_by_touched_rows_equal_dense_ones(name):
     found = embedding(name)
     inputs, candidates = tf.constant([2, 2, 5]), tf.constant([5, 1, 1, 9])
+    touched = found.touched(inputs, candidates)
+    by_rows = [tf.gather(table, rows) for table, rows in touched]
     with tf.GradientTape() as tape:
-        rows, (weights, biases) = found.look_up(inputs), found.candidates(candidates)
-        tape.watch([rows, weights, biases])
-        value = tf.reduce_sum(rows**3) + tf.reduce_sum(tf.sin(weights)) + tf.reduce_sum(tf.exp(biases))
-    by_rows, by_weights, by_biases = tape.gradient(value, [rows, weights, biases])
-    with tf.GradientTape() as tape:
-        again = tf.reduce_sum(found.look_up(inputs) ** 3)
-        weights, biases = found.candidates(candidates)
-        again += tf.reduce_sum(tf.sin(weights)) + tf.reduce_sum(tf.exp(biases))
+        tape.watch(by_rows)
+        value = value_of(*found.arrange(by_rows))
+    sparse = tape.gradient(value, by_rows)
     tables = {table.ref(): table for table in found.trainable_variables}.values()
+    with tf.GradientTape() as tape:
+        again = value_of(
+            found.look_up(inputs),
+            tf.gather(found.output_table, candidates),
+            tf.gather(found.output_bias, candidates),
+        )
+    assert float(value) == pytest.approx(float(again), rel=1e-6)
     dense = {
-        table.ref(): tf.convert_to_tensor(g)
-        for table, g in zip(tables, tape.gradient(again, list(tables)), strict=True)
+        table.ref(): tf.convert_to_tensor(gradient)
+        for table, gradient in zip(tables, tape.gradient(again, list(tables)), strict=True)
     }
-    pairs = found.sparse_gradients((by_rows, inputs), (by_weights, candidates), by_biases)
-    assert len(pairs) == len(dense) == (2 if name == "shared" else 3)
-    for gradient, table in pairs:
-        np.testing.assert_allclose(tf.convert_to_tensor(gradient), dense[table.ref()], rtol=1e-6)
+    assert len(touched) == len(dense) == (2 if name == "shared" else 3)
+    for gradient, (table, rows) in zip(sparse, touched, strict=True):
+        scattered = tf.math.unsorted_segment_sum(gradient, rows, table.shape[0])
+        np.testing.assert_allclose(scattered, dense[table.ref()], rtol=1e-6)

@@ -111,11 +111,16 @@ def test_non_finite_step_changes_nothing_and_is_remembered(jit_compile):
     np.testing.assert_equal(snapshot(model), before)
 
 
+def gathered(model, input_rows, candidate_rows):
+    touched = model.embedding.touched(input_rows, candidate_rows)
+    return [tf.gather(table, rows) for table, rows in touched]
+
+
 def test_dropout_of_the_embedding_drops_its_share():
     model = make_model(layers=(500,), dropout_p_embed=0.3)
     seen = []
     model.tower.step = lambda inputs, state, seed: (seen.append(inputs), (inputs, state))[1]
-    rows = model._gather(tf.constant([0, 1]), tf.constant([2, 3]))
+    rows = gathered(model, tf.constant([0, 1]), tf.constant([2, 3]))
     masks = model._masks(batch([0, 1], [2, 3]), tf.constant([2, 3, 0, 0, 0, 0]))._replace(
         negatives=tf.constant(True)
     )
@@ -124,7 +129,7 @@ def test_dropout_of_the_embedding_drops_its_share():
     dropped, whole = seen
     # The standard error of a share of 1,000 draws is 0.0145.
     assert abs(np.mean(dropped.numpy() == 0) - 0.3) < 0.06
-    np.testing.assert_array_equal(whole, rows.inputs)
+    np.testing.assert_array_equal(whole, model.embedding.look_up([0, 1]))
 
 
 def test_random_draws_follow_seed_and_step():
@@ -176,7 +181,7 @@ def test_l2_adds_half_the_squares_of_what_the_step_touches():
     plain, penalised = make_model(), make_model(l2=0.1)
     inputs = batch([0, 1], [2, 3])
     candidates = tf.concat([[2, 3], plain.sampler.sample(4, plain._seed(training=False))], axis=0)
-    touched = [*plain._gather(inputs.input_rows, candidates), *plain.tower.trainable_variables]
+    touched = [*gathered(plain, inputs.input_rows, candidates), *plain.tower.trainable_variables]
     expected = 0.1 / 2 * sum(float(np.sum(np.square(values))) for values in touched)
     found = float(penalised.compute_loss(inputs)) - float(plain.compute_loss(inputs))
     assert found == pytest.approx(expected, rel=1e-4)

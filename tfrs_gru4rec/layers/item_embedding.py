@@ -1,5 +1,7 @@
 """The items' weights: rows to read at the input, rows and biases to score at the output."""
 
+from collections.abc import Sequence
+
 from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 
@@ -58,38 +60,44 @@ class ItemEmbedding(keras.layers.Layer):
         """Returns the input rows of items: rows [batch_size] → [batch_size, input_width]."""
         return tf.gather(self.input_table, rows)
 
-    def candidates(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns weights [n_candidates, output_width] and biases [n_candidates] of items to score."""
-        return tf.gather(self.output_table, rows), tf.gather(self.output_bias, rows)
-
     def scores(self, query: tf.Tensor) -> tf.Tensor:
         """Scores every item: r = h · W + b. Query [batch_size, output_width] → [batch_size, n_items]."""
         return tf.matmul(query, self.output_table, transpose_b=True) + self.output_bias
 
-    def sparse_gradients(
-        self,
-        looked_up: tuple[tf.Tensor, tf.Tensor],
-        scored: tuple[tf.Tensor, tf.Tensor],
-        biases: tf.Tensor,
-    ) -> list[tuple[tf.IndexedSlices, tf.Variable]]:
-        """Pairs gradients by gathered rows with the tables that they belong to.
+    def touched(
+        self, input_rows: tf.Tensor, candidate_rows: tf.Tensor
+    ) -> list[tuple[tf.Variable, tf.Tensor]]:
+        """Says which rows of which tables a training step reads and updates.
 
         Args:
-          looked_up: gradients [batch_size, input_width] by input rows, and the rows [batch_size].
-          scored: gradients [n_candidates, output_width] by candidates, and the rows [n_candidates].
-          biases: gradients [n_candidates] by the candidates' biases.
+          input_rows: [lanes], rows of the items clicked.
+          candidate_rows: [n_candidates], rows of the items to score.
 
         Returns:
-          (gradient, variable) as optimizers take them. A shared table gets one gradient, so that a row that is both
-          input and candidate is updated once with the sum.
+          Tables with rows of theirs. A shared table comes once, so that a row that is both input and candidate is
+          updated once with the sum of its gradients.
         """
         if self.input_table is self.output_table:
-            both = (tf.concat(parts, axis=0) for parts in zip(looked_up, scored, strict=True))
-            by_table = [(*both, self.output_table)]
-        else:
-            by_table = [(*looked_up, self.input_table), (*scored, self.output_table)]
-        by_table.append((biases, scored[1], self.output_bias))
+            both = tf.concat([candidate_rows, input_rows], axis=0)
+            return [(self.output_table, both), (self.output_bias, candidate_rows)]
         return [
-            (tf.IndexedSlices(values, rows, tf.constant(table.shape.as_list())), table)
-            for values, rows, table in by_table
+            (self.input_table, input_rows),
+            (self.output_table, candidate_rows),
+            (self.output_bias, candidate_rows),
         ]
+
+    def arrange(self, gathered: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Sorts the rows of `touched` by their use.
+
+        Args:
+          gathered: the tables' rows, in the order of `touched`.
+
+        Returns:
+          Inputs [lanes, input_width], candidates [n_candidates, output_width] and their biases [n_candidates].
+        """
+        if self.input_table is not self.output_table:
+            inputs, candidates, biases = gathered
+            return inputs, candidates, biases
+        both, biases = gathered
+        n_candidates = biases.shape[0]
+        return both[n_candidates:], both[:n_candidates], biases

@@ -9,8 +9,10 @@ from tfrs_gru4rec import losses, sampling
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.layers import GRUTower, ItemEmbedding
 from tfrs_gru4rec.layers.gru_tower import State
+from tfrs_gru4rec.models.fused_step import FusedStep
 from tfrs_gru4rec.models.lanes import LaneState
-from tfrs_gru4rec.models.session_step import SessionStep, StepGradients, StepMasks, StepRows
+from tfrs_gru4rec.models.session_step import SessionStep, StepMasks
+from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.tasks import SessionRetrieval
@@ -65,8 +67,11 @@ class GRU4Rec(tfrs.Model):
         self.first_bad_step = tf.Variable(NO_STEP, trainable=False, dtype=tf.int64, name="first_bad_step")
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self._log_counts = tf.constant(sampling.log_counts(vocabulary.counts)) if config.logq else None
-        self._session_step = SessionStep(self.tower, self.task, config.dropout_p_embed, config.l2)
+        self._session_step = SessionStep(
+            self.embedding, self.tower, self.task, config.dropout_p_embed, config.l2
+        )
         self._compile_step = True
+        self._fused_step: FusedStep | None = None
         self._first_fit_step = 0
         self.built = True
 
@@ -75,8 +80,8 @@ class GRU4Rec(tfrs.Model):
 
         Args:
           optimizer: a Keras optimizer; the papers train with `AdagradMomentum`.
-          jit_compile: compile the dense part of a step (GRU, scores, loss and their gradients) with XLA; the items'
-            tables stay outside, since XLA would rewrite them whole.
+          jit_compile: compile the arithmetic of a step with XLA: GRU, scores, loss and their gradients, and with a
+            plain `AdagradMomentum` its update too. The items' tables stay outside, since XLA would rewrite them whole.
           **kwargs: as for any Keras model. `steps_per_execution`, the steps run in one graph call, is 128 by default:
             callbacks see batches in groups of that size.
         """
@@ -85,6 +90,9 @@ class GRU4Rec(tfrs.Model):
         super().compile(optimizer=optimizer, **kwargs)
         # Slots exist from now on, so that a checkpoint can be restored before the first step.
         self.optimizer.build(self.trainable_variables)
+        self._fused_step = None
+        if jit_compile and isinstance(self.optimizer, AdagradMomentum) and self.optimizer.is_plain:
+            self._fused_step = FusedStep(self._session_step, self.optimizer, self.tower.trainable_variables)
 
     def fit(self, *args: Any, initial_step: int = 0, **kwargs: Any) -> keras.callbacks.History:
         """Trains; as `fit` of any Keras model.
@@ -167,9 +175,8 @@ class GRU4Rec(tfrs.Model):
           Scalar loss.
         """
         seed = self._seed(training)
-        candidate_rows = self._candidate_rows(inputs, seed)
-        rows = self._gather(inputs.input_rows, candidate_rows)
-        masks = self._masks(inputs, candidate_rows)
+        touched, masks = self._prepare(inputs, seed)
+        rows = [tf.gather(table, table_rows) for table, table_rows in touched]
         state = self.lanes.read(inputs.is_live.shape[0])
         loss, next_state = self._session_step.loss(rows, masks, state, seed if training else None)
         self.lanes.write(next_state)
@@ -188,25 +195,43 @@ class GRU4Rec(tfrs.Model):
         finite changes no weight and is remembered in `first_bad_step`.
         """
         seed = self._seed(training=True)
-        candidate_rows = self._candidate_rows(inputs, seed)
-        rows = self._gather(inputs.input_rows, candidate_rows)
-        masks = self._masks(inputs, candidate_rows)
+        touched, masks = self._prepare(inputs, seed)
         state = self.lanes.read(inputs.is_live.shape[0])
-        compute = (
-            self._session_step.gradients_compiled if self._compile_step else self._session_step.gradients
-        )
-        loss, next_state, gradients = compute(rows, masks, state, seed)
-        self.lanes.write(next_state)
         counts = self._has_negatives(inputs)
-        is_finite = tf.math.is_finite(loss)
-        tf.cond(
-            counts & is_finite,
-            lambda: self._apply(inputs.input_rows, candidate_rows, gradients),
-            lambda: self._remember_bad_step(counts),
-        )
+        update = self._update_generally if self._fused_step is None else self._fused_step.run
+        loss, next_state, is_finite = update(touched, masks, state, seed, counts)
+        self.lanes.write(next_state)
+        is_first_bad = counts & ~is_finite & (self.first_bad_step < 0)
+        self.first_bad_step.assign(tf.where(is_first_bad, self.train_steps, self.first_bad_step))
         self.train_steps.assign_add(1)
         self.loss_tracker.update_state(loss, tf.cast(counts, tf.float32))
         return {"loss": self.loss_tracker.result()}
+
+    def _update_generally(
+        self,
+        touched: list[tuple[tf.Variable, tf.Tensor]],
+        masks: StepMasks,
+        state: State,
+        seed: tf.Tensor,
+        counts: tf.Tensor,
+    ) -> tuple[tf.Tensor, State, tf.Tensor]:
+        """As `FusedStep.run`, with any Keras optimizer."""
+        step = self._session_step
+        compute = step.gradients_compiled if self._compile_step else step.gradients
+        rows = [tf.gather(table, table_rows) for table, table_rows in touched]
+        loss, next_state, gradients = compute(rows, masks, state, seed)
+        pairs = [
+            (tf.IndexedSlices(values, table_rows, tf.constant(table.shape.as_list())), table)
+            for values, (table, table_rows) in zip(gradients.rows, touched, strict=True)
+        ]
+        pairs += zip(gradients.tower, self.tower.trainable_variables, strict=True)
+        is_finite = tf.math.is_finite(loss)
+        tf.cond(
+            counts & is_finite,
+            lambda: tf.group(self.optimizer.apply_gradients(pairs)),
+            tf.no_op,
+        )
+        return loss, next_state, is_finite
 
     def _seed(self, training: bool) -> tf.Tensor:
         """Returns int64 [2]: the stream and the step in it."""
@@ -224,8 +249,12 @@ class GRU4Rec(tfrs.Model):
             return inputs.target_rows
         return tf.concat([inputs.target_rows, self.sampler.sample(self.config.n_sample, seed)], axis=0)
 
-    def _gather(self, input_rows: tf.Tensor, candidate_rows: tf.Tensor) -> StepRows:
-        return StepRows(self.embedding.look_up(input_rows), *self.embedding.candidates(candidate_rows))
+    def _prepare(
+        self, inputs: SessionBatch, seed: tf.Tensor
+    ) -> tuple[list[tuple[tf.Variable, tf.Tensor]], StepMasks]:
+        """Draws the negatives; returns the rows that the step touches and what counts."""
+        candidate_rows = self._candidate_rows(inputs, seed)
+        return self.embedding.touched(inputs.input_rows, candidate_rows), self._masks(inputs, candidate_rows)
 
     def _masks(self, inputs: SessionBatch, candidate_rows: tf.Tensor) -> StepMasks:
         config = self.config
@@ -244,15 +273,3 @@ class GRU4Rec(tfrs.Model):
                 config.logq,
             )
         return StepMasks(inputs.is_start, inputs.is_live, negatives, correction)
-
-    def _apply(self, input_rows: tf.Tensor, candidate_rows: tf.Tensor, gradients: StepGradients) -> None:
-        by_rows = gradients.rows
-        sparse = self.embedding.sparse_gradients(
-            (by_rows.inputs, input_rows), (by_rows.candidates, candidate_rows), by_rows.biases
-        )
-        dense = zip(gradients.tower, self.tower.trainable_variables, strict=True)
-        self.optimizer.apply_gradients([*dense, *sparse])
-
-    def _remember_bad_step(self, counts: tf.Tensor) -> None:
-        is_first = counts & (self.first_bad_step < 0)
-        self.first_bad_step.assign(tf.where(is_first, self.train_steps, self.first_bad_step))

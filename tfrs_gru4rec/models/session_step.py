@@ -1,28 +1,16 @@
 """Loss and gradients of one training step, from weights that were gathered before: pure, and what XLA compiles."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfrs_gru4rec.layers import GRUTower, ItemEmbedding
 from tfrs_gru4rec.layers.dropout import dropout
-from tfrs_gru4rec.layers.gru_tower import GRUTower, State
+from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.tasks import SessionRetrieval
 
 _INPUT_STREAM = 1 << 20
-
-
-class StepRows(NamedTuple):
-    """The items' weights that one step reads; n_candidates = lanes + n_sample.
-
-    Attributes:
-      inputs: [lanes, input_width].
-      candidates: [n_candidates, units].
-      biases: [n_candidates].
-    """
-
-    inputs: tf.Tensor
-    candidates: tf.Tensor
-    biases: tf.Tensor
 
 
 class StepMasks(NamedTuple):
@@ -45,26 +33,35 @@ class StepGradients(NamedTuple):
     """Gradients of one step's loss.
 
     Attributes:
-      rows: by the gathered rows, of the same shapes.
+      rows: by the gathered rows of each table, of the same shapes.
       tower: by each of the tower's trainable variables.
     """
 
-    rows: StepRows
+    rows: list[tf.Tensor]
     tower: list[tf.Tensor]
 
 
 class SessionStep:
-    """One step of a tower and a task; holds no variable of its own."""
+    """One step of an embedding, a tower and a task; holds no variable of its own."""
 
-    def __init__(self, tower: GRUTower, task: SessionRetrieval, dropout_p_embed: float, l2: float) -> None:
+    def __init__(
+        self,
+        embedding: ItemEmbedding,
+        tower: GRUTower,
+        task: SessionRetrieval,
+        dropout_p_embed: float,
+        l2: float,
+    ) -> None:
         """Joins the parts.
 
         Args:
+          embedding: knows what the gathered rows are for.
           tower: steps the sessions.
           task: scores the candidates and takes the loss.
           dropout_p_embed: share of the input rows' values dropped in training.
           l2: adds l2 / 2 times the squared sum of the gathered rows and the tower's weights.
         """
+        self._embedding = embedding
         self._tower = tower
         self._task = task
         self._dropout_p_embed = dropout_p_embed
@@ -72,12 +69,12 @@ class SessionStep:
         self.gradients_compiled = tf.function(self.gradients, jit_compile=True)
 
     def loss(
-        self, rows: StepRows, masks: StepMasks, state: State, seed: tf.Tensor | None
+        self, rows: Sequence[tf.Tensor], masks: StepMasks, state: State, seed: tf.Tensor | None
     ) -> tuple[tf.Tensor, State]:
         """Computes the loss and the next state.
 
         Args:
-          rows: weights gathered for this step.
+          rows: weights gathered for this step, one tensor for each pair of `ItemEmbedding.touched`.
           masks: what counts.
           state: of each layer before this event, [lanes, units].
           seed: int64 [2] for dropout, or None for none.
@@ -88,13 +85,12 @@ class SessionStep:
         # The mask is this step's own: one that outlives its step would wipe the state of the next.
         state = tuple(tf.where(masks.is_start[:, tf.newaxis], 0.0, layer_state) for layer_state in state)
         input_seed = None if seed is None else seed + tf.constant([_INPUT_STREAM, 0], seed.dtype)
-        query, next_state = self._tower.step(
-            dropout(rows.inputs, self._dropout_p_embed, input_seed), state, seed
-        )
+        inputs, candidates, biases = self._embedding.arrange(rows)
+        query, next_state = self._tower.step(dropout(inputs, self._dropout_p_embed, input_seed), state, seed)
         loss = self._task(
             query,
-            rows.candidates,
-            candidate_biases=rows.biases,
+            candidates,
+            candidate_biases=biases,
             sample_weight=tf.cast(masks.is_live, tf.float32),
             score_mask=masks.negatives,
             log_correction=masks.log_correction,
@@ -105,7 +101,7 @@ class SessionStep:
         return loss, next_state
 
     def gradients(
-        self, rows: StepRows, masks: StepMasks, state: State, seed: tf.Tensor
+        self, rows: Sequence[tf.Tensor], masks: StepMasks, state: State, seed: tf.Tensor
     ) -> tuple[tf.Tensor, State, StepGradients]:
         """Computes the loss, the next state and the gradients; arguments as for `loss`.
 
@@ -115,5 +111,5 @@ class SessionStep:
         with tf.GradientTape() as tape:
             tape.watch(rows)
             loss, next_state = self.loss(rows, masks, state, seed)
-        by_rows, by_weights = tape.gradient(loss, (rows, weights))
+        by_rows, by_weights = tape.gradient(loss, (list(rows), weights))
         return loss, next_state, StepGradients(by_rows, by_weights)
