@@ -102,37 +102,40 @@ def measure_parts(recipe: Recipe, log: SessionLog, steps: int = 200) -> dict[str
     batch = next(iter(session_parallel(log, recipe.training.batch_size)))
     # Rows of many different steps, or caches would flatter gathers and updates.
     data = session_parallel(log, recipe.training.batch_size).repeat()
-    seed = tf.constant([0, 1], tf.int64)
-    candidates = model._candidate_rows(batch, seed)
-    rows, masks = model._gather(batch.input_rows, candidates), model._masks(batch, candidates)
+    fused, optimizer = model._fused_step, model.optimizer
     state = model.initial_state(recipe.training.batch_size)
-    _, _, gradients = model._session_step.gradients_compiled(rows, masks, state, seed)
+
+    def seed(step: tf.Tensor) -> tf.Tensor:
+        return tf.stack([tf.constant(0, tf.int64), tf.cast(step, tf.int64)])
+
+    touched, masks = model._prepare(batch, seed(tf.constant(0)))
+    before = [optimizer.read(table, rows) for table, rows in touched]
+    places = [tf.unique(rows).idx for _, rows in touched]
 
     def draw(step: tf.Tensor) -> tf.Tensor:
-        return model._candidate_rows(batch, tf.stack([seed[0], tf.cast(step, tf.int64)]))
+        return model._prepare(batch, seed(step))[0][0][1]
 
     def gather(step: tf.Tensor) -> tf.Tensor:
+        found = [optimizer.read(table, rows) for table, rows in model._prepare(batch, seed(step))[0]]
         return tf.add_n(
-            [
-                value[0, 0] if value.shape.rank > 1 else value[0]
-                for value in model._gather(batch.input_rows, draw(step))
-            ]
+            [tf.reshape(values, [-1])[0] for values in tf.nest.flatten(found) if values is not None]
         )
 
-    def dense(step: tf.Tensor) -> tf.Tensor:
-        return model._session_step.gradients_compiled(
-            rows, masks, state, tf.stack([seed[0], tf.cast(step, tf.int64)])
+    def compute(step: tf.Tensor) -> tf.Tensor:
+        return fused._program(
+            before, places, masks, state, seed(step), tf.constant(True), optimizer.learning_rate
         )[0]
 
-    def update(step: tf.Tensor) -> tf.Tensor:
-        model._apply(batch.input_rows, draw(step), gradients)
+    def scatter(step: tf.Tensor) -> tf.Tensor:
+        for (table, rows), weights in zip(model._prepare(batch, seed(step))[0], before, strict=True):
+            optimizer.write(table, rows, weights)
         return model.embedding.output_bias[0]
 
     parts = {
         "draw negatives": draw,
-        "… and gather rows": gather,
-        "loss and gradients": dense,
-        "draw and update": update,
+        "… and read rows and slots": gather,
+        "loss, gradients, update": compute,
+        "draw and write rows and slots": scatter,
     }
     found = {name: _milliseconds(part, steps) for name, part in parts.items()}
     started = time.perf_counter()
@@ -174,7 +177,7 @@ def main(argv: list[str]) -> None:
         print(f"{name:14}{cells}", flush=True)
         if flags.FLAGS.parts:
             for part, milliseconds in measure_parts(recipe, log).items():
-                print(f"    {part:24}{milliseconds:8.3f} ms")
+                print(f"    {part:30}{milliseconds:8.3f} ms")
 
 
 if __name__ == "__main__":

@@ -100,4 +100,5 @@ class ItemEmbedding(keras.layers.Layer):
             return inputs, candidates, biases
         both, biases = gathered
         n_candidates = biases.shape[0]
-        return both[n_candidates:], both[:n_candidates], biases
+        candidates, inputs = tf.split(both, [n_candidates, both.shape[0] - n_candidates])
+        return inputs, candidates, biases

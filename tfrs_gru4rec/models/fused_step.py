@@ -58,9 +58,14 @@ class FusedStep:
         loss, next_state, is_finite, after = self._program(
             before, places, masks, state, seed, counts, optimizer.learning_rate
         )
+        is_applied = counts & is_finite
         for (table, rows), weights in zip(touched, after, strict=True):
-            optimizer.write(table, rows, weights)
-        optimizer.iterations.assign_add(tf.cast(counts & is_finite, tf.int64))
+            # No row at all is cheaper than rows of old values.
+            end = tf.where(is_applied, rows.shape[0], 0)
+            optimizer.write(
+                table, rows[:end], Weights(*[part if part is None else part[:end] for part in weights])
+            )
+        optimizer.iterations.assign_add(tf.cast(is_applied, tf.int64))
         return loss, next_state, is_finite
 
     def _compute(
@@ -82,11 +87,8 @@ class FusedStep:
         gradients = [Gradient(values, place) for values, place in zip(by.rows, places, strict=True)]
         gradients += [Gradient(values, None) for values in by.tower]
         after = updated(gradients, before + dense, learning_rate, optimizer.momentum)
-        after = [
-            _choose(counts & is_finite, new, old) for new, old in zip(after, before + dense, strict=True)
-        ]
-        for weight, weights in zip(self._weights, after[len(before) :], strict=True):
-            optimizer.write(weight, None, weights)
+        for weight, old, new in zip(self._weights, dense, after[len(before) :], strict=True):
+            optimizer.write(weight, None, _choose(counts & is_finite, new, old))
         return loss, next_state, is_finite, after[: len(before)]
 
 
