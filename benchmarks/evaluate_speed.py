@@ -24,11 +24,7 @@ def test_log(log: SessionLog) -> SessionLog:
     """Returns about 20 thousand pairs in the vocabulary of `log`."""
     folder = data_folder()
     whole = SessionLog.from_file(folder / "test.tsv.gz", vocabulary=log.vocabulary) if folder else log
-    n_sessions = min(whole.n_sessions, 5_200)
-    n_events = whole.offsets[n_sessions]
-    return SessionLog(
-        whole.items[:n_events], whole.offsets[: n_sessions + 1], whole.times[:n_events], log.vocabulary
-    )
+    return whole.first_sessions(26_000)
 
 
 def bare_products(n_rows: int, units: int, n_items: int) -> float:

@@ -146,6 +146,32 @@ class TrainingConfig(_DictRoundTrip):
 
 
 @dataclasses.dataclass(frozen=True)
+class CheckpointConfig(_DictRoundTrip):
+    """When a run is saved beside the end of every epoch, and how much is kept.
+
+    Attributes:
+      checkpoint_steps: steps between checkpoints within an epoch; 0: none by steps.
+      checkpoint_minutes: minutes between checkpoints within an epoch; 0: none by time.
+      keep_checkpoints: how many of the newest checkpoints are kept.
+    """
+
+    checkpoint_steps: int = 0
+    checkpoint_minutes: float = 0.0
+    keep_checkpoints: int = 2
+
+    def __post_init__(self) -> None:
+        """Checks every setting.
+
+        Raises:
+          ValueError: a value is out of its range.
+        """
+        require_at_least(
+            0, checkpoint_steps=self.checkpoint_steps, checkpoint_minutes=self.checkpoint_minutes
+        )
+        require_positive(keep_checkpoints=self.keep_checkpoints)
+
+
+@dataclasses.dataclass(frozen=True)
 class WarmStartConfig(_DictRoundTrip):
     """How training goes on from an old model with a new log.
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from tfrs_gru4rec._keras import keras  # isort: skip
-from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.training import ModelFolder, fit, load_model
+from tfrs_gru4rec.training import ModelFolder, evaluate, fit, load_model
 from tfrs_gru4rec.training.callbacks import DivergedError
 from tfrs_gru4rec.training.fit import make_optimizer
 
@@ -29,12 +29,14 @@ def log():
     )
 
 
-def train(log, folder, n_epochs=2, callbacks=(), checkpoint_steps=0, seed=1, **settings):
+def train(log, folder, n_epochs=2, callbacks=(), checkpoints=None, seed=1, validation_log=None, **settings):
     model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6, dropout_p_hidden=0.2, seed=seed))
     config = TrainingConfig(batch_size=4, n_epochs=n_epochs, learning_rate=0.1, momentum=0.2, **settings)
     folder = ModelFolder(folder)
     with_small_calls = [SmallCalls(), *callbacks]
-    return model, fit(model, log, config, folder, with_small_calls, checkpoint_steps)
+    checkpoints = CheckpointConfig(**checkpoints or {})
+    records = fit(model, log, config, folder, with_small_calls, checkpoints, validation_log=validation_log)
+    return model, records
 
 
 class SmallCalls(keras.callbacks.Callback):
@@ -49,12 +51,14 @@ class Stop(keras.callbacks.Callback):
 
     def __init__(self, after):
         super().__init__()
-        self.left = after
+        self.calls = list(
+            range(after)
+        )  # a list, which is not kept: the run that goes on is not to stop again
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self.left == 0:
+        if not self.calls:
             raise KeyboardInterrupt
-        self.left -= 1
+        self.calls.pop()
 
 
 def weights(model):
@@ -88,13 +92,61 @@ def test_trained_model_is_loaded_from_its_folder(log, tmp_path):
 @pytest.mark.parametrize("stop_after", [3, 17, 31])
 def test_stopped_run_ends_like_an_uninterrupted_one(log, tmp_path, stop_after, settings):
     whole, whole_records = train(log, tmp_path / "whole", n_epochs=3, **settings)
+    often = {"checkpoints": {"checkpoint_steps": 7}}
     with pytest.raises(KeyboardInterrupt):
-        train(log, tmp_path / "m", n_epochs=3, callbacks=[Stop(stop_after)], checkpoint_steps=7, **settings)
-    resumed, records = train(log, tmp_path / "m", n_epochs=3, checkpoint_steps=7, **settings)
+        train(log, tmp_path / "m", n_epochs=3, callbacks=[Stop(stop_after)], **often, **settings)
+    resumed, records = train(log, tmp_path / "m", n_epochs=3, callbacks=[Stop(10_000)], **often, **settings)
     assert int(resumed.train_steps) == int(whole.train_steps)
     for name, value in weights(whole).items():
         np.testing.assert_allclose(weights(resumed)[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
     assert [r["loss"] for r in records] == pytest.approx([r["loss"] for r in whole_records], rel=1e-5)
+
+
+def test_checkpoints_by_the_clock_and_how_many_are_kept(log, tmp_path):
+    often = {"checkpoint_minutes": 1e-9, "keep_checkpoints": 3}
+    with pytest.raises(KeyboardInterrupt):
+        train(log, tmp_path / "m", callbacks=[Stop(5)], checkpoints=often)
+    assert len(list((tmp_path / "m" / "checkpoints").glob("*.index"))) == 3
+    seen = []
+    note = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: seen.append(batch))
+    train(log, tmp_path / "m", n_epochs=1, callbacks=[Stop(10_000), note])
+    assert seen[0] == 5 * 7  # five graph calls of seven steps were saved
+
+
+def test_each_epoch_is_measured_on_a_validation_log(log, tmp_path):
+    part = log.first_sessions(300)
+    assert 290 < part.n_events <= 300
+    model, records = train(log, tmp_path / "m", n_epochs=3, validation_log=part)
+    found = [record["recall@20"] for record in records], [record["mrr@20"] for record in records]
+    expected = evaluate(model, part)
+    assert (found[0][-1], found[1][-1]) == pytest.approx((expected.recall(20), expected.mrr(20)))
+    assert len(set(found[1])) == 3
+    unmeasured, _ = train(log, tmp_path / "other", n_epochs=3)
+    for name, value in weights(unmeasured).items():
+        np.testing.assert_array_equal(weights(model)[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("stop_after", [None, 25, 45])
+def test_callbacks_remember_across_a_stop(log, tmp_path, stop_after):
+    # The loss falls in every epoch, so one that is to rise fails after the first: epochs 2, 3 and 4 use up the
+    # patience, and of ten epochs four are trained.
+    def patience():
+        return keras.callbacks.EarlyStopping(monitor="loss", mode="max", patience=3)
+
+    if stop_after:
+        with pytest.raises(KeyboardInterrupt):
+            train(log, tmp_path / "m", n_epochs=10, callbacks=[patience(), Stop(stop_after)])
+    _, records = train(log, tmp_path / "m", n_epochs=10, callbacks=[patience(), Stop(10_000)])
+    losses = [record["loss"] for record in records]
+    assert losses == sorted(losses, reverse=True)
+    assert len(records) == 4
+
+
+def test_other_callbacks_than_before_begin_anew(log, tmp_path, caplog):
+    train(log, tmp_path / "m", n_epochs=1, callbacks=[Stop(10_000)])
+    _, records = train(log, tmp_path / "m", n_epochs=2)
+    assert len(records) == 2
+    assert "others than at the last checkpoint" in caplog.text
 
 
 def test_interrupt_leaves_the_last_checkpoint_usable(log, tmp_path):

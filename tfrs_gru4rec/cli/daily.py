@@ -18,12 +18,13 @@ from absl import flags
 from tfrs_gru4rec.cli import log_flags
 from tfrs_gru4rec.cli.command import run_command
 from tfrs_gru4rec.cli.hyperparameter_flags import (
+    define_checkpoint_flags,
     define_hyperparameter_flags,
     define_warm_start_flags,
     read_config,
     settings_of,
 )
-from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 
 _EXPORT = ("top_k", "max_sessions", "idle_seconds", "exclude_seen")
 
@@ -57,12 +58,7 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     define_hyperparameter_flags(values)
     define_warm_start_flags(values)
-    flags.DEFINE_integer(
-        "checkpoint_steps",
-        0,
-        "Steps between checkpoints within an epoch; 0: only after each.",
-        flag_values=values,
-    )
+    define_checkpoint_flags(values)
     flags.DEFINE_integer("top_k", 20, "Items in a recommendation of the exports.", 1, flag_values=values)
     flags.DEFINE_integer("max_sessions", 1_000_000, "Live sessions an export holds.", 1, flag_values=values)
     flags.DEFINE_float(
@@ -94,7 +90,7 @@ def main(values: flags.FlagValues) -> int:
         first_epochs=values["first_epochs"].value,
         first_model=first_model,
         margin=values["margin"].value,
-        checkpoint_steps=values["checkpoint_steps"].value,
+        checkpoints=read_config(CheckpointConfig, values),
         columns=log_flags.columns(values),
     )
     publisher = SavedModelVersions(values["export_dir"].value, {name: values[name].value for name in _EXPORT})

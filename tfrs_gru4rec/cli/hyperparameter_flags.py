@@ -7,9 +7,16 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from tfrs_gru4rec.config import LOSSES, NEW_ITEM_ROWS, GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.config import (
+    LOSSES,
+    NEW_ITEM_ROWS,
+    CheckpointConfig,
+    GRU4RecConfig,
+    TrainingConfig,
+    WarmStartConfig,
+)
 
-_Config = TypeVar("_Config", GRU4RecConfig, TrainingConfig, WarmStartConfig)
+_Config = TypeVar("_Config", GRU4RecConfig, TrainingConfig, WarmStartConfig, CheckpointConfig)
 
 _CHOICES = {"loss": LOSSES, "new_item_rows": NEW_ITEM_ROWS}
 _SHORT = {
@@ -29,6 +36,11 @@ def define_hyperparameter_flags(values: flags.FlagValues) -> None:
 def define_warm_start_flags(values: flags.FlagValues) -> None:
     """Defines the flags of a warm start, but for those that the command has already."""
     _define_all(WarmStartConfig(), values)
+
+
+def define_checkpoint_flags(values: flags.FlagValues) -> None:
+    """Defines when a run is saved."""
+    _define_all(CheckpointConfig(), values)
 
 
 def read_config(
@@ -70,7 +82,9 @@ def settings_of(model_dir: str | None) -> dict[str, Any]:
     return ModelFolder(model_dir).settings()
 
 
-def _define_all(config: GRU4RecConfig | TrainingConfig | WarmStartConfig, values: flags.FlagValues) -> None:
+def _define_all(
+    config: GRU4RecConfig | TrainingConfig | WarmStartConfig | CheckpointConfig, values: flags.FlagValues
+) -> None:
     meanings = _attribute_docs(type(config))
     for field in dataclasses.fields(config):
         if field.name not in values:

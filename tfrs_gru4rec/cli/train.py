@@ -20,13 +20,14 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.cli import log_flags
 from tfrs_gru4rec.cli.command import run_command
 from tfrs_gru4rec.cli.hyperparameter_flags import (
+    define_checkpoint_flags,
     define_hyperparameter_flags,
     define_warm_start_flags,
     read_config,
     settings_of,
 )
 from tfrs_gru4rec.cli.tables import figures_table
-from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -47,13 +48,16 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     define_warm_start_flags(values)
+    define_checkpoint_flags(values)
+    log_flags.define_measure_flags(values)
     flags.DEFINE_integer(
-        "checkpoint_steps",
+        "epoch_test_events",
+        20_000,
+        "Test events, the first of the log, that recall@20 is measured on after each epoch, for the curve in the "
+        "report; 0: none.",
         0,
-        "Steps between checkpoints within an epoch; 0: only after each.",
         flag_values=values,
     )
-    log_flags.define_measure_flags(values)
     flags.DEFINE_bool(
         "baselines", True, "Also evaluate simple baselines on the same logs.", flag_values=values
     )
@@ -80,6 +84,7 @@ def main(values: flags.FlagValues) -> int:
     model_config = read_config(GRU4RecConfig, values, old_settings["model"])
     training_config = read_config(TrainingConfig, values, old_settings["training"])
     warm_config = read_config(WarmStartConfig, values)
+    checkpoint_config = read_config(CheckpointConfig, values)
     list_lengths = log_flags.list_lengths(values)
     log = log_flags.read_train_log(values)
     start = _warm_start(old_dir, log, warm_config)
@@ -105,9 +110,10 @@ def main(values: flags.FlagValues) -> int:
         log,
         training_config,
         folder,
-        checkpoint_steps=values["checkpoint_steps"].value,
+        checkpoints=checkpoint_config,
         verbose=1 if values["progress"].value else 2,
         prepare=start.apply if start else None,
+        validation_log=_validation_log(values, test_log),
     )
     keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
     report = make_report(
@@ -154,6 +160,15 @@ def _measure(
         rows["best possible"] = best
     if len(rows) > 1:
         print(figures_table(rows, k))
+
+
+def _validation_log(values: flags.FlagValues, test_log: Any) -> Any:
+    """Returns the first sessions of the test log, as many as were asked for."""
+    n_events = values["epoch_test_events"].value
+    if test_log is None or not n_events:
+        return None
+    part = test_log.first_sessions(n_events)
+    return part if part.n_pairs else None
 
 
 def _old_model_dir(values: flags.FlagValues) -> str | None:

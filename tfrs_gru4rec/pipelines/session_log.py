@@ -57,6 +57,12 @@ class SessionLog:
         """Events of each session, int64 [n_sessions]."""
         return np.diff(self.offsets)
 
+    def first_sessions(self, n_events: int) -> SessionLog:
+        """Returns the first sessions, in the same vocabulary: as many as hold no more than `n_events` events."""
+        n_sessions = int(np.searchsorted(self.offsets, n_events, side="right")) - 1
+        end = self.offsets[n_sessions]
+        return SessionLog(self.items[:end], self.offsets[: n_sessions + 1], self.times[:end], self.vocabulary)
+
     @classmethod
     def from_file(
         cls,

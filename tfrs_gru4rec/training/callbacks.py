@@ -9,7 +9,10 @@ import pandas as pd
 from absl import logging
 
 from tfrs_gru4rec._keras import keras
+from tfrs_gru4rec.config import CheckpointConfig
+from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.checkpoints import Checkpointer
+from tfrs_gru4rec.training.evaluate import evaluate
 from tfrs_gru4rec.training.files import write_text
 from tfrs_gru4rec.training.stopping import Stopped, StopRequest
 
@@ -43,11 +46,12 @@ class Throughput(keras.callbacks.Callback):
         self._first_step: int | None = None
         self._last_step = -1
         self._started = 0.0
+        self._last_time = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock."""
         self._first_step = None
-        self._started = time.monotonic()
+        self._started = self._last_time = time.monotonic()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Notes where a resumed epoch begins."""
@@ -57,6 +61,7 @@ class Throughput(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the throughput of the epoch so far."""
         self._last_step = batch
+        self._last_time = time.monotonic()
         if logs is not None:
             logs["events_per_second"] = self._steps_per_second() * self._events_per_step
 
@@ -66,14 +71,34 @@ class Throughput(keras.callbacks.Callback):
         rate = self._steps_per_second()
         logs["events_per_second"] = rate * self._events_per_step
         record = {name: float(value) for name, value in logs.items()}
-        seconds = time.monotonic() - self._started
+        seconds = self._last_time - self._started
         self.records.append(
             {**record, "seconds": seconds, "steps": self._last_step + 1, "steps_per_second": rate}
         )
 
     def _steps_per_second(self) -> float:
         steps = self._last_step + 1 - (self._first_step or 0)
-        return steps / max(time.monotonic() - self._started, 1e-9)
+        return steps / max(self._last_time - self._started, 1e-9)
+
+
+class MeasureEpochs(keras.callbacks.Callback):
+    """Adds recall@20 and mrr@20 of a log to the logs of each epoch."""
+
+    K = 20
+    # Keras then hands over the very dict that the other callbacks read.
+    _supports_tf_logs = True
+
+    def __init__(self, log: SessionLog) -> None:
+        """Remembers what to evaluate on; must come earlier in the list of callbacks than those that read it."""
+        super().__init__()
+        self._log = log
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Evaluates."""
+        evaluation = evaluate(self.model, self._log)
+        if logs is not None:
+            logs[f"recall@{self.K}"] = evaluation.recall(self.K)
+            logs[f"mrr@{self.K}"] = evaluation.mrr(self.K)
 
 
 class StopWhenDiverged(keras.callbacks.Callback):
@@ -96,10 +121,10 @@ class StopWhenDiverged(keras.callbacks.Callback):
 
 
 class SaveCheckpoints(keras.callbacks.Callback):
-    """Saves after every epoch, every so many steps if asked, and before a stop that was requested."""
+    """Saves after every epoch, every so many steps or minutes if asked, and before a stop that was requested."""
 
     def __init__(
-        self, checkpointer: Checkpointer, throughput: Throughput, stop: StopRequest, every_steps: int = 0
+        self, checkpointer: Checkpointer, throughput: Throughput, stop: StopRequest, config: CheckpointConfig
     ) -> None:
         """Remembers what to save.
 
@@ -107,13 +132,14 @@ class SaveCheckpoints(keras.callbacks.Callback):
           checkpointer: that saves.
           throughput: that has the records of the epochs done; it must come earlier in the list of callbacks.
           stop: looked at after each graph call.
-          every_steps: steps between checkpoints within an epoch; 0 for none. It is counted in whole graph calls.
+          config: how often; steps are counted in whole graph calls.
         """
         super().__init__()
         self._checkpointer = checkpointer
         self._throughput = throughput
         self._stop = stop
-        self._every_steps = every_steps
+        self._config = config
+        self._saved_at = time.monotonic()
         self._epoch = 0
         self._saved_step: int | None = None
 
@@ -136,10 +162,8 @@ class SaveCheckpoints(keras.callbacks.Callback):
         done = batch + 1
         if done >= self.params["steps"]:
             return  # the end of the epoch saves
-        is_due = self._every_steps and done - (self._saved_step or 0) >= self._every_steps
-        if is_due or self._stop.is_set:
-            self._checkpointer.save(self._epoch, done, self._throughput.records)
-            self._saved_step = done
+        if self._is_due(done) or self._stop.is_set:
+            self._save(self._epoch, done)
         self._leave_if_asked()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -148,8 +172,18 @@ class SaveCheckpoints(keras.callbacks.Callback):
         Raises:
           Stopped: a stop was requested; the run's state is saved.
         """
-        self._checkpointer.save(epoch + 1, 0, self._throughput.records)
+        self._save(epoch + 1, 0)
         self._leave_if_asked()
+
+    def _is_due(self, done: int) -> bool:
+        steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
+        by_steps = bool(steps) and done - (self._saved_step or 0) >= steps
+        by_time = bool(minutes) and time.monotonic() - self._saved_at >= 60 * minutes
+        return by_steps or by_time
+
+    def _save(self, epoch: int, step: int) -> None:
+        self._checkpointer.save(epoch, step, self._throughput.records)
+        self._saved_step, self._saved_at = step, time.monotonic()
 
     def _leave_if_asked(self) -> None:
         if self._stop.is_set:

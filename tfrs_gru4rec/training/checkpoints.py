@@ -22,6 +22,7 @@ class Progress(tf.Module):
         self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._records = tf.Variable("[]", dtype=tf.string, trainable=False)
+        self._callbacks = tf.Variable("[]", dtype=tf.string, trainable=False)
 
     @property
     def epoch(self) -> int:
@@ -38,8 +39,17 @@ class Progress(tf.Module):
         """What was recorded of the epochs done."""
         return list(json.loads(self._records.numpy()))
 
+    @property
+    def callbacks(self) -> list[dict[str, Any]]:
+        """What the user's callbacks hold, in their order."""
+        return list(json.loads(self._callbacks.numpy()))
+
+    def set_callbacks(self, states: list[dict[str, Any]]) -> None:
+        """Sets what the user's callbacks hold."""
+        self._callbacks.assign(json.dumps(states))
+
     def set(self, epoch: int, step: int, records: list[dict[str, Any]]) -> None:
-        """Sets all three."""
+        """Sets how far the run has come."""
         self._epoch.assign(epoch)
         self._step.assign(step)
         self._records.assign(json.dumps(records))
@@ -77,14 +87,11 @@ class Checkpointer:
         """
         self.progress.set(epoch, step, records)
         try:
-            self._manager.save(checkpoint_number=self._manager_number())
+            self._manager.save()
         except tf.errors.OpError as error:
             raise OSError(
                 f"The checkpoint could not be written to {self._folder}: {error.message}"
             ) from error
-
-    def _manager_number(self) -> int:
-        return int(self._checkpoint.save_counter) + 1
 
 
 def restore_newest(

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from absl import logging
 
 from tfrs_gru4rec.checks import require, require_at_least, require_positive
-from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.day_logs import day_files, in_rows_of
@@ -65,7 +65,7 @@ class DayLoopConfig:
       first_model: folder of a model that the first day goes on from; None starts from nothing.
       margin: by how much recall may be lower than the serving model's for an export, absolute, in [0, 1].
       k: list length of the recall compared.
-      checkpoint_steps: steps between checkpoints within an epoch.
+      checkpoints: when a day's training is saved.
       columns: names of the logs' columns, as in `SessionLog.from_file`.
     """
 
@@ -76,7 +76,7 @@ class DayLoopConfig:
     first_model: str | None = None
     margin: float = 0.01
     k: int = 20
-    checkpoint_steps: int = 0
+    checkpoints: CheckpointConfig = CheckpointConfig()
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class DayLoopConfig:
         Raises:
           ValueError: a value is out of its range.
         """
-        require_at_least(0, first_epochs=self.first_epochs, checkpoint_steps=self.checkpoint_steps)
+        require_at_least(0, first_epochs=self.first_epochs)
         require(0 <= self.margin <= 1, "margin must lie in [0, 1].", margin=self.margin)
         require_positive(k=self.k)
 
@@ -183,7 +183,7 @@ class DayLoop:
             training = dataclasses.replace(training, n_epochs=config.first_epochs)
         model = GRU4Rec(log.vocabulary, config.model)
         prepare = start.apply if start else None
-        epochs = fit(model, log, training, folder, checkpoint_steps=config.checkpoint_steps, prepare=prepare)
+        epochs = fit(model, log, training, folder, checkpoints=config.checkpoints, prepare=prepare)
         keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
         summary = start.summary() if start else None
         report = make_report(config.model, training, log, epochs, warm_start=summary)

@@ -9,13 +9,15 @@ import tensorflow as tf
 from absl import logging
 
 from tfrs_gru4rec.checks import require_one_of
-from tfrs_gru4rec.config import TrainingConfig
+from tfrs_gru4rec.config import CheckpointConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.session_parallel import session_parallel
+from tfrs_gru4rec.training.callback_state import KeepCallbackState
 from tfrs_gru4rec.training.callbacks import (
     KeepEpochLoss,
+    MeasureEpochs,
     SaveCheckpoints,
     StopWhenDiverged,
     Throughput,
@@ -64,9 +66,10 @@ def fit(
     config: TrainingConfig,
     folder: ModelFolder,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    checkpoint_steps: int = 0,
+    checkpoints: CheckpointConfig | None = None,
     verbose: int = 0,
     prepare: Callable[[GRU4Rec], None] | None = None,
+    validation_log: SessionLog | None = None,
 ) -> list[dict[str, Any]]:
     """Trains a model and leaves it in a folder; goes on from the folder's last checkpoint if there is one.
 
@@ -75,14 +78,17 @@ def fit(
       log: training sessions.
       config: how to train.
       folder: for checkpoints and logs.
-      callbacks: more Keras callbacks.
-      checkpoint_steps: steps between checkpoints within an epoch, 0 for one an epoch.
+      callbacks: more Keras callbacks. What they hold in plain numbers, texts and flags, such as how long
+        `EarlyStopping` has waited, is part of a checkpoint.
+      checkpoints: when the run is saved, `CheckpointConfig()` if None.
       verbose: as for Keras: 0 silent, 1 a progress bar, 2 a line for each epoch.
       prepare: called with the compiled model, its optimizer's slots made, before any checkpoint is restored; a warm
         start sets first values here.
+      validation_log: evaluated after each epoch, read with the model's vocabulary; None leaves that out.
 
     Returns:
-      One record for each epoch: `loss`, `seconds`, `steps`, `steps_per_second`, `events_per_second`.
+      One record for each epoch: `loss`, `seconds`, `steps`, `steps_per_second`, `events_per_second`, and with a
+      validation log `recall@20` and `mrr@20`.
 
     Raises:
       DivergedError: the loss is not finite any more.
@@ -90,12 +96,13 @@ def fit(
       ValueError: the folder holds a model of other settings or data.
       OSError: the folder cannot be written to.
     """
+    checkpoints = checkpoints or CheckpointConfig()
     model.compile(make_optimizer(config))
     model.lanes.build(config.batch_size)
     if prepare is not None:
         prepare(model)
     folder.begin(model, config, log)
-    checkpointer = Checkpointer(model, folder.checkpoints_path)
+    checkpointer = Checkpointer(model, folder.checkpoints_path, checkpoints.keep_checkpoints)
     if checkpointer.restore():
         logging.info(
             "Going on after %d epochs and %d steps.", checkpointer.progress.epoch, checkpointer.progress.step
@@ -105,6 +112,7 @@ def fit(
     throughput = Throughput(log.n_pairs, data.n_steps, checkpointer.progress.records)
     if first_epoch >= config.n_epochs:
         return throughput.records
+    measure = [MeasureEpochs(validation_log)] if validation_log is not None else []
     with StopRequest() as stop:
         model.fit(
             data.starting_at(first_epoch, first_step),
@@ -114,12 +122,14 @@ def fit(
             epochs=config.n_epochs,
             callbacks=[
                 KeepEpochLoss(),
+                *measure,
                 throughput,
                 StopWhenDiverged(),
                 keras.callbacks.TensorBoard(str(folder.logs_path), write_graph=False, profile_batch=0),
                 *callbacks,
                 WriteEpochs(throughput, folder.logs_path / "epochs.csv"),
-                SaveCheckpoints(checkpointer, throughput, stop, checkpoint_steps),
+                KeepCallbackState(callbacks, checkpointer.progress),
+                SaveCheckpoints(checkpointer, throughput, stop, checkpoints),
             ],
             verbose=verbose,
         )
