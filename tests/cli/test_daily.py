@@ -1,6 +1,7 @@
 """gru4rec-train --warm_start_from and gru4rec-daily, from files to exported versions."""
 
 import json
+import resource
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from absl import flags
 
 from tfrs_gru4rec.cli import daily, train
+from tfrs_gru4rec.export.publishing import versions
 from tfrs_gru4rec.training import load_model
 
 RING = [f"item-{n}" for n in range(8)]
@@ -107,3 +109,45 @@ def test_daily_exports_versions_and_says_what_it_did(monday, tmp_path, capsys):
     assert run(daily, **arguments) == 0
     assert "No day to work" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "serving").iterdir()) == ["1", "2"]
+
+
+def test_full_disk_at_an_export_loses_nothing(monday, tmp_path, monkeypatch):
+    arguments = {
+        "days_dir": monday / "logs",
+        "work_dir": tmp_path / "work",
+        "export_dir": tmp_path / "versions",
+        "session_key": "sid",
+        "max_sessions": 100,
+        "top_k": 5,
+        "margin": 1.0,
+        **SETTINGS,
+    }
+    publish = daily.SavedModelVersions.publish
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def on_a_full_disk(self, model, version):
+        if version == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        try:
+            publish(self, model, version)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(daily.SavedModelVersions, "publish", on_a_full_disk)
+        with pytest.raises(OSError, match=r"could not be written"):
+            run(daily, **arguments)
+    ledger = tmp_path / "work" / "ledger.json"
+    assert [day["day"] for day in json.loads(ledger.read_text())["days"]] == ["1"]
+    assert versions(tmp_path / "versions") == [1]
+    first = contents(tmp_path / "versions" / "1")
+    trained = contents(tmp_path / "work" / "days" / "2" / "checkpoints")
+    assert run(daily, **arguments) == 0
+    assert [day["version"] for day in json.loads(ledger.read_text())["days"]] == [1, 2]
+    assert versions(tmp_path / "versions") == [1, 2]
+    assert contents(tmp_path / "versions" / "1") == first
+    assert contents(tmp_path / "work" / "days" / "2" / "checkpoints") == trained  # not trained again
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
