@@ -57,7 +57,12 @@ def plot(points: list[Point], path: str) -> None:
     for axis, varied in zip(axes, VALUES, strict=True):
         mine = [point for point in points if point.varied == varied]
         axis.plot([point.value for point in mine], [point.milliseconds for point in mine], marker="o")
-        axis.set_xscale("symlog" if varied == "n_sample" else "log", base=2 if varied != "items" else 10)
+        axis.set_xscale(
+            "symlog" if varied == "n_sample" else "log",
+            **({"linthresh": 256} if varied == "n_sample" else {}),
+        )
+        axis.set_xticks([point.value for point in mine], [f"{point.value:,}" for point in mine], fontsize=7)
+        axis.minorticks_off()
         axis.set_yscale("log")
         axis.set_xlabel(varied)
         axis.grid(visible=True, which="both", alpha=0.3)
