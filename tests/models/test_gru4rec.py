@@ -40,8 +40,9 @@ def differ(before, after):
     return any(not np.array_equal(*pair) for pair in zip(before, after, strict=True))
 
 
-def test_is_a_recommenders_model_trained_by_keras():
-    model = make_model()
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_is_a_recommenders_model_trained_by_keras(jit_compile):
+    model = make_model(jit_compile)
     assert isinstance(model, tfrs.Model)
     assert isinstance(model.task, tfrs.tasks.Retrieval)
     seen = []
@@ -53,8 +54,9 @@ def test_is_a_recommenders_model_trained_by_keras():
     assert int(model.train_steps) == int(model.optimizer.iterations) == 30
 
 
-def test_step_without_a_negative_is_skipped():
-    model = make_model(n_sample=0)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_step_without_a_negative_is_skipped(jit_compile):
+    model = make_model(jit_compile, n_sample=0)
     before = snapshot(model)
     model.train_step(batch([0, 0], [2, 2], is_live=[True, False]))
     assert not differ(before, snapshot(model))
@@ -63,15 +65,17 @@ def test_step_without_a_negative_is_skipped():
     assert differ(before, snapshot(model))
 
 
-def test_one_live_lane_trains_against_extra_negatives():
-    model = make_model()
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_one_live_lane_trains_against_extra_negatives(jit_compile):
+    model = make_model(jit_compile)
     before = snapshot(model)
     model.train_step(batch([0, 0], [2, 2], is_live=[True, False]))
     assert differ(before, snapshot(model))
 
 
-def test_step_without_a_live_lane_changes_nothing():
-    model = make_model()
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_step_without_a_live_lane_changes_nothing(jit_compile):
+    model = make_model(jit_compile)
     model.train_step(batch([0, 1], [2, 3]))
     before = snapshot(model)
     model.train_step(batch([0, 0], [0, 0], is_live=[False, False]))
@@ -210,3 +214,41 @@ def test_config_round_trip():
     assert GRU4RecConfig.from_dict(config.to_dict()) == config
     with pytest.raises(ValueError, match="units"):
         GRU4RecConfig.from_dict({"units": 3})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"clipnorm": 1.0},
+        {"global_clipnorm": 1.0},
+        {"clipvalue": 1.0},
+        {"weight_decay": 0.1},
+        {"use_ema": True},
+        {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_what_the_fused_step_lacks_is_left_to_keras(settings):
+    model = make_model(jit_compile=True)
+    assert model._fused_step is not None
+    model.compile(AdagradMomentum(**settings))
+    assert model._fused_step is None
+
+    class Other(AdagradMomentum):
+        pass
+
+    model.compile(Other())
+    assert model._fused_step is None
+
+
+def test_a_changed_learning_rate_holds_in_a_traced_step():
+    model = make_model(jit_compile=True)
+    step = tf.function(model.train_step)
+    step(batch([0, 1], [2, 3]))
+    before = model.embedding.output_table.numpy()
+    model.optimizer.learning_rate = 0.0
+    model.optimizer._velocities[
+        model.optimizer._index_dict[model.optimizer._var_key(model.embedding.output_table)]
+    ].assign(tf.zeros_like(before))
+    step(batch([0, 1], [2, 3]))
+    np.testing.assert_array_equal(model.embedding.output_table, before)

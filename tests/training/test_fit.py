@@ -1,7 +1,9 @@
 """Training runs: folder, records, going on after a stop, divergence, refusals."""
 
 import json
+import os
 import resource
+import signal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import ModelFolder, evaluate, fit, load_model
 from tfrs_gru4rec.training.callbacks import DivergedError
 from tfrs_gru4rec.training.fit import make_optimizer
+from tfrs_gru4rec.training.stopping import Stopped
 
 import tensorflow as tf  # isort: skip
 
@@ -44,6 +47,13 @@ class SmallCalls(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.model._steps_per_execution.assign(7)
+
+
+class OneCall(keras.callbacks.Callback):
+    """Runs a whole epoch in one graph call."""
+
+    def on_train_begin(self, logs=None):
+        self.model._steps_per_execution.assign(self.params["steps"])
 
 
 class Stop(keras.callbacks.Callback):
@@ -140,6 +150,71 @@ def test_callbacks_remember_across_a_stop(log, tmp_path, stop_after):
     losses = [record["loss"] for record in records]
     assert losses == sorted(losses, reverse=True)
     assert len(records) == 4
+    # The run is over, whoever asks again; more epochs than were asked for then are trained.
+    model, again = train(log, tmp_path / "m", n_epochs=10, callbacks=[patience(), Stop(10_000)])
+    assert again == records
+    assert int(model.train_steps) == 4 * records[0]["steps"]
+    _, more = train(log, tmp_path / "m", n_epochs=11, callbacks=[Stop(10_000)])
+    assert len(more) == 11
+
+
+def test_callback_remembers_a_stop_within_an_epoch(log, tmp_path):
+    class Count(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.calls = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.calls += 1
+
+    often = {"checkpoints": {"checkpoint_steps": 7}}
+    whole = Count()
+    train(log, tmp_path / "whole", n_epochs=2, callbacks=[whole, Stop(10_000)], **often)
+    first, again, last = Count(), Count(), Count()
+    with pytest.raises(KeyboardInterrupt):
+        train(log, tmp_path / "m", n_epochs=2, callbacks=[first, Stop(5)], **often)
+    with pytest.raises(KeyboardInterrupt):
+        train(log, tmp_path / "m", n_epochs=2, callbacks=[again, Stop(6)], **often)
+    assert (first.calls, again.calls) == (5, 11)
+    train(log, tmp_path / "m", n_epochs=2, callbacks=[last, Stop(10_000)], **often)
+    assert last.calls == whole.calls
+
+
+def test_best_weights_are_not_mistaken_after_a_stop(log, tmp_path, caplog):
+    def best():
+        return keras.callbacks.EarlyStopping(monitor="loss", patience=9, restore_best_weights=True)
+
+    train(log, tmp_path / "m", n_epochs=1, callbacks=[best()])
+    resumed = best()
+    train(log, tmp_path / "m", n_epochs=2, callbacks=[resumed])
+    assert "has lost the best weights" in caplog.text
+    assert resumed.best_epoch == 1
+
+
+def test_unusable_validation_log_is_refused_before_any_training(log, tmp_path):
+    other = SessionLog.from_frame(pd.DataFrame({"SessionId": [1, 1], "ItemId": [5, 6], "Time": [1, 2]}))
+    with pytest.raises(ValueError, match="read with the model's vocabulary"):
+        train(log, tmp_path / "m", validation_log=other)
+    lone = SessionLog(log.items[:1], log.offsets[:2] * 0 + [0, 1], log.times[:1], log.vocabulary)
+    with pytest.raises(ValueError, match="session of two events"):
+        train(log, tmp_path / "m", validation_log=lone)
+    assert not (tmp_path / "m" / "checkpoints").exists()
+
+
+def test_stop_at_the_end_of_an_epoch_saves_at_once_and_measures_later(log, tmp_path, monkeypatch):
+    part = log.first_sessions(300)
+    _, whole = train(log, tmp_path / "whole", n_epochs=2, validation_log=part)
+    ask = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr("tfrs_gru4rec.training.callbacks.measure", None)  # a call would fail
+        with pytest.raises(Stopped):
+            train(log, tmp_path / "m", n_epochs=2, callbacks=[ask, OneCall()], validation_log=part)
+    _, records = train(log, tmp_path / "m", n_epochs=2, callbacks=[], validation_log=part)
+    for name in ("loss", "recall@20", "mrr@20"):
+        expected = [record[name] for record in whole]
+        assert [record[name] for record in records] == pytest.approx(expected, rel=1e-5)
 
 
 def test_other_callbacks_than_before_begin_anew(log, tmp_path, caplog):
@@ -159,8 +234,8 @@ def test_interrupt_leaves_the_last_checkpoint_usable(log, tmp_path):
 def test_finished_run_can_be_prolonged(log, tmp_path):
     train(log, tmp_path / "m", n_epochs=1)
     model, records = train(log, tmp_path / "m", n_epochs=2)
-    whole, _ = train(log, tmp_path / "whole", n_epochs=2)
-    assert len(records) == 2
+    whole, whole_records = train(log, tmp_path / "whole", n_epochs=2)
+    assert [r["loss"] for r in records] == pytest.approx([r["loss"] for r in whole_records], rel=1e-5)
     for name, value in weights(whole).items():
         np.testing.assert_allclose(weights(model)[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 

@@ -91,7 +91,8 @@ class GRU4Rec(tfrs.Model):
         # Slots exist from now on, so that a checkpoint can be restored before the first step.
         self.optimizer.build(self.trainable_variables)
         self._fused_step = None
-        if jit_compile and isinstance(self.optimizer, AdagradMomentum) and self.optimizer.is_plain:
+        # A subclass may have a rule of its own.
+        if jit_compile and type(self.optimizer) is AdagradMomentum and self.optimizer.is_plain:
             self._fused_step = FusedStep(self._session_step, self.optimizer, self.tower.trainable_variables)
 
     def fit(self, *args: Any, initial_step: int = 0, **kwargs: Any) -> keras.callbacks.History:

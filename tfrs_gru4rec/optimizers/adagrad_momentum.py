@@ -42,7 +42,8 @@ class AdagradMomentum(keras.optimizers.Optimizer):
           learning_rate: η, a float or a Keras schedule.
           momentum: μ in [0, 1); 0 keeps no momentum slot.
           weight_decay: as for any Keras optimizer; it touches all rows of a table at every step.
-          jit_compile: compile the arithmetic with XLA, where all gradients' shapes are known.
+          jit_compile: compile the arithmetic with XLA, in graphs and where all gradients' shapes are known. (Within
+            `GRU4Rec` the argument of its `compile` decides.)
           name: of the optimizer.
           **kwargs: what any Keras optimizer takes, such as `global_clipnorm`.
 
@@ -87,7 +88,8 @@ class AdagradMomentum(keras.optimizers.Optimizer):
         **kwargs: Any,
     ) -> tf.Tensor:
         # Keras goes variable by variable; all in one is one compiled call.
-        if self.use_ema or tf.distribute.has_strategy():
+        is_own = type(self).update_step is AdagradMomentum.update_step
+        if self.use_ema or tf.distribute.has_strategy() or not is_own:
             return super()._distributed_apply_gradients_fn(distribution, grads_and_vars, **kwargs)
         self._update(grads_and_vars)
         return self.iterations.assign_add(1)
@@ -97,8 +99,10 @@ class AdagradMomentum(keras.optimizers.Optimizer):
         rows = [_rows(gradient) for gradient, _ in grads_and_vars]
         variables = [variable for _, variable in grads_and_vars]
         before = [self.read(variable, at) for variable, at in zip(variables, rows, strict=True)]
+        # Eagerly every new number of rows would be compiled anew.
         is_static = all(gradient.values.shape.is_fully_defined() for gradient in gradients)
-        rule = updated_compiled if self._compile_rule and is_static else updated
+        is_compiled = self._compile_rule and is_static and not tf.executing_eagerly()
+        rule = updated_compiled if is_compiled else updated
         after = rule(gradients, before, self.learning_rate, self.momentum)
         for variable, at, weights in zip(variables, rows, after, strict=True):
             self.write(variable, at, weights)

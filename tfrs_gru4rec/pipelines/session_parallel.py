@@ -113,6 +113,7 @@ def _track(log: SessionLog, firsts: np.ndarray, lasts: np.ndarray) -> _Track:
 
 def _finish(dataset: tf.data.Dataset, n_steps: int) -> tf.data.Dataset:
     options = tf.data.Options()
+    # The blocks are made one after the other; more threads would only take the cores from the training.
     options.threading.private_threadpool_size = 1
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(n_steps))
     return dataset.prefetch(_PREFETCH_STEPS).with_options(options)

@@ -17,8 +17,8 @@ class KeepCallbackState(keras.callbacks.Callback):
 
     Keras' callbacks have no state that can be saved: `EarlyStopping` counts its patience in attributes, which it sets
     anew when training begins. Numbers, texts, flags and None among the attributes are kept if training changed them, so
-    that a run may go on with another patience; arrays and objects (such as the best weights of
-    `restore_best_weights`) are not.
+    that a run may go on with another patience; arrays and objects are not. A callback that restores the best weights
+    begins anew: without those weights the rest of what it knows would mislead it.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> None:
@@ -35,11 +35,19 @@ class KeepCallbackState(keras.callbacks.Callback):
         names = [type(callback).__name__ for callback in self._callbacks]
         if states and names != [state["callback"] for state in states]:
             logging.warning(
-                "The callbacks are others than at the last checkpoint; they begin anew: %s.", ", ".join(names)
+                "The callbacks are others than at the last checkpoint; they begin anew: %s.",
+                ", ".join(names) or "there are none",
             )
             return
-        for callback, state in zip(self._callbacks, states, strict=False):
-            vars(callback).update(state["attributes"])
+        for callback, fresh, state in zip(self._callbacks, self._fresh, states, strict=False):
+            if getattr(callback, "restore_best_weights", False):
+                logging.warning(
+                    "%s has lost the best weights at the stop and begins anew.", state["callback"]
+                )
+                continue
+            for name, value in state["attributes"].items():
+                setattr(callback, name, value)
+                fresh.pop(name, None)  # kept from now on, whatever its value
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Notes what the callbacks hold."""

@@ -10,6 +10,7 @@ from absl import logging
 
 from tfrs_gru4rec._keras import keras
 from tfrs_gru4rec.config import CheckpointConfig
+from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.checkpoints import Checkpointer
 from tfrs_gru4rec.training.evaluate import evaluate
@@ -81,24 +82,28 @@ class Throughput(keras.callbacks.Callback):
         return steps / max(self._last_time - self._started, 1e-9)
 
 
-class MeasureEpochs(keras.callbacks.Callback):
-    """Adds recall@20 and mrr@20 of a log to the logs of each epoch."""
+def measure(model: GRU4Rec, log: SessionLog) -> dict[str, float]:
+    """Returns what is measured after an epoch: recall@20 and mrr@20."""
+    evaluation = evaluate(model, log)
+    return {"recall@20": evaluation.recall(20), "mrr@20": evaluation.mrr(20)}
 
-    K = 20
+
+class MeasureEpochs(keras.callbacks.Callback):
+    """Adds the measures of a log to the logs of each epoch; if a stop waits, the run that goes on makes up for it."""
+
     # Keras then hands over the very dict that the other callbacks read.
     _supports_tf_logs = True
 
-    def __init__(self, log: SessionLog) -> None:
+    def __init__(self, log: SessionLog, stop: StopRequest) -> None:
         """Remembers what to evaluate on; must come earlier in the list of callbacks than those that read it."""
         super().__init__()
         self._log = log
+        self._stop = stop
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluates."""
-        evaluation = evaluate(self.model, self._log)
-        if logs is not None:
-            logs[f"recall@{self.K}"] = evaluation.recall(self.K)
-            logs[f"mrr@{self.K}"] = evaluation.mrr(self.K)
+        if logs is not None and not self._stop.is_set:
+            logs.update(measure(self.model, self._log))
 
 
 class StopWhenDiverged(keras.callbacks.Callback):
@@ -172,6 +177,8 @@ class SaveCheckpoints(keras.callbacks.Callback):
         Raises:
           Stopped: a stop was requested; the run's state is saved.
         """
+        if self.model.stop_training:
+            self._checkpointer.progress.end(self.params["epochs"])
         self._save(epoch + 1, 0)
         self._leave_if_asked()
 

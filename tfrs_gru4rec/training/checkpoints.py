@@ -9,8 +9,8 @@ from absl import logging
 
 from tfrs_gru4rec.models import GRU4Rec
 
-# A short read is an IndexError to TensorFlow.
-_UNREADABLE = (tf.errors.OpError, IndexError, ValueError)
+# A short read is an IndexError to TensorFlow, a missing part an AssertionError.
+_UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 
 
 class Progress(tf.Module):
@@ -23,6 +23,7 @@ class Progress(tf.Module):
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._records = tf.Variable("[]", dtype=tf.string, trainable=False)
         self._callbacks = tf.Variable("[]", dtype=tf.string, trainable=False)
+        self._ended_epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     @property
     def epoch(self) -> int:
@@ -38,6 +39,15 @@ class Progress(tf.Module):
     def records(self) -> list[dict[str, Any]]:
         """What was recorded of the epochs done."""
         return list(json.loads(self._records.numpy()))
+
+    @property
+    def ended_epochs(self) -> int:
+        """The epochs that were asked for when a callback ended the run, 0 if none did."""
+        return int(self._ended_epochs)
+
+    def end(self, epochs: int) -> None:
+        """Notes that a callback ends a run of so many epochs."""
+        self._ended_epochs.assign(epochs)
 
     @property
     def callbacks(self) -> list[dict[str, Any]]:
@@ -58,7 +68,7 @@ class Progress(tf.Module):
 class Checkpointer:
     """Saves and restores a run; the last few checkpoints are kept."""
 
-    def __init__(self, model: GRU4Rec, folder: str | os.PathLike[str], keep: int = 2) -> None:
+    def __init__(self, model: GRU4Rec, folder: str | os.PathLike[str], keep: int) -> None:
         """Names what is saved; a compiled model's optimizer is part of it.
 
         Args:

@@ -47,12 +47,7 @@ def evaluate(
     """
     require_one_of(TIES, tie=tie)
     require_positive(lanes=lanes, score_bytes=score_bytes)
-    require(
-        log.vocabulary is model.vocabulary or np.array_equal(log.vocabulary.ids, model.vocabulary.ids),
-        "The log must be read with the model's vocabulary: SessionLog.from_file(path, vocabulary=model.vocabulary).",
-        n_items=log.vocabulary.n_items,
-        model_n_items=model.vocabulary.n_items,
-    )
+    require_vocabulary_of(model, log)
     started = time.monotonic()
     lanes = min(lanes, log.n_sessions)
     dataset = session_parallel(log, lanes)
@@ -82,6 +77,20 @@ def evaluate(
         log.dropped_events,
         time.monotonic() - started,
         np.concatenate(all_targets),
+    )
+
+
+def require_vocabulary_of(model: GRU4Rec, log: SessionLog) -> None:
+    """Checks that a log was read with a model's vocabulary.
+
+    Raises:
+      ValueError: it was not.
+    """
+    require(
+        log.vocabulary is model.vocabulary or np.array_equal(log.vocabulary.ids, model.vocabulary.ids),
+        "The log must be read with the model's vocabulary: SessionLog.from_file(path, vocabulary=model.vocabulary).",
+        n_items=log.vocabulary.n_items,
+        model_n_items=model.vocabulary.n_items,
     )
 
 

@@ -8,7 +8,7 @@ from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 from absl import logging
 
-from tfrs_gru4rec.checks import require_one_of
+from tfrs_gru4rec.checks import require, require_one_of
 from tfrs_gru4rec.config import CheckpointConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.optimizers import AdagradMomentum
@@ -22,8 +22,10 @@ from tfrs_gru4rec.training.callbacks import (
     StopWhenDiverged,
     Throughput,
     WriteEpochs,
+    measure,
 )
 from tfrs_gru4rec.training.checkpoints import Checkpointer
+from tfrs_gru4rec.training.evaluate import require_vocabulary_of
 from tfrs_gru4rec.training.model_folder import ModelFolder
 from tfrs_gru4rec.training.stopping import StopRequest
 
@@ -79,7 +81,8 @@ def fit(
       config: how to train.
       folder: for checkpoints and logs.
       callbacks: more Keras callbacks. What they hold in plain numbers, texts and flags, such as how long
-        `EarlyStopping` has waited, is part of a checkpoint.
+        `EarlyStopping` has waited, is part of a checkpoint, and so is that one of them ended the run; only a larger
+        `n_epochs` goes on from there. Callbacks with `restore_best_weights` begin anew after a stop.
       checkpoints: when the run is saved, `CheckpointConfig()` if None.
       verbose: as for Keras: 0 silent, 1 a progress bar, 2 a line for each epoch.
       prepare: called with the compiled model, its optimizer's slots made, before any checkpoint is restored; a warm
@@ -93,10 +96,13 @@ def fit(
     Raises:
       DivergedError: the loss is not finite any more.
       Stopped: SIGTERM came; a checkpoint was written first.
-      ValueError: the folder holds a model of other settings or data.
+      ValueError: the folder holds a model of other settings or data, or the validation log is unusable.
       OSError: the folder cannot be written to.
     """
     checkpoints = checkpoints or CheckpointConfig()
+    if validation_log is not None:
+        require_vocabulary_of(model, validation_log)
+        require(validation_log.n_pairs > 0, "The validation log must have a session of two events or more.")
     model.compile(make_optimizer(config))
     model.lanes.build(config.batch_size)
     if prepare is not None:
@@ -110,10 +116,14 @@ def fit(
     first_epoch, first_step = checkpointer.progress.epoch, checkpointer.progress.step
     data = _Epochs(log, config, model.config.seed)
     throughput = Throughput(log.n_pairs, data.n_steps, checkpointer.progress.records)
-    if first_epoch >= config.n_epochs:
+    last = throughput.records[-1] if throughput.records and not first_step else None
+    if validation_log is not None and last is not None and "recall@20" not in last:
+        # A stop at the very end of an epoch left no time for it.
+        last.update(measure(model, validation_log))
+    if max(first_epoch, checkpointer.progress.ended_epochs) >= config.n_epochs:
         return throughput.records
-    measure = [MeasureEpochs(validation_log)] if validation_log is not None else []
     with StopRequest() as stop:
+        measures = [MeasureEpochs(validation_log, stop)] if validation_log is not None else []
         model.fit(
             data.starting_at(first_epoch, first_step),
             steps_per_epoch=data.n_steps,
@@ -121,8 +131,8 @@ def fit(
             initial_step=first_step,
             epochs=config.n_epochs,
             callbacks=[
-                KeepEpochLoss(),
-                *measure,
+                *([KeepEpochLoss()] if first_step else []),
+                *measures,
                 throughput,
                 StopWhenDiverged(),
                 keras.callbacks.TensorBoard(str(folder.logs_path), write_graph=False, profile_batch=0),

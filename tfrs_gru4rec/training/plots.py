@@ -95,7 +95,7 @@ def _epochs(epochs: Sequence[Mapping[str, float]], axis: Any) -> None:
     axis.set(title="Training", xlabel="epoch")
     axis.set_ylabel("loss", color=_BLUE)
     axis.xaxis.get_major_locator().set_params(integer=True)
-    recalls = sorted(name for name in epochs[0] if name.startswith("recall@"))
+    recalls = sorted({name for epoch in epochs for name in epoch if name.startswith("recall@")})
     if recalls:
         right = axis.twinx()
         for name in recalls:

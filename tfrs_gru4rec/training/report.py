@@ -56,7 +56,7 @@ def make_report(
       model: hyperparameters of the model.
       training: how it was trained.
       log: training sessions.
-      epochs: one record for each epoch: `loss`, `seconds`, `steps_per_second`, `events_per_second`.
+      epochs: one record for each epoch, as `fit` returns them.
       test: what `describe_test` returned, None without a test log.
       baselines: the same by name.
       warm_start: what `WarmStart.summary` returned, None for a run from the beginning.
