@@ -13,6 +13,7 @@ from tfrs_gru4rec._keras import keras  # isort: skip
 from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.training import ModelFolder, evaluate, fit, load_model
 from tfrs_gru4rec.training.callbacks import DivergedError
 from tfrs_gru4rec.training.fit import make_optimizer
@@ -32,13 +33,33 @@ def log():
     )
 
 
-def train(log, folder, n_epochs=2, callbacks=(), checkpoints=None, seed=1, validation_log=None, **settings):
+def train(
+    log,
+    folder,
+    n_epochs=2,
+    callbacks=(),
+    checkpoints=None,
+    seed=1,
+    validation_log=None,
+    allow_changed=(),
+    **settings,
+):
     model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6, dropout_p_hidden=0.2, seed=seed))
-    config = TrainingConfig(batch_size=4, n_epochs=n_epochs, learning_rate=0.1, momentum=0.2, **settings)
+    settings = {"learning_rate": 0.1, "momentum": 0.2, **settings}
+    config = TrainingConfig(batch_size=4, n_epochs=n_epochs, **settings)
     folder = ModelFolder(folder)
     with_small_calls = [SmallCalls(), *callbacks]
     checkpoints = CheckpointConfig(**checkpoints or {})
-    records = fit(model, log, config, folder, with_small_calls, checkpoints, validation_log=validation_log)
+    records = fit(
+        model,
+        log,
+        config,
+        folder,
+        with_small_calls,
+        checkpoints,
+        validation_log=validation_log,
+        allow_changed=allow_changed,
+    )
     return model, records
 
 
@@ -260,6 +281,22 @@ def test_refuses_to_go_on_with_other_settings_or_data(log, tmp_path):
     changed = SessionLog(np.roll(log.items, 1), log.offsets, log.times, log.vocabulary)
     with pytest.raises(ValueError, match=r"data\.checksum"):
         train(changed, tmp_path / "m", n_epochs=1)
+
+
+def test_goes_on_with_what_is_allowed_to_change(log, tmp_path):
+    train(log, tmp_path / "m", n_epochs=1)
+    with pytest.raises(ValueError, match=r"--allow_changed=training\.learning_rate"):
+        train(log, tmp_path / "m", n_epochs=2, learning_rate=0.03)
+    before = load_model(tmp_path / "m").embedding.output_table.numpy()
+    changes = {"learning_rate": 0.03, "allow_changed": ["training.learning_rate"]}
+    model, records = train(log, tmp_path / "m", n_epochs=2, **changes)
+    assert (len(records), float(model.optimizer.learning_rate)) == (2, pytest.approx(0.03))
+    assert not np.array_equal(model.embedding.output_table, before)
+    others = SessionLog(
+        log.items, log.offsets, log.times, Vocabulary(log.vocabulary.ids + 1, log.vocabulary.counts)
+    )
+    with pytest.raises(ValueError, match="same items; --warm_start_from"):
+        train(others, tmp_path / "m", n_epochs=3, **changes)
 
 
 def test_truncated_checkpoint_falls_back_to_the_one_before(log, tmp_path, caplog):

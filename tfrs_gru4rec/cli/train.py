@@ -49,6 +49,13 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     define_warm_start_flags(values)
     define_checkpoint_flags(values)
+    flags.DEFINE_list(
+        "allow_changed",
+        [],
+        "Settings or properties of the data, as training.learning_rate or data.checksum, that may differ from those "
+        "that the run in --model_dir began with; without it a change is refused.",
+        flag_values=values,
+    )
     log_flags.define_measure_flags(values)
     flags.DEFINE_integer(
         "epoch_test_events",
@@ -114,6 +121,7 @@ def main(values: flags.FlagValues) -> int:
         verbose=1 if values["progress"].value else 2,
         prepare=start.apply if start else None,
         validation_log=_validation_log(values, test_log),
+        allow_changed=values["allow_changed"].value,
     )
     keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
     report = make_report(

@@ -1,7 +1,7 @@
 """Training a model on a log, with checkpoints in a folder, from which the same call goes on."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from tfrs_gru4rec._keras import keras  # isort: skip
@@ -72,6 +72,7 @@ def fit(
     verbose: int = 0,
     prepare: Callable[[GRU4Rec], None] | None = None,
     validation_log: SessionLog | None = None,
+    allow_changed: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Trains a model and leaves it in a folder; goes on from the folder's last checkpoint if there is one.
 
@@ -87,6 +88,8 @@ def fit(
       verbose: as for Keras: 0 silent, 1 a progress bar, 2 a line for each epoch.
       prepare: called with the compiled model, its optimizer's slots made, before any checkpoint is restored; a warm
         start sets first values here.
+      allow_changed: settings and properties of the data that may differ from those that the folder's run began with,
+        see `ModelFolder.begin`; any other change is refused.
       validation_log: evaluated after each epoch, read with the model's vocabulary; None leaves that out.
 
     Returns:
@@ -107,12 +110,14 @@ def fit(
     model.lanes.build(config.batch_size)
     if prepare is not None:
         prepare(model)
-    folder.begin(model, config, log)
+    changed = folder.begin(model, config, log, allow_changed)
     checkpointer = Checkpointer(model, folder.checkpoints_path, checkpoints.keep_checkpoints)
     if checkpointer.restore():
         logging.info(
             "Going on after %d epochs and %d steps.", checkpointer.progress.epoch, checkpointer.progress.step
         )
+        if "training.learning_rate" in changed:  # the checkpoint holds the old one
+            model.optimizer.learning_rate = config.learning_rate
     first_epoch, first_step = checkpointer.progress.epoch, checkpointer.progress.step
     data = _Epochs(log, config, model.config.seed)
     throughput = Throughput(log.n_pairs, data.n_steps, checkpointer.progress.records)

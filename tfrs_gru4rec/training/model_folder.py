@@ -3,9 +3,11 @@
 import json
 import os
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
@@ -52,8 +54,24 @@ class ModelFolder:
         """Tells whether a model was begun here."""
         return self.config_path.exists()
 
-    def begin(self, model: GRU4Rec, training: TrainingConfig, log: SessionLog) -> None:
+    def begin(
+        self,
+        model: GRU4Rec,
+        training: TrainingConfig,
+        log: SessionLog,
+        allow_changed: Collection[str] = (),
+    ) -> set[str]:
         """Writes what the model is, or checks that it is what the folder holds already.
+
+        Args:
+          model: to train.
+          training: how.
+          log: on what.
+          allow_changed: what may differ from the folder, as "training.learning_rate" or "data.checksum". The items
+            may not.
+
+        Returns:
+          What differs.
 
         Raises:
           ValueError: the folder holds a model of other settings or data; the message names what differs.
@@ -64,12 +82,14 @@ class ModelFolder:
             "training": training.to_dict(),
             "data": describe(log),
         }
+        changed: set[str] = set()
         if self.exists():
-            self._require_same(settings)
+            changed = self._require_same(settings, model.vocabulary, allow_changed)
         else:
             self.path.mkdir(parents=True, exist_ok=True)
             model.vocabulary.save(self.vocabulary_path)
         write_json(self.config_path, settings)
+        return changed
 
     def settings(self) -> dict[str, Any]:
         """Returns the content of config.json.
@@ -83,7 +103,9 @@ class ModelFolder:
         require(settings.get("format") == FORMAT, f"The model folder must have format {FORMAT}.", **settings)
         return settings
 
-    def _require_same(self, wanted: dict[str, Any]) -> None:
+    def _require_same(
+        self, wanted: dict[str, Any], vocabulary: Vocabulary, allow_changed: Collection[str]
+    ) -> set[str]:
         found = self.settings()
         different = {
             f"{part}.{name}": (found[part].get(name), value)
@@ -91,12 +113,20 @@ class ModelFolder:
             for name, value in wanted[part].items()
             if name not in _MAY_CHANGE and found[part].get(name) != value
         }
+        refused = {name: values for name, values in different.items() if name not in allow_changed}
         require(
-            not different,
+            not refused,
             "The folder holds a model trained with other settings or data. Give another --model_dir, or go on "
-            f"with what {self.config_path} says (name: there, now).",
-            different=different,
+            f"with what {self.config_path} says (name: there, now), or allow the change with "
+            f"--allow_changed={','.join(refused)}.",
+            different=refused,
         )
+        require(
+            np.array_equal(Vocabulary.load(self.vocabulary_path).ids, vocabulary.ids),
+            "A run can only go on with the same items; --warm_start_from trains an old model on others.",
+            model_dir=os.fspath(self.path),
+        )
+        return set(different)
 
 
 def load_model(model_dir: str | os.PathLike[str]) -> GRU4Rec:
