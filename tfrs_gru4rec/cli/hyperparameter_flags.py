@@ -29,8 +29,8 @@ _SHORT = {
 
 def define_hyperparameter_flags(values: flags.FlagValues) -> None:
     """Defines the flags; defaults and help come from the config dataclasses."""
-    for config in (GRU4RecConfig(), TrainingConfig()):
-        _define_all(config, values)
+    _define_all(GRU4RecConfig(), values)
+    _define_all(TrainingConfig(), values)
 
 
 def define_warm_start_flags(values: flags.FlagValues) -> None:
@@ -82,9 +82,7 @@ def settings_of(model_dir: str | None) -> dict[str, Any]:
     return ModelFolder(model_dir).settings()
 
 
-def _define_all(
-    config: GRU4RecConfig | TrainingConfig | WarmStartConfig | CheckpointConfig, values: flags.FlagValues
-) -> None:
+def _define_all(config: _Config, values: flags.FlagValues) -> None:
     meanings = _attribute_docs(type(config))
     for field in dataclasses.fields(config):
         if field.name not in values:
