@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -42,39 +43,19 @@ def train(
     seed=1,
     validation_log=None,
     allow_changed=(),
+    steps_per_call=7,
     **settings,
 ):
+    """Trains; by default with so few steps a graph call that a run can be stopped within an epoch."""
     model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6, dropout_p_hidden=0.2, seed=seed))
     settings = {"learning_rate": 0.1, "momentum": 0.2, **settings}
     config = TrainingConfig(batch_size=4, n_epochs=n_epochs, **settings)
     folder = ModelFolder(folder)
-    with_small_calls = [SmallCalls(), *callbacks]
     checkpoints = CheckpointConfig(**checkpoints or {})
-    records = fit(
-        model,
-        log,
-        config,
-        folder,
-        with_small_calls,
-        checkpoints,
-        validation_log=validation_log,
-        allow_changed=allow_changed,
-    )
+    more = {"validation_log": validation_log, "allow_changed": allow_changed}
+    with mock.patch("tfrs_gru4rec.models.gru4rec.STEPS_PER_EXECUTION", steps_per_call):
+        records = fit(model, log, config, folder, callbacks, checkpoints, **more)
     return model, records
-
-
-class SmallCalls(keras.callbacks.Callback):
-    """Runs seven steps a graph call, so that a run can be stopped within an epoch."""
-
-    def on_train_begin(self, logs=None):
-        self.model._steps_per_execution.assign(7)
-
-
-class OneCall(keras.callbacks.Callback):
-    """Runs a whole epoch in one graph call."""
-
-    def on_train_begin(self, logs=None):
-        self.model._steps_per_execution.assign(self.params["steps"])
 
 
 class Stop(keras.callbacks.Callback):
@@ -231,7 +212,7 @@ def test_stop_at_the_end_of_an_epoch_saves_at_once_and_measures_later(log, tmp_p
     with monkeypatch.context() as patch:
         patch.setattr("tfrs_gru4rec.training.callbacks.measure", None)  # a call would fail
         with pytest.raises(Stopped):
-            train(log, tmp_path / "m", n_epochs=2, callbacks=[ask, OneCall()], validation_log=part)
+            train(log, tmp_path / "m", callbacks=[ask], validation_log=part, steps_per_call=1000)
     _, records = train(log, tmp_path / "m", n_epochs=2, callbacks=[], validation_log=part)
     for name in ("loss", "recall@20", "mrr@20"):
         expected = [record[name] for record in whole]

@@ -76,8 +76,8 @@ class GRULayer(keras.layers.Layer):
             recurrent = state @ self.recurrent_kernel[:, : 2 * units]
         else:
             recurrent = state @ self.recurrent_kernel + self.recurrent_bias
-        gates = tf.sigmoid(projected[:, : 2 * units] + recurrent[:, : 2 * units])
-        reset, update = gates[:, :units], gates[:, units:]
+        reset = tf.sigmoid(projected[:, :units] + recurrent[:, :units])
+        update = tf.sigmoid(projected[:, units : 2 * units] + recurrent[:, units : 2 * units])
         if self.recurrent_bias is None:
             from_state = (reset * state) @ self.recurrent_kernel[:, 2 * units :]
         else:

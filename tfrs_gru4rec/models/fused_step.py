@@ -1,4 +1,4 @@
-"""Gradients and update of a training step as one compiled program, for the optimizer that the papers use."""
+"""A training step as one piece that XLA can compile, tables included, for the optimizer that the papers use."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,18 @@ from tfrs_gru4rec.optimizers.adagrad_rule import Gradient, Weights, updated
 
 
 class FusedStep:
-    """Reads the rows that a step touches with their slots, computes everything in one program, writes the rows back.
+    """Reads the rows that a step touches with their slots, computes everything, and writes the rows back.
 
-    The same arithmetic as `SessionStep.gradients` and `AdagradMomentum.apply_gradients`, with fewer passes over the
-    rows and a third of the operations.
+    The same arithmetic as `SessionStep.gradients` and `AdagradMomentum.apply_gradients`, all of static shapes. Within
+    XLA the tables are updated in place.
     """
 
     def __init__(
-        self, session_step: SessionStep, optimizer: AdagradMomentum, weights: Sequence[tf.Variable]
+        self,
+        session_step: SessionStep,
+        optimizer: AdagradMomentum,
+        weights: Sequence[tf.Variable],
+        n_items: int,
     ) -> None:
         """Joins the parts.
 
@@ -26,11 +30,13 @@ class FusedStep:
           session_step: computes the gradients.
           optimizer: built, and plain (`AdagradMomentum.is_plain`).
           weights: the tower's trainable variables.
+          n_items: rows of every table.
         """
         self._session_step = session_step
         self._optimizer = optimizer
         self._weights = list(weights)
-        self._program = tf.function(self._compute, jit_compile=True)
+        # What it holds between two uses means nothing.
+        self._last_place = tf.Variable(tf.zeros([n_items], tf.int32), trainable=False, name="last_place")
 
     def run(
         self,
@@ -53,43 +59,30 @@ class FusedStep:
           Scalar loss, the state after the event, and whether the loss is finite: if it is not, no weight was changed.
         """
         optimizer = self._optimizer
-        before = [optimizer.read(table, rows) for table, rows in touched]
-        places = [tf.unique(rows).idx for _, rows in touched]
-        loss, next_state, is_finite, after = self._program(
-            before, places, masks, state, seed, counts, optimizer.learning_rate
+        variables = [*touched, *[(weight, None) for weight in self._weights]]
+        before = [optimizer.read(variable, rows) for variable, rows in variables]
+        loss, next_state, by = self._session_step.gradients(
+            [weights.value for weights in before[: len(touched)]], masks, state, seed
         )
+        gradients = [
+            Gradient(values, self._places(rows)) for values, (_, rows) in zip(by.rows, touched, strict=True)
+        ]
+        gradients += [Gradient(values, None) for values in by.tower]
+        after = updated(gradients, before, optimizer.learning_rate, optimizer.momentum)
+        is_finite = tf.math.is_finite(loss)
         is_applied = counts & is_finite
-        for (table, rows), weights in zip(touched, after, strict=True):
-            # No row at all is cheaper than rows of old values.
-            end = tf.where(is_applied, rows.shape[0], 0)
-            optimizer.write(
-                table, rows[:end], Weights(*[part if part is None else part[:end] for part in weights])
-            )
+        for (variable, rows), old, new in zip(variables, before, after, strict=True):
+            optimizer.write(variable, rows, _choose(is_applied, new, old))
         optimizer.iterations.assign_add(tf.cast(is_applied, tf.int64))
         return loss, next_state, is_finite
 
-    def _compute(
-        self,
-        before: list[Weights],
-        places: list[tf.Tensor],
-        masks: StepMasks,
-        state: State,
-        seed: tf.Tensor,
-        counts: tf.Tensor,
-        learning_rate: tf.Tensor,
-    ) -> tuple[tf.Tensor, State, tf.Tensor, list[Weights]]:
-        optimizer = self._optimizer
-        loss, next_state, by = self._session_step.gradients(
-            [weights.value for weights in before], masks, state, seed
-        )
-        is_finite = tf.math.is_finite(loss)
-        dense = [optimizer.read(weight) for weight in self._weights]
-        gradients = [Gradient(values, place) for values, place in zip(by.rows, places, strict=True)]
-        gradients += [Gradient(values, None) for values in by.tower]
-        after = updated(gradients, before + dense, learning_rate, optimizer.momentum)
-        for weight, old, new in zip(self._weights, dense, after[len(before) :], strict=True):
-            optimizer.write(weight, None, _choose(counts & is_finite, new, old))
-        return loss, next_state, is_finite, after[: len(before)]
+    def _places(self, rows: tf.Tensor) -> tf.Tensor:
+        """Gives equal rows an equal place, one of theirs: rows [n_rows] → int32 [n_rows], each below n_rows.
+
+        Every row notes its places in a table of all items and keeps one of them; `tf.unique` has no static shape.
+        """
+        self._last_place.scatter_update(tf.IndexedSlices(tf.range(tf.shape(rows)[0]), rows))
+        return tf.gather(self._last_place, rows)
 
 
 def _choose(is_new: tf.Tensor, new: Weights, old: Weights) -> Weights:

@@ -12,6 +12,7 @@ from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.models.fused_step import FusedStep
 from tfrs_gru4rec.models.lanes import LaneState
 from tfrs_gru4rec.models.session_step import SessionStep, StepMasks
+from tfrs_gru4rec.models.step_loop import in_blocks, step_loop
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
@@ -81,7 +82,7 @@ class GRU4Rec(tfrs.Model):
         Args:
           optimizer: a Keras optimizer; the papers train with `AdagradMomentum`.
           jit_compile: compile the arithmetic of a step with XLA: GRU, scores, loss and their gradients, and with a
-            plain `AdagradMomentum` its update too. The items' tables stay outside, since XLA would rewrite them whole.
+            plain `AdagradMomentum` its update and the loop over the steps too.
           **kwargs: as for any Keras model. `steps_per_execution`, the steps run in one graph call, is 128 by default:
             callbacks see batches in groups of that size.
         """
@@ -91,20 +92,51 @@ class GRU4Rec(tfrs.Model):
         # Slots exist from now on, so that a checkpoint can be restored before the first step.
         self.optimizer.build(self.trainable_variables)
         self._fused_step = None
-        # A subclass may have a rule of its own.
-        if jit_compile and type(self.optimizer) is AdagradMomentum and self.optimizer.is_plain:
-            self._fused_step = FusedStep(self._session_step, self.optimizer, self.tower.trainable_variables)
+        # A subclass may have a rule or a step of its own.
+        is_ours = type(self.optimizer) is AdagradMomentum and type(self).train_step is GRU4Rec.train_step
+        if jit_compile and is_ours and self._takes_blocks and self.optimizer.is_plain:
+            weights = self.tower.trainable_variables
+            self._fused_step = FusedStep(self._session_step, self.optimizer, weights, self.vocabulary.n_items)
 
-    def fit(self, *args: Any, initial_step: int = 0, **kwargs: Any) -> keras.callbacks.History:
+    @property
+    def block_steps(self) -> int:
+        """The most steps in a graph call; `compile` sets it."""
+        return int(self._steps_per_execution.numpy())
+
+    @property
+    def _takes_blocks(self) -> bool:
+        return not (self.run_eagerly or tf.distribute.has_strategy())
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Makes the loop over the steps of a graph call, one XLA program if the optimizer allows it (see `compile`)."""
+        if not self._takes_blocks:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = step_loop(self, self.block_steps, self._fused_step is not None)
+        return self.train_function
+
+    def fit(
+        self,
+        x: tf.data.Dataset,
+        *args: Any,
+        steps_per_epoch: int | None = None,
+        initial_step: int = 0,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains; as `fit` of any Keras model.
 
         Args:
+          x: of `SessionBatch`, steps of `session_parallel` or blocks of steps, each field [steps, lanes], which are
+            cheaper to hand over .
           *args: as for Keras.
+          steps_per_epoch: steps, not blocks.
           initial_step: steps of the first epoch that a resumed run has done already; the data must begin there too.
           **kwargs: as for Keras.
         """
         self._first_fit_step = initial_step
-        return super().fit(*args, **kwargs)
+        if self._takes_blocks and isinstance(x, tf.data.Dataset) and x.element_spec.is_live.shape.rank == 1:
+            x, steps_per_epoch = in_blocks(x, self.block_steps, steps_per_epoch)
+        return super().fit(x, *args, steps_per_epoch=steps_per_epoch, **kwargs)
 
     def _maybe_load_initial_counters_from_ckpt(
         self, steps_per_epoch: int, initial_epoch: int

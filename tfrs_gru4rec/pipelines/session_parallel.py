@@ -115,6 +115,8 @@ def _finish(dataset: tf.data.Dataset, n_steps: int) -> tf.data.Dataset:
     options = tf.data.Options()
     # The blocks are made one after the other; more threads would only take the cores from the training.
     options.threading.private_threadpool_size = 1
+    # There is nothing to tune, and the thread that tunes holds up the end of an iterator, up to a minute.
+    options.autotune.enabled = False
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(n_steps))
     return dataset.prefetch(_PREFETCH_STEPS).with_options(options)
 

@@ -53,9 +53,10 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
         Returns:
           Scalar: the sum over rows divided by the nominal batch_size, empty lanes included in the divisor.
         """
-        scores = tf.matmul(query_embeddings, candidate_embeddings, transpose_b=True)
+        scores = tf.matmul(candidate_embeddings, query_embeddings, transpose_b=True)
         if candidate_biases is not None:
-            scores += candidate_biases
+            scores += candidate_biases[:, tf.newaxis]
+        scores = tf.transpose(scores)
         scores = self._final_activation(scores)
         if log_correction is not None:
             scores -= log_correction

@@ -119,7 +119,7 @@ def fit(
         if "training.learning_rate" in changed:  # the checkpoint holds the old one
             model.optimizer.learning_rate = config.learning_rate
     first_epoch, first_step = checkpointer.progress.epoch, checkpointer.progress.step
-    data = _Epochs(log, config, model.config.seed)
+    data = _Epochs(log, config, model.config.seed, model.block_steps)
     throughput = Throughput(log.n_pairs, data.n_steps, checkpointer.progress.records)
     last = throughput.records[-1] if throughput.records and not first_step else None
     if validation_log is not None and last is not None and "recall@20" not in last:
@@ -152,9 +152,9 @@ def fit(
 
 
 class _Epochs:
-    """All epochs of a run as one stream, from any step on."""
+    """All epochs of a run as one stream, from any step on, in blocks of steps that end where an epoch ends."""
 
-    def __init__(self, log: SessionLog, config: TrainingConfig, seed: int) -> None:
+    def __init__(self, log: SessionLog, config: TrainingConfig, seed: int, block_steps: int) -> None:
         self._make = functools.partial(
             session_parallel,
             log=log,
@@ -162,10 +162,14 @@ class _Epochs:
             shuffle=config.train_random_order,
             seed=seed,
         )
+        self._block_steps = block_steps
         self.n_steps = int(self._make().cardinality())
 
     def starting_at(self, epoch: int, step: int) -> tf.data.Dataset:
         if not step:
-            return self._make(first_epoch=epoch).repeat()
-        rest = self._make(first_epoch=epoch, first_step=step)
-        return rest.concatenate(self._make(first_epoch=epoch + 1).repeat())
+            return self._blocks(first_epoch=epoch).repeat()
+        rest = self._blocks(first_epoch=epoch, first_step=step)
+        return rest.concatenate(self._blocks(first_epoch=epoch + 1).repeat())
+
+    def _blocks(self, **start: int) -> tf.data.Dataset:
+        return self._make(**start).batch(self._block_steps)
