@@ -32,6 +32,12 @@ def batch(inputs, targets, is_start=None, is_live=None):
     )
 
 
+def train_on(model, step):
+    """Trains on one step by the function that `fit` calls."""
+    model._steps_per_execution.assign(1)
+    return model.make_train_function()(iter(tf.data.Dataset.from_tensors(step)))
+
+
 def snapshot(model):
     return [variable.numpy() for variable in [*model.trainable_variables, *model.optimizer.variables]]
 
@@ -58,10 +64,10 @@ def test_is_a_recommenders_model_trained_by_keras(jit_compile):
 def test_step_without_a_negative_is_skipped(jit_compile):
     model = make_model(jit_compile, n_sample=0)
     before = snapshot(model)
-    model.train_step(batch([0, 0], [2, 2], is_live=[True, False]))
+    train_on(model, batch([0, 0], [2, 2], is_live=[True, False]))
     assert not differ(before, snapshot(model))
     assert float(model.loss_tracker.count) == 0
-    model.train_step(batch([0, 1], [2, 3]))
+    train_on(model, batch([0, 1], [2, 3]))
     assert differ(before, snapshot(model))
 
 
@@ -69,16 +75,16 @@ def test_step_without_a_negative_is_skipped(jit_compile):
 def test_one_live_lane_trains_against_extra_negatives(jit_compile):
     model = make_model(jit_compile)
     before = snapshot(model)
-    model.train_step(batch([0, 0], [2, 2], is_live=[True, False]))
+    train_on(model, batch([0, 0], [2, 2], is_live=[True, False]))
     assert differ(before, snapshot(model))
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_step_without_a_live_lane_changes_nothing(jit_compile):
     model = make_model(jit_compile)
-    model.train_step(batch([0, 1], [2, 3]))
+    train_on(model, batch([0, 1], [2, 3]))
     before = snapshot(model)
-    model.train_step(batch([0, 0], [0, 0], is_live=[False, False]))
+    train_on(model, batch([0, 0], [0, 0], is_live=[False, False]))
     assert not differ(before, snapshot(model))
 
 
@@ -89,7 +95,7 @@ def test_empty_lane_has_no_part_in_the_step():
         model = make_model(n_sample=0)
         model.lanes.build(3)
         model.lanes.write([tf.constant([[0.1] * 6, [0.2] * 6, [empty_state] * 6])])
-        model.train_step(batch([0, 1, 0], [2, 3, 2], is_live=[True, True, False]))
+        train_on(model, batch([0, 1, 0], [2, 3, 2], is_live=[True, True, False]))
         results.append(snapshot(model))
     assert not differ(*results)
 
@@ -104,12 +110,12 @@ def test_loss_divides_by_the_nominal_batch_size():
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_non_finite_step_changes_nothing_and_is_remembered(jit_compile):
     model = make_model(jit_compile)
-    model.train_step(batch([0, 1], [2, 3]))
+    train_on(model, batch([0, 1], [2, 3]))
     good = model.embedding.output_bias.numpy()
     model.embedding.output_bias.assign(np.where(np.arange(N_ITEMS) == 2, np.nan, good))
     before = snapshot(model)
-    found = model.train_step(batch([0, 1], [2, 3]))
-    model.train_step(batch([0, 1], [2, 3]))
+    found = train_on(model, batch([0, 1], [2, 3]))
+    train_on(model, batch([0, 1], [2, 3]))
     assert not np.isfinite(found["loss"])
     assert int(model.first_bad_step) == 1
     np.testing.assert_equal(snapshot(model), before)
@@ -241,14 +247,13 @@ def test_what_the_fused_step_lacks_is_left_to_keras(settings):
     assert model._fused_step is None
 
 
-def test_a_changed_learning_rate_holds_in_a_traced_step():
+def test_a_changed_learning_rate_holds_in_a_traced_loop():
     model = make_model(jit_compile=True)
-    step = tf.function(model.train_step)
-    step(batch([0, 1], [2, 3]))
+    train_on(model, batch([0, 1], [2, 3]))
     before = model.embedding.output_table.numpy()
     model.optimizer.learning_rate = 0.0
     model.optimizer._velocities[
         model.optimizer._index_dict[model.optimizer._var_key(model.embedding.output_table)]
     ].assign(tf.zeros_like(before))
-    step(batch([0, 1], [2, 3]))
+    train_on(model, batch([0, 1], [2, 3]))
     np.testing.assert_array_equal(model.embedding.output_table, before)

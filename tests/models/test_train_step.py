@@ -77,30 +77,44 @@ def by_oracle_name(model):
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
 @pytest.mark.parametrize("loss", ["cross-entropy", "bpr-max"])
 def test_three_steps_of_every_arrangement(arrangement, loss, compiled):
-    compare(arrangement, loss, tf.function, compiled)
+    compare(arrangement, loss, compiled=compiled)
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
 def test_three_steps_without_momentum(compiled):
-    compare("shared", "cross-entropy", tf.function, compiled, momentum=0.0)
+    compare("shared", "cross-entropy", compiled=compiled, momentum=0.0)
 
 
 def test_three_steps_of_a_clipped_optimizer():
     # A norm that no gradient reaches: the same weights by Keras' own way.
-    compare("shared", "cross-entropy", tf.function, compiled=True, global_clipnorm=1e6)
+    compare("shared", "cross-entropy", compiled=True, global_clipnorm=1e6)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+def test_three_steps_in_one_call(compiled):
+    compare("shared", "bpr-max", steps_per_call=3, compiled=compiled)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 80, 130])
+@pytest.mark.parametrize("arrangement", ["shared", "separate"])
+def test_three_steps_with_rows_updated_in_chunks(arrangement, chunk_bytes, monkeypatch):
+    # A row has 20 or 28 bytes, and a step touches 10 or 14 rows of a table: chunks of one row, of a few, and of a
+    # number that does not divide the rows.
+    monkeypatch.setattr("tfrs_gru4rec.models.fused_step.CHUNK_BYTES", chunk_bytes)
+    compare(arrangement, "bpr-max", compiled=True)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_three_eager_steps_of_every_loss(loss):
-    compare("shared", loss, lambda f: f, compiled=False)
+    compare("shared", loss, eager=True, compiled=False)
 
 
-def compare(arrangement, loss, wrap, compiled, momentum=0.3, **optimizer_settings):
+def compare(arrangement, loss, compiled, eager=False, steps_per_call=1, momentum=0.3, **optimizer_settings):
     settings, oracle_loss = LOSSES[loss]
     config = GRU4RecConfig(layers=(5,), n_sample=SAMPLES, seed=3, **settings, **ARRANGEMENTS[arrangement])
     model = GRU4Rec(vocabulary(), config)
     optimizer = AdagradMomentum(0.1, momentum=momentum, **optimizer_settings)
-    model.compile(optimizer, jit_compile=compiled)
+    model.compile(optimizer, jit_compile=compiled, steps_per_execution=steps_per_call)
     assert (model._fused_step is not None) == (compiled and not optimizer_settings)
     rng = np.random.default_rng(8)
     for variable in model.trainable_variables:
@@ -108,16 +122,20 @@ def compare(arrangement, loss, wrap, compiled, momentum=0.3, **optimizer_setting
     variables = by_oracle_name(model)
     weights = {name: variable.numpy().astype(np.float64) for name, variable in variables.items()}
     expected = oracle.GRU4Rec(weights, oracle_loss, ACTIVATIONS[config.final_act], 0.1, momentum, LANES)
-    step = wrap(model.train_step)
-    for number, batch in enumerate(batches(rng, 3)):
+    calls, values = model.make_train_function(), []
+    steps = list(batches(rng, 3))
+    data = iter(tf.data.Dataset.from_tensor_slices(SessionBatch(*map(np.stack, zip(*steps, strict=True)))))
+    for number, batch in enumerate(steps):
         samples = model.sampler.sample(SAMPLES, tf.constant([3, number], tf.int64)).numpy()
         correction = None
         if config.logq:
             correction = np.concatenate([np.log(COUNTS[batch.target_rows]), 0.75 * np.log(COUNTS[samples])])
+        values.append(expected.train_step(*batch, samples, correction))
+        if (number + 1) % steps_per_call:
+            continue
         model.reset_metrics()
-        found = step(SessionBatch(*map(tf.constant, batch)))
-        value = expected.train_step(*batch, samples, correction)
-        assert float(found["loss"]) == pytest.approx(value, rel=1e-5)
+        found = model.train_step(SessionBatch(*map(tf.constant, batch))) if eager else calls(data)
+        assert float(found["loss"]) == pytest.approx(np.mean(values[-steps_per_call:]), rel=1e-5)
         live = batch.is_live
         state = model.lanes.read(LANES)[0].numpy()
         np.testing.assert_allclose(state[live], expected.state[live], rtol=1e-5, atol=1e-6)

@@ -1,7 +1,5 @@
 """The items' weights: rows to read at the input, rows and biases to score at the output."""
 
-from collections.abc import Sequence
-
 from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 
@@ -74,31 +72,11 @@ class ItemEmbedding(keras.layers.Layer):
           candidate_rows: [n_candidates], rows of the items to score.
 
         Returns:
-          Tables with rows of theirs. A shared table comes once, so that a row that is both input and candidate is
-          updated once with the sum of its gradients.
+          Tables with rows of theirs: inputs [lanes, input_width], candidates [n_candidates, output_width] and their
+          biases [n_candidates]. A shared table comes twice.
         """
-        if self.input_table is self.output_table:
-            both = tf.concat([candidate_rows, input_rows], axis=0)
-            return [(self.output_table, both), (self.output_bias, candidate_rows)]
         return [
             (self.input_table, input_rows),
             (self.output_table, candidate_rows),
             (self.output_bias, candidate_rows),
         ]
-
-    def arrange(self, gathered: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Sorts the rows of `touched` by their use.
-
-        Args:
-          gathered: the tables' rows, in the order of `touched`.
-
-        Returns:
-          Inputs [lanes, input_width], candidates [n_candidates, output_width] and their biases [n_candidates].
-        """
-        if self.input_table is not self.output_table:
-            inputs, candidates, biases = gathered
-            return inputs, candidates, biases
-        both, biases = gathered
-        n_candidates = biases.shape[0]
-        candidates, inputs = tf.split(both, [n_candidates, both.shape[0] - n_candidates])
-        return inputs, candidates, biases

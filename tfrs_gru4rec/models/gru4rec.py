@@ -1,5 +1,6 @@
 """GRU4Rec as a TensorFlow Recommenders model."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tfrs_gru4rec._keras import keras, tfrs  # isort: skip
@@ -13,6 +14,7 @@ from tfrs_gru4rec.models.fused_step import FusedStep
 from tfrs_gru4rec.models.lanes import LaneState
 from tfrs_gru4rec.models.session_step import SessionStep, StepMasks
 from tfrs_gru4rec.models.step_loop import in_blocks, step_loop
+from tfrs_gru4rec.models.touched import Touched, by_table
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
@@ -68,9 +70,7 @@ class GRU4Rec(tfrs.Model):
         self.first_bad_step = tf.Variable(NO_STEP, trainable=False, dtype=tf.int64, name="first_bad_step")
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self._log_counts = tf.constant(sampling.log_counts(vocabulary.counts)) if config.logq else None
-        self._session_step = SessionStep(
-            self.embedding, self.tower, self.task, config.dropout_p_embed, config.l2
-        )
+        self._session_step = SessionStep(self.tower, self.task, config.dropout_p_embed, config.l2)
         self._compile_step = True
         self._fused_step: FusedStep | None = None
         self._first_fit_step = 0
@@ -112,7 +112,8 @@ class GRU4Rec(tfrs.Model):
         if not self._takes_blocks:
             return super().make_train_function(force)
         if self.train_function is None or force:
-            self.train_function = step_loop(self, self.block_steps, self._fused_step is not None)
+            step = self.train_step if self._fused_step is None else self._fused_train_step
+            self.train_function = step_loop(self, step, self.block_steps, self._fused_step is not None)
         return self.train_function
 
     def fit(
@@ -227,11 +228,17 @@ class GRU4Rec(tfrs.Model):
         A step without a negative (fewer than two live lanes and no extra ones) is skipped. A step whose loss is not
         finite changes no weight and is remembered in `first_bad_step`.
         """
+        return self._train_step(inputs, self._update)
+
+    def _fused_train_step(self, inputs: SessionBatch) -> dict[str, tf.Tensor]:
+        """As `train_step`, within XLA."""
+        return self._train_step(inputs, self._fused_step.run)
+
+    def _train_step(self, inputs: SessionBatch, update: Callable) -> dict[str, tf.Tensor]:
         seed = self._seed(training=True)
         touched, masks = self._prepare(inputs, seed)
         state = self.lanes.read(inputs.is_live.shape[0])
         counts = self._has_negatives(inputs)
-        update = self._update_generally if self._fused_step is None else self._fused_step.run
         loss, next_state, is_finite = update(touched, masks, state, seed, counts)
         self.lanes.write(next_state)
         is_first_bad = counts & ~is_finite & (self.first_bad_step < 0)
@@ -240,23 +247,19 @@ class GRU4Rec(tfrs.Model):
         self.loss_tracker.update_state(loss, tf.cast(counts, tf.float32))
         return {"loss": self.loss_tracker.result()}
 
-    def _update_generally(
-        self,
-        touched: list[tuple[tf.Variable, tf.Tensor]],
-        masks: StepMasks,
-        state: State,
-        seed: tf.Tensor,
-        counts: tf.Tensor,
+    def _update(
+        self, touched: list[Touched], masks: StepMasks, state: State, seed: tf.Tensor, counts: tf.Tensor
     ) -> tuple[tf.Tensor, State, tf.Tensor]:
-        """As `FusedStep.run`, with any Keras optimizer."""
+        """As `FusedStep.run`, with any Keras optimizer and without XLA if need be."""
         step = self._session_step
         compute = step.gradients_compiled if self._compile_step else step.gradients
         rows = [tf.gather(table, table_rows) for table, table_rows in touched]
         loss, next_state, gradients = compute(rows, masks, state, seed)
-        pairs = [
-            (tf.IndexedSlices(values, table_rows, tf.constant(table.shape.as_list())), table)
-            for values, (table, table_rows) in zip(gradients.rows, touched, strict=True)
-        ]
+        pairs = []
+        for table, parts in by_table(touched):
+            values = tf.concat([gradients.rows[i] for i in parts], axis=0)
+            at = tf.concat([touched[i][1] for i in parts], axis=0)
+            pairs.append((tf.IndexedSlices(values, at, tf.constant(table.shape.as_list())), table))
         pairs += zip(gradients.tower, self.tower.trainable_variables, strict=True)
         is_finite = tf.math.is_finite(loss)
         tf.cond(
@@ -282,9 +285,7 @@ class GRU4Rec(tfrs.Model):
             return inputs.target_rows
         return tf.concat([inputs.target_rows, self.sampler.sample(self.config.n_sample, seed)], axis=0)
 
-    def _prepare(
-        self, inputs: SessionBatch, seed: tf.Tensor
-    ) -> tuple[list[tuple[tf.Variable, tf.Tensor]], StepMasks]:
+    def _prepare(self, inputs: SessionBatch, seed: tf.Tensor) -> tuple[list[Touched], StepMasks]:
         """Draws the negatives; returns the rows that the step touches and what counts."""
         candidate_rows = self._candidate_rows(inputs, seed)
         return self.embedding.touched(inputs.input_rows, candidate_rows), self._masks(inputs, candidate_rows)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfrs_gru4rec.layers import GRUTower, ItemEmbedding
+from tfrs_gru4rec.layers import GRUTower
 from tfrs_gru4rec.layers.dropout import dropout
 from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.tasks import SessionRetrieval
@@ -42,11 +42,10 @@ class StepGradients(NamedTuple):
 
 
 class SessionStep:
-    """One step of an embedding, a tower and a task; holds no variable of its own."""
+    """One step of a tower and a task; holds no variable of its own."""
 
     def __init__(
         self,
-        embedding: ItemEmbedding,
         tower: GRUTower,
         task: SessionRetrieval,
         dropout_p_embed: float,
@@ -55,13 +54,11 @@ class SessionStep:
         """Joins the parts.
 
         Args:
-          embedding: knows what the gathered rows are for.
           tower: steps the sessions.
           task: scores the candidates and takes the loss.
           dropout_p_embed: share of the input rows' values dropped in training.
           l2: adds l2 / 2 times the squared sum of the gathered rows and the tower's weights.
         """
-        self._embedding = embedding
         self._tower = tower
         self._task = task
         self._dropout_p_embed = dropout_p_embed
@@ -74,7 +71,7 @@ class SessionStep:
         """Computes the loss and the next state.
 
         Args:
-          rows: weights gathered for this step, one tensor for each pair of `ItemEmbedding.touched`.
+          rows: gathered for this step, see `ItemEmbedding.touched`: inputs, candidates and their biases.
           masks: what counts.
           state: of each layer before this event, [lanes, units].
           seed: int64 [2] for dropout, or None for none.
@@ -85,7 +82,7 @@ class SessionStep:
         # The mask is this step's own: one that outlives its step would wipe the state of the next.
         state = tuple(tf.where(masks.is_start[:, tf.newaxis], 0.0, layer_state) for layer_state in state)
         input_seed = None if seed is None else seed + tf.constant([_INPUT_STREAM, 0], seed.dtype)
-        inputs, candidates, biases = self._embedding.arrange(rows)
+        inputs, candidates, biases = rows
         query, next_state = self._tower.step(dropout(inputs, self._dropout_p_embed, input_seed), state, seed)
         loss = self._task(
             query,

@@ -31,11 +31,14 @@ def in_blocks(
     return (data.batch(size).repeat(), n_steps) if n_steps > 0 else (data.batch(size), None)
 
 
-def step_loop(model: keras.Model, size: int, compiled: bool) -> Callable[[Iterator], Logs]:
+def step_loop(
+    model: keras.Model, train_step: Callable[[Any], Any], size: int, compiled: bool
+) -> Callable[[Iterator], Logs]:
     """Makes what `keras.Model.make_train_function` makes, for blocks of steps.
 
     Args:
-      model: trains on a step by its `train_step`.
+      model: of which Keras asks.
+      train_step: trains it on one step.
       size: the most steps in a block.
       compiled: whether XLA compiles the loop. It then updates tables in place, and single operations cost no call;
         `train_step` must be of static shapes.
@@ -48,7 +51,7 @@ def step_loop(model: keras.Model, size: int, compiled: bool) -> Callable[[Iterat
     @tf.function(jit_compile=compiled or None)
     def train(block: Any, n_steps: tf.Tensor) -> Logs:
         for step in tf.range(n_steps):
-            model.train_step(_at(block, step))
+            train_step(_at(block, step))
         return model.get_metrics_result()
 
     @tf.function(reduce_retracing=True)

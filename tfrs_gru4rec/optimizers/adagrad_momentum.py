@@ -6,7 +6,7 @@ from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require_fraction
-from tfrs_gru4rec.optimizers.adagrad_rule import Gradient, Weights, updated, updated_compiled
+from tfrs_gru4rec.optimizers.adagrad_rule import Gradient, Weights, all_updated, all_updated_compiled
 
 ACCUMULATOR_START = 1e-6
 
@@ -102,7 +102,7 @@ class AdagradMomentum(keras.optimizers.Optimizer):
         # Eagerly every new number of rows would be compiled anew.
         is_static = all(gradient.values.shape.is_fully_defined() for gradient in gradients)
         is_compiled = self._compile_rule and is_static and not tf.executing_eagerly()
-        rule = updated_compiled if is_compiled else updated
+        rule = all_updated_compiled if is_compiled else all_updated
         after = rule(gradients, before, self.learning_rate, self.momentum)
         for variable, at, weights in zip(variables, rows, after, strict=True):
             self.write(variable, at, weights)

@@ -31,43 +31,42 @@ class Gradient(NamedTuple):
     values: tf.Tensor
     places: tf.Tensor | None
 
+    def totals(self) -> tf.Tensor:
+        """Returns the values; for a row that occurs several times the sum of its gradients, at each of its places."""
+        if self.places is None:
+            return self.values
+        sums = tf.math.unsorted_segment_sum(self.values, self.places, tf.shape(self.values)[0])
+        return tf.gather(sums, self.places)
 
-def updated(
-    gradients: Sequence[Gradient], weights: Sequence[Weights], learning_rate: tf.Tensor, momentum: float
-) -> list[Weights]:
-    """Updates several variables, or the rows that were gathered from them.
+
+def updated(gradient: tf.Tensor, before: Weights, learning_rate: tf.Tensor, momentum: float) -> Weights:
+    """a ← a + g²;  m ← μ m − η g / sqrt(a);  w ← w + m (see `AdagradMomentum`).
 
     Args:
-      gradients: one for each of `weights`.
-      weights: before the step.
+      gradient: g, of the weights' shape.
+      before: the weights and slots w, a, m before the step.
       learning_rate: scalar η.
       momentum: μ.
 
     Returns:
-      The weights after it. A row that occurs several times gets the sum of its gradients, at each of its places.
+      The weights and slots after it.
     """
-    return [
-        _updated(_totals(gradient), before, learning_rate, momentum)
-        for gradient, before in zip(gradients, weights, strict=True)
-    ]
-
-
-updated_compiled = tf.function(updated, jit_compile=True)
-
-
-def _totals(gradient: Gradient) -> tf.Tensor:
-    if gradient.places is None:
-        return gradient.values
-    n_rows = tf.shape(gradient.values)[0]
-    sums = tf.math.unsorted_segment_sum(gradient.values, gradient.places, n_rows)
-    return tf.gather(sums, gradient.places)
-
-
-def _updated(gradient: tf.Tensor, before: Weights, learning_rate: tf.Tensor, momentum: float) -> Weights:
-    """a ← a + g²;  m ← μ m − η g / sqrt(a);  w ← w + m (see `AdagradMomentum`)."""
     accumulator = before.accumulator + gradient * gradient
     change = -tf.cast(learning_rate, gradient.dtype) * gradient * tf.math.rsqrt(accumulator)
     if before.velocity is None:
         return Weights(before.value + change, accumulator, None)
     change += momentum * before.velocity
     return Weights(before.value + change, accumulator, change)
+
+
+def all_updated(
+    gradients: Sequence[Gradient], weights: Sequence[Weights], learning_rate: tf.Tensor, momentum: float
+) -> list[Weights]:
+    """Updates several variables, or the rows that were gathered from them; arguments as for `updated`."""
+    return [
+        updated(gradient.totals(), before, learning_rate, momentum)
+        for gradient, before in zip(gradients, weights, strict=True)
+    ]
+
+
+all_updated_compiled = tf.function(all_updated, jit_compile=True)
