@@ -26,7 +26,7 @@ class FusedStep:
         session_step: SessionStep,
         optimizer: AdagradMomentum,
         weights: Sequence[tf.Variable],
-        n_items: int,
+        tables: Sequence[tf.Variable],
     ) -> None:
         """Joins the parts.
 
@@ -34,13 +34,18 @@ class FusedStep:
           session_step: computes the gradients.
           optimizer: built, and plain (`AdagradMomentum.is_plain`).
           weights: the tower's trainable variables.
-          n_items: rows of every table.
+          tables: the items' tables.
         """
         self._session_step = session_step
         self._optimizer = optimizer
         self._weights = list(weights)
-        # What it holds between two uses means nothing.
-        self._last_place = tf.Variable(tf.zeros([n_items], tf.int32), trainable=False, name="last_place")
+        # They mean nothing between two steps. One for each table: XLA copies what a step writes twice.
+        self._last_places = {
+            table.ref(): tf.Variable(
+                tf.zeros([table.shape[0]], tf.int32), trainable=False, name="last_places"
+            )
+            for table in tables
+        }
 
     def run(
         self, touched: Sequence[Touched], masks: StepMasks, state: State, seed: tf.Tensor, counts: tf.Tensor
@@ -82,7 +87,7 @@ class FusedStep:
         n_rows, n_items = rows.shape[0], table.shape[0]
         n_chunks = max(1, n_rows * (table.shape.num_elements() // n_items) * table.dtype.size // CHUNK_BYTES)
         size = -(-n_rows // n_chunks)
-        places = self._places(rows)
+        places = self._places(table, rows)
         sums = _sums(gradients, tf.split(places, [part.shape[0] for part in parts]), n_chunks * size)
         is_written = is_applied & (places == tf.range(n_rows))
         written = tf.where(is_written, rows, n_items)
@@ -94,13 +99,14 @@ class FusedStep:
             new = self._updated(tf.gather(sums, at), old)
             self._optimizer.write(table, tf.gather(written, at), new)
 
-    def _places(self, rows: tf.Tensor) -> tf.Tensor:
+    def _places(self, table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
         """Gives equal rows an equal place, one of theirs: rows [n_rows] → int32 [n_rows], each below n_rows.
 
-        Every row notes its places in a table of all items and keeps one of them; `tf.unique` has no static shape.
+        Every row notes its places in a list of all items, which keeps one of them; `tf.unique` has no static shape.
         """
-        self._last_place.scatter_update(tf.IndexedSlices(tf.range(tf.shape(rows)[0]), rows))
-        return tf.gather(self._last_place, rows)
+        last_places = self._last_places[table.ref()]
+        last_places.scatter_update(tf.IndexedSlices(tf.range(rows.shape[0]), rows))
+        return tf.gather(last_places, rows)
 
 
 def _sums(gradients: list[tf.Tensor], places: list[tf.Tensor], n_places: int) -> tf.Tensor:

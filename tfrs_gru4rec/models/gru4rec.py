@@ -96,7 +96,9 @@ class GRU4Rec(tfrs.Model):
         is_ours = type(self.optimizer) is AdagradMomentum and type(self).train_step is GRU4Rec.train_step
         if jit_compile and is_ours and self._takes_blocks and self.optimizer.is_plain:
             weights = self.tower.trainable_variables
-            self._fused_step = FusedStep(self._session_step, self.optimizer, weights, self.vocabulary.n_items)
+            self._fused_step = FusedStep(
+                self._session_step, self.optimizer, weights, self.embedding.trainable_variables
+            )
 
     @property
     def block_steps(self) -> int:

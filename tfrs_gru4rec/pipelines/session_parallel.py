@@ -17,7 +17,7 @@ from tfrs_gru4rec.pipelines.lane_schedule import LaneState, lane_schedule, most_
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 _PREFETCH_STEPS = 256
-_BLOCK_STEPS = 64
+_BLOCK_STEPS = 64  # where the caller wants single steps
 
 
 class SessionBatch(NamedTuple):
@@ -56,6 +56,7 @@ def session_parallel(
     seed: int = 0,
     first_epoch: int = 0,
     first_step: int = 0,
+    block_steps: int | None = None,
 ) -> tf.data.Dataset:
     """Makes one epoch of session-parallel mini-batches.
 
@@ -72,14 +73,17 @@ def session_parallel(
       first_epoch: the number of the epoch that the first iteration gives; each later one counts one on. An
         iteration counts from when its first batch is asked for.
       first_step: the step to begin at. If it is not 0, every iteration gives the rest of `first_epoch`.
+      block_steps: None gives single steps; a number gives blocks of that many, the last one smaller: each field is
+        [steps, lanes]. Handing over a block costs what a step costs.
 
     Returns:
       A dataset of `SessionBatch`, of known cardinality.
 
     Raises:
-      ValueError: no session has two events, batch_size is below 1, or first_step is not within the epoch.
+      ValueError: no session has two events, batch_size or block_steps is below 1, or first_step is not within the
+        epoch.
     """
-    require_at_least(1, batch_size=batch_size)
+    require_at_least(1, batch_size=batch_size, block_steps=1 if block_steps is None else block_steps)
     require_at_least(0, first_epoch=first_epoch, first_step=first_step)
     rule = "The log must have a session of two events or more."
     require(log.n_pairs > 0, rule, sessions=log.n_sessions, events=log.n_events)
@@ -88,8 +92,9 @@ def session_parallel(
     pairs = lasts - firsts
     if shuffle and not first_step:
         n_steps = most_steps(pairs, batch_size)
-        dataset = _shuffled(n_steps, _track(log, firsts, lasts), batch_size, seed, first_epoch)
-        return _finish(dataset, n_steps)
+        size = block_steps or _BLOCK_STEPS
+        blocks = _shuffled(n_steps, size, _track(log, firsts, lasts), batch_size, seed, first_epoch)
+        return _finish(blocks, n_steps, block_steps)
     if shuffle:
         order = epoch_order(len(pairs), seed, first_epoch).numpy()
         firsts, lasts, pairs = firsts[order], lasts[order], pairs[order]
@@ -99,7 +104,8 @@ def session_parallel(
     require(first_step < n_steps, rule, first_step=first_step, steps=n_steps)
     state = schedule.state_at(first_step, firsts, lasts)
     n_steps -= first_step
-    return _finish(_walk(n_steps, _track(log, firsts, lasts), state), n_steps)
+    blocks = _walk(n_steps, block_steps or _BLOCK_STEPS, _track(log, firsts, lasts), state)
+    return _finish(blocks, n_steps, block_steps)
 
 
 def _track(log: SessionLog, firsts: np.ndarray, lasts: np.ndarray) -> _Track:
@@ -111,14 +117,16 @@ def _track(log: SessionLog, firsts: np.ndarray, lasts: np.ndarray) -> _Track:
         )
 
 
-def _finish(dataset: tf.data.Dataset, n_steps: int) -> tf.data.Dataset:
+def _finish(blocks: tf.data.Dataset, n_steps: int, block_steps: int | None) -> tf.data.Dataset:
     options = tf.data.Options()
     # The blocks are made one after the other; more threads would only take the cores from the training.
     options.threading.private_threadpool_size = 1
     # There is nothing to tune, and the thread that tunes holds up the end of an iterator, up to a minute.
     options.autotune.enabled = False
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(n_steps))
-    return dataset.prefetch(_PREFETCH_STEPS).with_options(options)
+    dataset = blocks.unbatch() if block_steps is None else blocks
+    size = block_steps or 1
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-n_steps // size)))
+    return dataset.prefetch(max(1, _PREFETCH_STEPS // size)).with_options(options)
 
 
 def epoch_order(n_sessions: int, seed: int, epoch: int | tf.Tensor) -> tf.Tensor:
@@ -136,7 +144,9 @@ def epoch_order(n_sessions: int, seed: int, epoch: int | tf.Tensor) -> tf.Tensor
     return tf.random.experimental.stateless_shuffle(tf.range(n_sessions, dtype=tf.int64), seeds)
 
 
-def _shuffled(n_steps: int, track: _Track, n_lanes: int, seed: int, first_epoch: int) -> tf.data.Dataset:
+def _shuffled(
+    n_steps: int, size: int, track: _Track, n_lanes: int, seed: int, first_epoch: int
+) -> tf.data.Dataset:
     """Each iteration walks in the order of the next epoch."""
     n_sessions = track.firsts.shape[0] - 1
     start = LaneState(np.zeros(n_lanes, np.int64), np.zeros(n_lanes, np.int64), np.array(-1))
@@ -147,31 +157,35 @@ def _shuffled(n_steps: int, track: _Track, n_lanes: int, seed: int, first_epoch:
         order = epoch_order(n_sessions, seed, next_epoch.assign_add(1) - 1)
         order = tf.concat([order, [n_sessions]], axis=0)
         shuffled = _Track(track.items, tf.gather(track.firsts, order), tf.gather(track.lasts, order))
-        return _walk(n_steps, shuffled, start)
+        return _walk(n_steps, size, shuffled, start)
 
     return tf.data.Dataset.range(1).flat_map(one_epoch)
 
 
-def _walk(n_steps: int, track: _Track, state: LaneState) -> tf.data.Dataset:
-    """Batches from a state on.
+def _walk(n_steps: int, size: int, track: _Track, state: LaneState) -> tf.data.Dataset:
+    """Blocks of `size` steps from a state on.
 
-    They are made in blocks, compiled by XLA: a step is some twenty tiny operations, which cost ten times as much one
-    by one, on cores that the training wants.
+    They are compiled by XLA: a step is some twenty tiny operations, which cost ten times as much one by one, on cores
+    that the training wants.
     """
-    blocks = tf.data.Dataset.range(-(-n_steps // _BLOCK_STEPS))
-    blocks = blocks.scan(LaneState(*map(tf.constant, state)), lambda lanes, _: _block(lanes, track))
-    return blocks.unbatch().take(n_steps)
+
+    def one_block(lanes: LaneState, number: tf.Tensor) -> tuple[LaneState, SessionBatch]:
+        lanes, block = _block(lanes, track, size)
+        left = n_steps - number * size
+        return lanes, SessionBatch(*[field[:left] for field in block])
+
+    return tf.data.Dataset.range(-(-n_steps // size)).scan(LaneState(*map(tf.constant, state)), one_block)
 
 
 @tf.function(jit_compile=True)
-def _block(lanes: LaneState, track: _Track) -> tuple[LaneState, SessionBatch]:
-    """Makes the next steps, each field [steps, lanes]."""
+def _block(lanes: LaneState, track: _Track, size: int) -> tuple[LaneState, SessionBatch]:
+    """Makes the next steps, each field [size, lanes]."""
     n_lanes = lanes.position.shape[0]
     fields = [
-        tf.TensorArray(dtype, _BLOCK_STEPS, element_shape=[n_lanes])
+        tf.TensorArray(dtype, size, element_shape=[n_lanes])
         for dtype in (tf.int32, tf.int32, tf.bool, tf.bool)
     ]
-    for number in tf.range(_BLOCK_STEPS):
+    for number in tf.range(size):
         lanes, batch = _step(lanes, track)
         fields = [field.write(number, values) for field, values in zip(fields, batch, strict=True)]
     return lanes, SessionBatch(*[field.stack() for field in fields])

@@ -33,6 +33,7 @@ def log_correction(
     Returns:
       `[batch_size + n_sample]`, in the order of the candidates.
     """
-    in_batch = tf.gather(log_counts, target_rows)
-    sampled = tf.gather(log_counts, sampled_rows)
-    return logq * tf.concat([in_batch, sample_alpha * sampled], axis=0)
+    rows = tf.concat([target_rows, sampled_rows], axis=0)
+    sizes = tf.shape(target_rows), tf.shape(sampled_rows)
+    strength = tf.concat([tf.fill(sizes[0], logq), tf.fill(sizes[1], logq * sample_alpha)], axis=0)
+    return strength * tf.gather(log_counts, rows)

@@ -172,4 +172,4 @@ class _Epochs:
         return rest.concatenate(self._blocks(first_epoch=epoch + 1).repeat())
 
     def _blocks(self, **start: int) -> tf.data.Dataset:
-        return self._make(**start).batch(self._block_steps)
+        return self._make(block_steps=self._block_steps, **start)
