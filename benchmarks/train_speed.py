@@ -5,24 +5,26 @@
 Trains two published recipes as `gru4rec-train` does (checkpoints, CSV and TensorBoard logs on), on
 ../shared/data/diginetica or, where that is absent, on random sessions of the same size, and prints for each:
 steps/s, events/s, GFLOP/s and the share of the sgemm rate (1024 x 1024 x 1024), which is measured before and after.
-The first 200 steps do not count. It also times the parts of a step alone (--noparts leaves them out).
+The first 200 steps do not count. It also times loops that do more and more of a step (--noparts leaves them out).
 """
 
 import dataclasses
 import os
 import tempfile
 import time
+from collections.abc import Callable
 
 from absl import app, flags
 
 from tfrs_gru4rec._keras import keras  # isort: skip
+import numpy as np
 import tensorflow as tf
 from measuring import load_log, sgemm_rate
 
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.pipelines.session_parallel import session_parallel
+from tfrs_gru4rec.pipelines.session_parallel import SessionBatch, session_parallel
 from tfrs_gru4rec.training import ModelFolder, fit
 from tfrs_gru4rec.training.fit import make_optimizer
 
@@ -94,68 +96,61 @@ def measure(recipe: Recipe, log: SessionLog, steps: int) -> float:
     return stopwatch.rate
 
 
-def measure_parts(recipe: Recipe, log: SessionLog, steps: int = 200) -> dict[str, float]:
-    """Returns milliseconds a step of each part alone, run in one graph call."""
+def measure_parts(recipe: Recipe, log: SessionLog, steps: int = 512) -> dict[str, float]:
+    """Returns milliseconds a step of loops that do more and more of it, compiled as training is."""
+    lanes = recipe.training.batch_size
     model = GRU4Rec(log.vocabulary, recipe.model)
     model.compile(make_optimizer(recipe.training))
-    model.lanes.build(recipe.training.batch_size)
-    batch = next(iter(session_parallel(log, recipe.training.batch_size)))
-    # Rows of many different steps, or caches would flatter gathers and updates.
-    data = session_parallel(log, recipe.training.batch_size).repeat()
-    fused, optimizer = model._fused_step, model.optimizer
-    state = model.initial_state(recipe.training.batch_size)
+    model.lanes.build(lanes)
+    state = model.initial_state(lanes)
+    data = session_parallel(log, lanes, block_steps=steps)
+    block = next(iter(data))
 
-    def seed(step: tf.Tensor) -> tf.Tensor:
-        return tf.stack([tf.constant(0, tf.int64), tf.cast(step, tf.int64)])
+    def draw(batch: SessionBatch, seed: tf.Tensor) -> list[tf.Tensor]:
+        return [rows for _, rows in model._prepare(batch, seed)[0]]
 
-    touched, masks = model._prepare(batch, seed(tf.constant(0)))
-    before = [optimizer.read(table, rows) for table, rows in touched]
-    places = [tf.unique(rows).idx for _, rows in touched]
+    def read(batch: SessionBatch, seed: tf.Tensor) -> list[tf.Tensor]:
+        return [tf.gather(table, rows) for table, rows in model._prepare(batch, seed)[0]]
 
-    def draw(step: tf.Tensor) -> tf.Tensor:
-        return model._prepare(batch, seed(step))[0][0][1]
+    def differentiate(batch: SessionBatch, seed: tf.Tensor) -> list[tf.Tensor]:
+        masks = model._prepare(batch, seed)[1]
+        loss, _, gradients = model._session_step.gradients(read(batch, seed), masks, state, seed)
+        return [loss, *gradients.rows, *gradients.tower]
 
-    def gather(step: tf.Tensor) -> tf.Tensor:
-        found = [optimizer.read(table, rows) for table, rows in model._prepare(batch, seed(step))[0]]
-        return tf.add_n(
-            [tf.reshape(values, [-1])[0] for values in tf.nest.flatten(found) if values is not None]
-        )
-
-    def compute(step: tf.Tensor) -> tf.Tensor:
-        return fused._program(
-            before, places, masks, state, seed(step), tf.constant(True), optimizer.learning_rate
-        )[0]
-
-    def scatter(step: tf.Tensor) -> tf.Tensor:
-        for (table, rows), weights in zip(model._prepare(batch, seed(step))[0], before, strict=True):
-            optimizer.write(table, rows, weights)
-        return model.embedding.output_bias[0]
+    def train(batch: SessionBatch, seed: tf.Tensor) -> list[tf.Tensor]:
+        return [model._fused_train_step(batch)["loss"]]
 
     parts = {
         "draw negatives": draw,
-        "… and read rows and slots": gather,
-        "loss, gradients, update": compute,
-        "draw and write rows and slots": scatter,
+        "… and read rows": read,
+        "… and loss and gradients": differentiate,
+        "… and update, the whole step": train,
     }
-    found = {name: _milliseconds(part, steps) for name, part in parts.items()}
+    found = {name: _milliseconds(part, block, steps) for name, part in parts.items()}
     started = time.perf_counter()
-    data.take(steps * 10).reduce(0, lambda total, batch: total + batch.input_rows[0]).numpy()
-    found["session-parallel data"] = (time.perf_counter() - started) / (steps * 10) * 1e3
+    data.take(8).reduce(0, lambda total, block: total + block.input_rows[0, 0]).numpy()
+    found["session-parallel data"] = (time.perf_counter() - started) / (8 * steps) * 1e3
     return found
 
 
-def _milliseconds(part, steps: int) -> float:
-    @tf.function
+def _milliseconds(part: Callable[..., list[tf.Tensor]], block: SessionBatch, steps: int) -> float:
+    @tf.function(jit_compile=True)
     def loop(n_steps: tf.Tensor) -> tf.Tensor:
         total = tf.zeros([])
         for step in tf.range(n_steps):
-            total += tf.cast(tf.reshape(part(step), [-1])[0], tf.float32)
+            batch = SessionBatch(*[tf.gather(field, step) for field in block])
+            # All of it is summed, or XLA would leave out what nobody reads.
+            for values in part(batch, tf.stack([0, tf.cast(step, tf.int64)])):
+                total += tf.reduce_sum(tf.cast(values, tf.float32))
         return total
 
-    loop(tf.constant(20))
-    started = time.perf_counter()
-    loop(tf.constant(steps)).numpy()
-    return (time.perf_counter() - started) / steps * 1e3
+    loop(tf.constant(steps))
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        loop(tf.constant(steps)).numpy()
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds)) / steps * 1e3
 
 
 def main(argv: list[str]) -> None:

@@ -76,6 +76,7 @@ class GRULayer(keras.layers.Layer):
             recurrent = state @ self.recurrent_kernel[:, : 2 * units]
         else:
             recurrent = state @ self.recurrent_kernel + self.recurrent_bias
+        # Each gate by itself: the sigmoid of both would overwrite its argument, which XLA does not vectorise.
         reset = tf.sigmoid(projected[:, :units] + recurrent[:, :units])
         update = tf.sigmoid(projected[:, units : 2 * units] + recurrent[:, units : 2 * units])
         if self.recurrent_bias is None:

@@ -53,6 +53,7 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
         Returns:
           Scalar: the sum over rows divided by the nominal batch_size, empty lanes included in the divisor.
         """
+        # This way round XLA's product takes half the time; the biases keep it from exchanging the operands again.
         scores = tf.matmul(candidate_embeddings, query_embeddings, transpose_b=True)
         if candidate_biases is not None:
             scores += candidate_biases[:, tf.newaxis]
