@@ -203,3 +203,25 @@ for batch in session_parallel(log, 7, shuffle=True, seed=4).repeat(2).as_numpy_i
     assert usual.returncode == deterministic.returncode == 0, deterministic.stderr
     assert len(usual.stdout.splitlines()) > 50
     assert usual.stdout == deterministic.stdout
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("block_steps", [1, 7, 1000])
+@pytest.mark.parametrize("first_step", [0, 5])
+def test_blocks_are_the_steps_in_a_row(shuffle, block_steps, first_step):
+    log = make_log(random_sessions(4))
+    settings = {"shuffle": shuffle, "seed": 3, "first_epoch": 1, "first_step": first_step}
+    steps = session_parallel(log, 6, **settings)
+    blocks = session_parallel(log, 6, block_steps=block_steps, **settings)
+    n_steps = int(steps.cardinality())
+    assert int(blocks.cardinality()) == -(-n_steps // block_steps)
+    for _ in range(2 if shuffle else 1):  # with every iteration another order
+        joined = [np.concatenate(fields) for fields in zip(*blocks.as_numpy_iterator(), strict=True)]
+        alone = [np.stack(fields) for fields in zip(*steps.as_numpy_iterator(), strict=True)]
+        for found, expected in zip(joined, alone, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_blocks_have_at_least_one_step():
+    with pytest.raises(ValueError, match="block_steps"):
+        session_parallel(make_log([[1, 2]]), 1, block_steps=0)

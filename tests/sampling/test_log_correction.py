@@ -45,3 +45,9 @@ def test_corrected_negatives_stand_for_the_whole_catalogue():
     assert abs(loss_of_sample(0.5) - full) < 0.04
     assert abs(loss_of_sample(0.0) - full) > 0.12
     assert abs(loss_of_sample(1.0) - full) > 0.12
+
+
+def test_whole_numbers_are_strengths_too():
+    logs = tf.constant(log_counts(np.array([1, 10, 100])))
+    found = log_correction(logs, [2], [1], sample_alpha=1, logq=1)
+    np.testing.assert_allclose(found, np.log([100, 10]), rtol=1e-6)

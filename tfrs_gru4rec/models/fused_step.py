@@ -39,7 +39,7 @@ class FusedStep:
         self._session_step = session_step
         self._optimizer = optimizer
         self._weights = list(weights)
-        # They mean nothing between two steps. One for each table: XLA copies what a step writes twice.
+        # They mean nothing between two steps. One for each table: XLA copies a variable that is written twice a step.
         self._last_places = {
             table.ref(): tf.Variable(
                 tf.zeros([table.shape[0]], tf.int32), trainable=False, name="last_places"
@@ -91,13 +91,20 @@ class FusedStep:
         sums = _sums(gradients, tf.split(places, [part.shape[0] for part in parts]), n_chunks * size)
         is_written = is_applied & (places == tf.range(n_rows))
         written = tf.where(is_written, rows, n_items)
+        if n_chunks == 1:
+            self._update_chunk(table, rows, written, sums)
+            return
         filling = [[0, n_chunks * size - n_rows]]
         rows, written = tf.pad(rows, filling), tf.pad(written, filling, constant_values=n_items)
         for chunk in tf.range(n_chunks):
             at = tf.range(size) + chunk * size
-            old = self._optimizer.read(table, tf.gather(rows, at))
-            new = self._updated(tf.gather(sums, at), old)
-            self._optimizer.write(table, tf.gather(written, at), new)
+            self._update_chunk(table, tf.gather(rows, at), tf.gather(written, at), tf.gather(sums, at))
+
+    def _update_chunk(
+        self, table: tf.Variable, read: tf.Tensor, written: tf.Tensor, gradient: tf.Tensor
+    ) -> None:
+        new = self._updated(gradient, self._optimizer.read(table, read))
+        self._optimizer.write(table, written, new)
 
     def _places(self, table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
         """Gives equal rows an equal place, one of theirs: rows [n_rows] → int32 [n_rows], each below n_rows.

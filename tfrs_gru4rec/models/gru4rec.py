@@ -1,19 +1,20 @@
 """GRU4Rec as a TensorFlow Recommenders model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tfrs_gru4rec._keras import keras, tfrs  # isort: skip
 import tensorflow as tf
 
 from tfrs_gru4rec import losses, sampling
+from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.layers import GRUTower, ItemEmbedding
 from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.models.fused_step import FusedStep
 from tfrs_gru4rec.models.lanes import LaneState
 from tfrs_gru4rec.models.session_step import SessionStep, StepMasks
-from tfrs_gru4rec.models.step_loop import in_blocks, step_loop
+from tfrs_gru4rec.models.step_loop import in_blocks, is_block, step_loop
 from tfrs_gru4rec.models.touched import Touched, by_table
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
@@ -36,6 +37,8 @@ class GRU4Rec(tfrs.Model):
       embedding: the items' weights.
       tower: the GRU layers.
       train_steps: int64 scalar, steps seen in training; with `config.seed` it determines every random draw.
+      block_steps: the most steps in a block of data that `fit` takes, None if it takes single steps only; `compile`
+        sets it.
       first_bad_step: int64 scalar, the first step whose loss was not finite, -1 if none; its update was not applied.
     """
 
@@ -73,6 +76,7 @@ class GRU4Rec(tfrs.Model):
         self._session_step = SessionStep(self.tower, self.task, config.dropout_p_embed, config.l2)
         self._compile_step = True
         self._fused_step: FusedStep | None = None
+        self.block_steps: int | None = None
         self._first_fit_step = 0
         self.built = True
 
@@ -92,31 +96,34 @@ class GRU4Rec(tfrs.Model):
         # Slots exist from now on, so that a checkpoint can be restored before the first step.
         self.optimizer.build(self.trainable_variables)
         self._fused_step = None
-        # A subclass may have a rule or a step of its own.
-        is_ours = type(self.optimizer) is AdagradMomentum and type(self).train_step is GRU4Rec.train_step
-        if jit_compile and is_ours and self._takes_blocks and self.optimizer.is_plain:
-            weights = self.tower.trainable_variables
+        if jit_compile and self._is_plain():
             self._fused_step = FusedStep(
-                self._session_step, self.optimizer, weights, self.embedding.trainable_variables
+                self._session_step,
+                self.optimizer,
+                self.tower.trainable_variables,
+                self.embedding.trainable_variables,
             )
+        self.block_steps = int(self._steps_per_execution.numpy()) if self._fused_step else None
 
-    @property
-    def block_steps(self) -> int:
-        """The most steps in a graph call; `compile` sets it."""
-        return int(self._steps_per_execution.numpy())
+    def _is_plain(self) -> bool:
+        """Whether training is what one XLA program can hold: no rule, step or call that is another's."""
+        is_ours = type(self.optimizer) is AdagradMomentum and type(self).train_step is GRU4Rec.train_step
+        is_distributed = self._distribution_strategy is not None or tf.distribute.has_strategy()
+        is_called_otherwise = is_distributed or self.run_eagerly or self.autotune_steps_per_execution
+        return is_ours and self.optimizer.is_plain and not is_called_otherwise
 
-    @property
-    def _takes_blocks(self) -> bool:
-        return not (self.run_eagerly or tf.distribute.has_strategy())
-
-    def make_train_function(self, force: bool = False) -> Any:
-        """Makes the loop over the steps of a graph call, one XLA program if the optimizer allows it (see `compile`)."""
-        if not self._takes_blocks:
+    def make_train_function(self, force: bool = False) -> Callable:
+        """Makes the loop over the steps of a graph call; as for any Keras model, but one XLA program for blocks."""
+        if self._fused_step is None or (self.train_function is not None and not force):
             return super().make_train_function(force)
-        if self.train_function is None or force:
-            step = self.train_step if self._fused_step is None else self._fused_train_step
-            self.train_function = step_loop(self, step, self.block_steps, self._fused_step is not None)
-        return self.train_function
+        by_step = super().make_train_function(force=True)
+        by_block = step_loop(self, self._fused_train_step, self.block_steps)
+
+        def train_function(iterator: Iterator) -> dict[str, tf.Tensor]:
+            return (by_block if is_block(iterator.element_spec) else by_step)(iterator)
+
+        self.train_function = train_function
+        return train_function
 
     def fit(
         self,
@@ -129,16 +136,25 @@ class GRU4Rec(tfrs.Model):
         """Trains; as `fit` of any Keras model.
 
         Args:
-          x: of `SessionBatch`, steps of `session_parallel` or blocks of steps, each field [steps, lanes], which are
-            cheaper to hand over .
+          x: steps of `session_parallel`; or, if `block_steps` is not None, blocks of at most that many steps, such that
+            none reaches over the end of an epoch.
           *args: as for Keras.
-          steps_per_epoch: steps, not blocks.
+          steps_per_epoch: steps, not blocks; needed with blocks.
           initial_step: steps of the first epoch that a resumed run has done already; the data must begin there too.
           **kwargs: as for Keras.
+
+        Raises:
+          ValueError: blocks without steps_per_epoch.
         """
         self._first_fit_step = initial_step
-        if self._takes_blocks and isinstance(x, tf.data.Dataset) and x.element_spec.is_live.shape.rank == 1:
-            x, steps_per_epoch = in_blocks(x, self.block_steps, steps_per_epoch)
+        if self.block_steps is not None and isinstance(x, tf.data.Dataset):
+            # Keras leaves a smaller number there when a callback or an error ends a run.
+            self._steps_per_execution.assign(self.block_steps)
+            if is_block(x.element_spec):
+                rule = "Blocks of steps need steps_per_epoch."
+                require(steps_per_epoch is not None, rule, steps_per_epoch=steps_per_epoch)
+            elif isinstance(x.element_spec, SessionBatch) and not initial_step:
+                x, steps_per_epoch = in_blocks(x, self.block_steps, steps_per_epoch)
         return super().fit(x, *args, steps_per_epoch=steps_per_epoch, **kwargs)
 
     def _maybe_load_initial_counters_from_ckpt(

@@ -17,9 +17,9 @@ def by_table(touched: Sequence[Touched]) -> list[tuple[tf.Variable, list[int]]]:
       touched: tables with rows, a table perhaps several times.
 
     Returns:
-      Each table with its places in `touched`.
+      Each table with the numbers of its entries in `touched`.
     """
-    places: dict[int, list[int]] = {}
+    numbers: dict[int, list[int]] = {}
     for number, (table, _) in enumerate(touched):
-        places.setdefault(id(table), []).append(number)
-    return [(touched[numbers[0]][0], numbers) for numbers in places.values()]
+        numbers.setdefault(id(table), []).append(number)
+    return [(touched[entries[0]][0], entries) for entries in numbers.values()]

@@ -42,8 +42,8 @@ class AdagradMomentum(keras.optimizers.Optimizer):
           learning_rate: η, a float or a Keras schedule.
           momentum: μ in [0, 1); 0 keeps no momentum slot.
           weight_decay: as for any Keras optimizer; it touches all rows of a table at every step.
-          jit_compile: compile the arithmetic with XLA, in graphs and where all gradients' shapes are known. (Within
-            `GRU4Rec` the argument of its `compile` decides.)
+          jit_compile: compile the arithmetic with XLA, in graphs and where all gradients' shapes are known. (A
+            `GRU4Rec` that compiles its whole step, see its `compile`, compiles this too.)
           name: of the optimizer.
           **kwargs: what any Keras optimizer takes, such as `global_clipnorm`.
 

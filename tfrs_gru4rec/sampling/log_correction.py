@@ -35,5 +35,7 @@ def log_correction(
     """
     rows = tf.concat([target_rows, sampled_rows], axis=0)
     sizes = tf.shape(target_rows), tf.shape(sampled_rows)
-    strength = tf.concat([tf.fill(sizes[0], logq), tf.fill(sizes[1], logq * sample_alpha)], axis=0)
+    strength = tf.concat(
+        [tf.fill(sizes[0], float(logq)), tf.fill(sizes[1], float(logq * sample_alpha))], axis=0
+    )
     return strength * tf.gather(log_counts, rows)

@@ -152,9 +152,9 @@ def fit(
 
 
 class _Epochs:
-    """All epochs of a run as one stream, from any step on, in blocks of steps that end where an epoch ends."""
+    """All epochs of a run as one stream, from any step on; if in blocks of steps, they end where an epoch ends."""
 
-    def __init__(self, log: SessionLog, config: TrainingConfig, seed: int, block_steps: int) -> None:
+    def __init__(self, log: SessionLog, config: TrainingConfig, seed: int, block_steps: int | None) -> None:
         self._make = functools.partial(
             session_parallel,
             log=log,
@@ -167,9 +167,9 @@ class _Epochs:
 
     def starting_at(self, epoch: int, step: int) -> tf.data.Dataset:
         if not step:
-            return self._blocks(first_epoch=epoch).repeat()
-        rest = self._blocks(first_epoch=epoch, first_step=step)
-        return rest.concatenate(self._blocks(first_epoch=epoch + 1).repeat())
+            return self._from(first_epoch=epoch).repeat()
+        rest = self._from(first_epoch=epoch, first_step=step)
+        return rest.concatenate(self._from(first_epoch=epoch + 1).repeat())
 
-    def _blocks(self, **start: int) -> tf.data.Dataset:
+    def _from(self, **start: int) -> tf.data.Dataset:
         return self._make(block_steps=self._block_steps, **start)
