@@ -35,7 +35,8 @@ def batch(inputs, targets, is_start=None, is_live=None):
 def train_on(model, step):
     """Trains on one step by the function that `fit` calls."""
     model._steps_per_execution.assign(1)
-    return model.make_train_function()(iter(tf.data.Dataset.from_tensors(step)))
+    data = tf.data.Dataset.from_tensors(step)
+    return model.make_train_function()(iter(data.batch(1) if model.block_steps else data))
 
 
 def snapshot(model):

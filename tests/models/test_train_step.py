@@ -124,7 +124,8 @@ def compare(arrangement, loss, compiled, eager=False, steps_per_call=1, momentum
     expected = oracle.GRU4Rec(weights, oracle_loss, ACTIVATIONS[config.final_act], 0.1, momentum, LANES)
     calls, values = model.make_train_function(), []
     steps = list(batches(rng, 3))
-    data = iter(tf.data.Dataset.from_tensor_slices(SessionBatch(*map(np.stack, zip(*steps, strict=True)))))
+    data = tf.data.Dataset.from_tensor_slices(SessionBatch(*map(np.stack, zip(*steps, strict=True))))
+    data = iter(data.batch(steps_per_call) if model.block_steps else data)
     for number, batch in enumerate(steps):
         samples = model.sampler.sample(SAMPLES, tf.constant([3, number], tf.int64)).numpy()
         correction = None

@@ -1,6 +1,6 @@
 """GRU4Rec as a TensorFlow Recommenders model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from tfrs_gru4rec._keras import keras, tfrs  # isort: skip
@@ -114,12 +114,13 @@ class GRU4Rec(tfrs.Model):
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Makes the loop over the steps of a graph call; as for any Keras model, but one XLA program for blocks."""
-        if self._fused_step is None or (self.train_function is not None and not force):
-            return super().make_train_function(force)
-        by_step = super().make_train_function(force=True)
+        known = getattr(self, "train_function", None)
+        by_step = super().make_train_function(force)
+        if self.block_steps is None or by_step is known:
+            return by_step
         by_block = step_loop(self, self._fused_train_step, self.block_steps)
 
-        def train_function(iterator: Iterator) -> dict[str, tf.Tensor]:
+        def train_function(iterator: tf.data.Iterator) -> dict[str, tf.Tensor]:
             return (by_block if is_block(iterator.element_spec) else by_step)(iterator)
 
         self.train_function = train_function
@@ -250,7 +251,8 @@ class GRU4Rec(tfrs.Model):
 
     def _fused_train_step(self, inputs: SessionBatch) -> dict[str, tf.Tensor]:
         """As `train_step`, within XLA."""
-        return self._train_step(inputs, self._fused_step.run)
+        update = self._update if self._fused_step is None else self._fused_step.run
+        return self._train_step(inputs, update)
 
     def _train_step(self, inputs: SessionBatch, update: Callable) -> dict[str, tf.Tensor]:
         seed = self._seed(training=True)

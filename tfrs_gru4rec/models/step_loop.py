@@ -1,6 +1,6 @@
 """The steps of a graph call as one XLA program."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from tfrs_gru4rec._keras import keras  # isort: skip
@@ -48,7 +48,7 @@ def in_blocks(
 
 def step_loop(
     model: keras.Model, train_step: Callable[[SessionBatch], Any], size: int
-) -> Callable[[Iterator], Logs]:
+) -> Callable[[tf.data.Iterator], Logs]:
     """Makes what `keras.Model.make_train_function` makes, for blocks of steps.
 
     XLA compiles the loop over the steps: it updates tables in place, and single operations cost no call.
@@ -69,7 +69,7 @@ def step_loop(
         return model.get_metrics_result()
 
     @tf.function(reduce_retracing=True)
-    def train_on_next(iterator: Iterator) -> Logs:
+    def train_on_next(iterator: tf.data.Iterator) -> Logs:
         wanted = tf.cast(model._steps_per_execution, tf.int32)
         done, logs = tf.constant(0), model.get_metrics_result()
         while done < wanted:

@@ -171,5 +171,5 @@ class _Epochs:
         rest = self._from(first_epoch=epoch, first_step=step)
         return rest.concatenate(self._from(first_epoch=epoch + 1).repeat())
 
-    def _from(self, **start: int) -> tf.data.Dataset:
+    def _from(self, **start: Any) -> tf.data.Dataset:
         return self._make(block_steps=self._block_steps, **start)
