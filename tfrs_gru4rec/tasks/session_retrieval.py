@@ -6,6 +6,10 @@ import tensorflow as tf
 from tfrs_gru4rec import losses
 from tfrs_gru4rec.losses import activations
 
+# Below this many queries XLA's product of candidates and queries takes half the time of that of queries and candidates;
+# above it the transposition costs more than that.
+FEW_QUERIES = 128
+
 
 class SessionRetrieval(tfrs.tasks.Retrieval):
     """A `tfrs.tasks.Retrieval` with item biases, a final activation, masked lanes and the papers' losses.
@@ -53,11 +57,7 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
         Returns:
           Scalar: the sum over rows divided by the nominal batch_size, empty lanes included in the divisor.
         """
-        # This way round XLA's product takes half the time; the biases keep it from exchanging the operands again.
-        scores = tf.matmul(candidate_embeddings, query_embeddings, transpose_b=True)
-        if candidate_biases is not None:
-            scores += candidate_biases[:, tf.newaxis]
-        scores = tf.transpose(scores)
+        scores = _products(query_embeddings, candidate_embeddings, candidate_biases)
         scores = self._final_activation(scores)
         if log_correction is not None:
             scores -= log_correction
@@ -66,3 +66,12 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
             # where, not a product: an empty lane's loss may be anything, and 0 * inf is NaN.
             row_losses = tf.where(sample_weight > 0, row_losses * sample_weight, 0.0)
         return tf.reduce_sum(row_losses) / tf.cast(tf.shape(query_embeddings)[0], row_losses.dtype)
+
+
+def _products(queries: tf.Tensor, candidates: tf.Tensor, biases: tf.Tensor | None) -> tf.Tensor:
+    """h_i · W_j + b_j, [batch_size, n_candidates]."""
+    if biases is None or (queries.shape[0] or FEW_QUERIES) >= FEW_QUERIES:
+        scores = tf.matmul(queries, candidates, transpose_b=True)
+        return scores if biases is None else scores + biases
+    # The biases, added first, keep XLA from exchanging the operands again.
+    return tf.transpose(tf.matmul(candidates, queries, transpose_b=True) + biases[:, tf.newaxis])
