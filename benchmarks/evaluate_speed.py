@@ -13,9 +13,9 @@ from absl import app, flags
 from measuring import data_folder, load_log, random_log
 
 from tfrs_gru4rec.config import GRU4RecConfig
+from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.training import evaluate
 
 BLOCK = 512
 

@@ -27,11 +27,12 @@ from measuring import data_folder
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog, log_of_events
-from tfrs_gru4rec.training import ModelFolder, evaluate, fit
-from tfrs_gru4rec.training.day_logs import in_rows_of
-from tfrs_gru4rec.training.warm_start import WarmStart
+from tfrs_gru4rec.training import ModelFolder, fit
+from tfrs_gru4rec.upkeep.day_logs import in_rows_of
+from tfrs_gru4rec.upkeep.warm_start import WarmStart
 
 # The recipe of cross-entropy on this log, by Adagrad.
 MODEL = GRU4RecConfig(layers=(100,), loss="cross-entropy", logq=1.0, sample_alpha=0.75, dropout_p_embed=0.1)

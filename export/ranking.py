@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrs_gru4rec.export.session_vector import NextItemModel, SessionVectors
+from tfrs_gru4rec.export.session_record import NextItemModel, SessionVectors
 from tfrs_gru4rec.export.signatures import MAX_BATCH
 from tfrs_gru4rec.export.top_k import BLOCK, top_k
 

@@ -41,7 +41,7 @@ def export_saved_model(
       top_k: items in a recommendation, at most the number of items; below it with `exclude_seen`.
       max_sessions: live sessions to hold. Those least recently used give way to new ones, approximately:
         allow for about twice as many as are live at a time, and practically none goes early (see
-        `session_state.py`).
+        `session_store.py`).
       idle_seconds: a session that has not been used for so long is forgotten.
       exclude_seen: leave a session's latest 50 known items (fewer if the catalogue is not larger than that by
         `top_k`) out of its recommendations; `score` scores them all the same.

@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.export import signatures
-from tfrs_gru4rec.export.batch_order import apply_events, apply_in_order, order_in_sessions
 from tfrs_gru4rec.export.catalogue import Catalogue
 from tfrs_gru4rec.export.ranking import Ranking
 from tfrs_gru4rec.export.request_checks import checked
-from tfrs_gru4rec.export.session_state import SessionStore
-from tfrs_gru4rec.export.session_vector import NextItemModel, SessionVectors
+from tfrs_gru4rec.export.rows_of_one_session import apply_events, apply_in_order, order_in_sessions
+from tfrs_gru4rec.export.session_record import NextItemModel, SessionVectors
+from tfrs_gru4rec.export.session_store import SessionStore
 from tfrs_gru4rec.export.signatures import SIGNATURES, WARM_UP_SESSION_ID, Signature, Status
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 

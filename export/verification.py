@@ -10,7 +10,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.export.ranking import popularity_scores
 from tfrs_gru4rec.export.session_loader import Call, loaded_in_session
-from tfrs_gru4rec.export.session_vector import NextItemModel
+from tfrs_gru4rec.export.session_record import NextItemModel
 from tfrs_gru4rec.export.signatures import pad_id
 from tfrs_gru4rec.export.stock_operations import require_stock_operations
 from tfrs_gru4rec.export.warm_up import WARM_UP_FILE

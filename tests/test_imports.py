@@ -18,23 +18,31 @@ FOLDERS = {
     "export": "tfrs_gru4rec.export",
 }
 
-FLOOR = ("checks", "config", "_keras")
+FLOOR = ("checks", "config", "atomic_files", "_keras")
+BELOW_EVENTS = ("checks", "atomic_files")
 NEIGHBOURS = ("losses", "sampling", "layers", "metrics", "optimizers", "pipelines")
-BELOW_TASKS = (*FLOOR, *NEIGHBOURS)
+BELOW_TASKS = (*FLOOR, "events", *NEIGHBOURS)
 BELOW_MODELS = (*BELOW_TASKS, "tasks")
-BELOW_TRAINING = (*BELOW_MODELS, "models")
+BELOW_EVALUATION = (*BELOW_MODELS, "models", "neighbours")
+BELOW_TRAINING = (*BELOW_EVALUATION, "evaluation")
+BELOW_UPKEEP = (*BELOW_TRAINING, "training")
 
 MAY_KNOW = {
     "checks": (),
+    "atomic_files": (),
     "_keras": (),
     "config": ("checks",),
-    **dict.fromkeys(NEIGHBOURS, FLOOR),
+    "events": BELOW_EVENTS,
+    **dict.fromkeys(NEIGHBOURS, (*FLOOR, "events")),
     "tasks": BELOW_TASKS,
     "models": BELOW_MODELS,
-    "training": (*BELOW_TRAINING, "datasets"),
-    "cli": (*BELOW_TRAINING, "training", "datasets", "export"),
-    "datasets": ("checks",),
-    "export": (*FLOOR, "pipelines.vocabulary", "layers", "models", "export.signatures"),
+    "neighbours": BELOW_MODELS,
+    "evaluation": BELOW_EVALUATION,
+    "training": BELOW_TRAINING,
+    "upkeep": BELOW_UPKEEP,
+    "cli": (*BELOW_UPKEEP, "upkeep", "datasets", "export"),
+    "datasets": (*BELOW_EVENTS, "events"),
+    "export": (*FLOOR, "pipelines.vocabulary", "layers", "models", "neighbours", "export.signatures"),
     # What a server loads: the contract and a folder on disk, so neither the model nor TFRS.
     "export.signatures": ("checks",),
     "export.serving": ("checks", "export.signatures"),

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from tfrs_gru4rec import metrics as metrics
     from tfrs_gru4rec import sampling as sampling
     from tfrs_gru4rec.config import GRU4RecConfig as GRU4RecConfig
+    from tfrs_gru4rec.evaluation.evaluate import evaluate as evaluate
     from tfrs_gru4rec.export.saved_model import export_saved_model as export_saved_model
     from tfrs_gru4rec.models import GRU4Rec as GRU4Rec
     from tfrs_gru4rec.optimizers import AdagradMomentum as AdagradMomentum
     from tfrs_gru4rec.pipelines.session_log import SessionLog as SessionLog
     from tfrs_gru4rec.pipelines.session_parallel import session_parallel as session_parallel
     from tfrs_gru4rec.pipelines.vocabulary import Vocabulary as Vocabulary
-    from tfrs_gru4rec.training.evaluate import evaluate as evaluate
 
 __version__ = "0.1.0"
 
@@ -37,7 +37,7 @@ _HOMES = {
     "GRU4RecConfig": "tfrs_gru4rec.config",
     "SessionLog": "tfrs_gru4rec.pipelines.session_log",
     "Vocabulary": "tfrs_gru4rec.pipelines.vocabulary",
-    "evaluate": "tfrs_gru4rec.training.evaluate",
+    "evaluate": "tfrs_gru4rec.evaluation.evaluate",
     "export_saved_model": "tfrs_gru4rec.export.saved_model",
     "session_parallel": "tfrs_gru4rec.pipelines.session_parallel",
 }

@@ -5,7 +5,7 @@ import tensorflow as tf
 from export_support.tiny_model import TinyModel
 
 from tfrs_gru4rec.export import ranking
-from tfrs_gru4rec.export.session_vector import SessionVectors
+from tfrs_gru4rec.export.session_record import SessionVectors
 
 from oracle import tiny_tower
 

@@ -12,13 +12,14 @@ import pytest
 
 from tfrs_gru4rec._keras import keras  # isort: skip
 from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
-from tfrs_gru4rec.training import ModelFolder, evaluate, fit, load_model
+from tfrs_gru4rec.training import ModelFolder, fit, load_model
 from tfrs_gru4rec.training.callbacks import DivergedError
 from tfrs_gru4rec.training.fit import make_optimizer
-from tfrs_gru4rec.training.stopping import Stopped
+from tfrs_gru4rec.training.sigterm import Stopped
 
 import tensorflow as tf  # isort: skip
 

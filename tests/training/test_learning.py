@@ -6,10 +6,11 @@ from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.datasets.synthetic_sessions.optimum import optimal_recall
 from tfrs_gru4rec.datasets.synthetic_sessions.simulator import simulate, split_by_time
 from tfrs_gru4rec.datasets.synthetic_sessions.world import SimulatorConfig
+from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.neighbours import evaluate_baselines
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.training import ModelFolder, evaluate, fit
-from tfrs_gru4rec.training.baselines import evaluate_baselines
+from tfrs_gru4rec.training import ModelFolder, fit
 
 
 def train(predictability, folder, loss):

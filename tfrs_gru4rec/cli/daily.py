@@ -79,7 +79,7 @@ def main(values: flags.FlagValues) -> int:
 
     import tensorflow as tf
 
-    from tfrs_gru4rec.training.day_loop import DayLoop, DayLoopConfig
+    from tfrs_gru4rec.upkeep.day_loop import DayLoop, DayLoopConfig
 
     # Each day has a model of its own size, so TensorFlow would warn at every one that it traces anew.
     tf.get_logger().setLevel("ERROR")

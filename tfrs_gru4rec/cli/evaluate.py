@@ -25,9 +25,10 @@ def main(values: flags.FlagValues) -> int:
     """Evaluates, prints and writes the report; returns the exit code."""
     list_lengths = log_flags.list_lengths(values)
 
-    from tfrs_gru4rec.training import evaluate, load_model
-    from tfrs_gru4rec.training.files import write_json
-    from tfrs_gru4rec.training.report import describe_test
+    from tfrs_gru4rec.atomic_files import write_json
+    from tfrs_gru4rec.evaluation import evaluate
+    from tfrs_gru4rec.evaluation.report import describe_test
+    from tfrs_gru4rec.training import load_model
 
     model = load_model(values["model_dir"].value)
     log = log_flags.read_test_log(values, model.vocabulary)

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.datasets.events import Events, reorder_codes, sort_events
-from tfrs_gru4rec.pipelines.columns import LogColumn, event_times, id_codes, raw_id_array
-from tfrs_gru4rec.pipelines.log_reader import read_columns
+from tfrs_gru4rec.events.columns import LogColumn, event_times, id_codes, raw_id_array
+from tfrs_gru4rec.events.log_files import read_columns
 
 _TICKS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _YEAR_5000 = 95_617_584_000  # in seconds since 1970; in ms it is January 1973

@@ -34,8 +34,8 @@ def main(values: flags.FlagValues) -> int:
     require(bool(items) or not values["items"].present, "--items must name at least one item.", items="")
     require(not (items and path), "Give either --items or --sessions_path.", items=items, sessions_path=path)
 
+    from tfrs_gru4rec.models.recommend import recommend
     from tfrs_gru4rec.training import load_model
-    from tfrs_gru4rec.training.recommend import recommend
 
     model = load_model(values["model_dir"].value)
     for session in _sessions(items, path):

@@ -102,11 +102,11 @@ def main(values: flags.FlagValues) -> int:
     import tensorflow as tf
 
     from tfrs_gru4rec import training
+    from tfrs_gru4rec.evaluation.plots import plot_report
+    from tfrs_gru4rec.evaluation.report import make_report
     from tfrs_gru4rec.models import GRU4Rec
-    from tfrs_gru4rec.training.plots import plot_report
-    from tfrs_gru4rec.training.report import make_report
-    from tfrs_gru4rec.training.warm_rows import last_seen
-    from tfrs_gru4rec.training.warm_start import keep_last_seen
+    from tfrs_gru4rec.upkeep.carried_rows import last_seen
+    from tfrs_gru4rec.upkeep.warm_start import keep_last_seen
 
     if values["deterministic"].value:
         tf.config.experimental.enable_op_determinism()
@@ -137,7 +137,7 @@ def main(values: flags.FlagValues) -> int:
 
 
 def _write(values: flags.FlagValues, folder: Any, report: dict[str, Any]) -> None:
-    from tfrs_gru4rec.training.files import write_json
+    from tfrs_gru4rec.atomic_files import write_json
 
     for path in filter(None, (folder.report_path, values["report_path"].value)):
         write_json(path, report)
@@ -193,7 +193,7 @@ def _old_model_dir(values: flags.FlagValues) -> str | None:
 def _warm_start(old_dir: str | None, log: Any, config: WarmStartConfig) -> Any:
     if not old_dir:
         return None
-    from tfrs_gru4rec.training.warm_start import WarmStart
+    from tfrs_gru4rec.upkeep.warm_start import WarmStart
 
     start = WarmStart(old_dir, log, config)
     found = start.summary()
@@ -205,9 +205,9 @@ def _warm_start(old_dir: str | None, log: Any, config: WarmStartConfig) -> Any:
 
 
 def _evaluate(values: flags.FlagValues, model: Any, test_log: Any, k: tuple[int, ...]) -> dict[str, Any]:
-    from tfrs_gru4rec.training import evaluate
-    from tfrs_gru4rec.training.coverage import catalogue_coverage
-    from tfrs_gru4rec.training.report import describe_test
+    from tfrs_gru4rec.evaluation import evaluate
+    from tfrs_gru4rec.evaluation.coverage import catalogue_coverage
+    from tfrs_gru4rec.evaluation.report import describe_test
 
     evaluation = evaluate(model, test_log, values["tie"].value)
     coverage = catalogue_coverage(model, test_log, max(k))
@@ -227,7 +227,7 @@ def _print_data(log: Any, test_log: Any) -> None:
 def _evaluate_baselines(
     values: flags.FlagValues, log: Any, test_log: Any, k: tuple[int, ...]
 ) -> dict[str, Any]:
-    from tfrs_gru4rec.training.baselines import evaluate_baselines
+    from tfrs_gru4rec.neighbours import evaluate_baselines
 
     pairs = values["baseline_pairs"].value
     require(

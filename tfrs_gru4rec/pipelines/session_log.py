@@ -13,9 +13,9 @@ import pyarrow as pa
 from absl import logging
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.pipelines import log_reader
-from tfrs_gru4rec.pipelines.columns import LogColumn, event_times, id_codes, raw_id_array
-from tfrs_gru4rec.pipelines.event_order import session_order
+from tfrs_gru4rec.events import log_files
+from tfrs_gru4rec.events.columns import LogColumn, event_times, id_codes, raw_id_array
+from tfrs_gru4rec.events.order import session_order
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
 
 
@@ -89,7 +89,7 @@ class SessionLog:
           FileNotFoundError: there is no such file.
           ValueError: the file or its content is no log; the message names file, column and first bad line.
         """
-        source = log_reader.read_columns(path, (session_key, item_key, time_key))
+        source = log_files.read_columns(path, (session_key, item_key, time_key))
         return _from_columns(source, vocabulary, {"file": os.fspath(path)})
 
     @classmethod

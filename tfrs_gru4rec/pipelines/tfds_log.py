@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.pipelines.columns import LogColumn
-from tfrs_gru4rec.pipelines.progress import Progress
+from tfrs_gru4rec.events.columns import LogColumn
+from tfrs_gru4rec.events.reading_progress import Progress
 
 _VECTORS = ("item_ids", "timestamps")
 _OUR_BUILDER = "tfrs_gru4rec.datasets.{name}.{name}_dataset_builder"

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.pipelines.raw_ids import as_id_array
+from tfrs_gru4rec.events.raw_ids import as_id_array
 
 UNKNOWN_ROW = -1
 _FORMAT_KEY = b"tfrs_gru4rec.vocabulary"

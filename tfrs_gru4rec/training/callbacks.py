@@ -9,13 +9,13 @@ import pandas as pd
 from absl import logging
 
 from tfrs_gru4rec._keras import keras
+from tfrs_gru4rec.atomic_files import write_text
 from tfrs_gru4rec.config import CheckpointConfig
+from tfrs_gru4rec.evaluation.evaluate import evaluate
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.checkpoints import Checkpointer
-from tfrs_gru4rec.training.evaluate import evaluate
-from tfrs_gru4rec.training.files import write_text
-from tfrs_gru4rec.training.stopping import Stopped, StopRequest
+from tfrs_gru4rec.training.sigterm import Stopped, StopRequest
 
 
 class DivergedError(ArithmeticError):

@@ -10,6 +10,7 @@ from absl import logging
 
 from tfrs_gru4rec.checks import require, require_one_of
 from tfrs_gru4rec.config import CheckpointConfig, TrainingConfig
+from tfrs_gru4rec.evaluation.evaluate import require_vocabulary_of
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_log import SessionLog
@@ -25,9 +26,8 @@ from tfrs_gru4rec.training.callbacks import (
     measure,
 )
 from tfrs_gru4rec.training.checkpoints import Checkpointer
-from tfrs_gru4rec.training.evaluate import require_vocabulary_of
 from tfrs_gru4rec.training.model_folder import ModelFolder
-from tfrs_gru4rec.training.stopping import StopRequest
+from tfrs_gru4rec.training.sigterm import StopRequest
 
 OPTIMIZERS = {
     "adagrad": AdagradMomentum,

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrs_gru4rec.atomic_files import write_json
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.training.checkpoints import restore_newest
-from tfrs_gru4rec.training.files import write_json
 
 FORMAT = 1
 # What may differ between a run and its continuation.

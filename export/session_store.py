@@ -1,0 +1,297 @@
+"""The store of live sessions: a bounded slab of records inside the SavedModel.
+
+Placement. A session's id is hashed (keyed SipHash, two words of 63 bits) to a fingerprint; the first word
+picks one of the buckets, each of up to `WAYS` places. A session is only ever in a place of its bucket. A new
+one takes a free place, else that of a session idle too long, else that of the bucket's least recently used
+session.
+
+How near this comes to "least recently used first" over the whole slab: up to `WAYS` = 64 sessions (one
+bucket) it is exact. Beyond, a session gives way once 64 others of its own bucket have been used since. If x
+times the capacity is the number of distinct sessions used since, its bucket has seen Poisson(64 x) of them:
+the session is still there with probability .99999 at x = 0.55, .95 at x = 0.8, .48 at x = 1, .005 at x =
+1.35.
+
+Collisions. Two sessions share a record only if 126 bits of keyed hash agree: below 1e-20 for 1e9 sessions
+ever (n² / 2 pairs times 2⁻¹²⁶). The keys are drawn at export, so nobody can make up ids that collide or that
+crowd one bucket.
+
+Time. Last use is stamped in microseconds of the server's clock, pushed on by at least 1 a session so that
+stamps are distinct and never run backwards, whatever the clock does. Sessions of one batch are stamped in the
+order in which they first appear in it, and all of them are looked up before any new one is placed.
+
+Concurrency. A call reads, computes and writes under one lock for the whole store, so calls take effect one after
+another, also when some are cancelled (see `Lock`).
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfrs_gru4rec.export.locked_memory import Lock, ZeroedMemory
+
+WAYS = 64
+MICROSECONDS = 1_000_000
+_HASH_RANGE = 2**63 - 1
+_FREE = 0  # stamp of a place without a session
+
+
+class Counters(NamedTuple):
+    """Int64 scalars; see the signature `stats`."""
+
+    live_sessions: tf.Tensor
+    hits: tf.Tensor
+    misses: tf.Tensor
+    evictions: tf.Tensor
+    expirations: tf.Tensor
+
+
+class _Ids(NamedTuple):
+    """Different session ids [n], hashed.
+
+    Attributes:
+      fingerprints: int64 [n, 2].
+      buckets: int64 [n].
+      is_stored: bool [n], false for the one id that never is.
+    """
+
+    fingerprints: tf.Tensor
+    buckets: tf.Tensor
+    is_stored: tf.Tensor
+
+
+class _Found(NamedTuple):
+    """Where sessions [n] are.
+
+    Attributes:
+      entries: int64 [n, 3], fingerprints and new stamps.
+      places: int64 [n, 2], bucket and way; the spare place if there is none.
+      is_live: bool [n], held and not idle too long.
+      is_idle: bool [n], held and idle too long.
+      time: int64 scalar, at or below the new stamps and above all given before.
+      counters: int64 [5], hits, misses, evictions, expirations, and the last stamp given.
+    """
+
+    entries: tf.Tensor
+    places: tf.Tensor
+    is_live: tf.Tensor
+    is_idle: tf.Tensor
+    time: tf.Tensor
+    counters: tf.Tensor
+
+
+class _Chosen(NamedTuple):
+    """Where new sessions [n] go.
+
+    Attributes:
+      places: int64 [n, 2]; the spare place if there is none.
+      is_placed: bool [n], whether there is one.
+      is_eviction: bool [n], the place is that of a live session.
+      is_expiration: bool [n], the place is that of an idle session.
+    """
+
+    places: tf.Tensor
+    is_placed: tf.Tensor
+    is_eviction: tf.Tensor
+    is_expiration: tf.Tensor
+
+
+class SessionStore(tf.Module):
+    """Records of live sessions by session id, at most `capacity` of them.
+
+    Attributes:
+      capacity: sessions that fit: `max_sessions`, rounded up to whole buckets.
+      record_size: floats a session.
+    """
+
+    def __init__(
+        self, max_sessions: int, record_size: int, idle_seconds: float, unstored_id: bytes = b""
+    ) -> None:
+        """Allocates nothing yet; a loaded SavedModel holds capacity * (4 * record_size + 24) bytes.
+
+        Args:
+          max_sessions: sessions to hold.
+          record_size: floats of a session's record, all zeros in a session not held.
+          idle_seconds: a session not used for so long is as good as gone.
+          unstored_id: a session id that is never stored nor counted.
+        """
+        super().__init__(name="session_store")
+        self._ways = min(WAYS, max_sessions)
+        self._n_buckets = -(-max_sessions // self._ways)
+        self.capacity = self._n_buckets * self._ways
+        self.record_size = record_size
+        self._idle_microseconds = int(idle_seconds * MICROSECONDS)
+        self._unstored_id = unstored_id
+        self._keys = [[secrets.randbits(63), secrets.randbits(63)] for _ in range(2)]
+        # One bucket is spare: its places are never looked up, and writes that are not to happen go there.
+        self._spare_place = (self._n_buckets, 0)
+        # An entry is the two words of the fingerprint and the stamp of the last use.
+        shape = [self._n_buckets + 1, self._ways]
+        self._entries = ZeroedMemory("session_entries", [*shape, 3], tf.int64)
+        self._records = ZeroedMemory("session_records", [*shape, record_size], tf.float32)
+        self._counters = ZeroedMemory("session_counters", [5], tf.int64)
+        self._lock = Lock("session_lock")
+
+    def initialize(self) -> None:
+        """Allocates the memory, for use outside a SavedModel; loaders of a SavedModel do it themselves."""
+        for resource in (self._entries, self._records, self._counters, self._lock):
+            resource._initialize()
+
+    def update(
+        self,
+        session_ids: tf.Tensor,
+        transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, Any]],
+        prepared: list[tf.Tensor],
+        counts: bool = True,
+    ) -> Any:
+        """Reads records, transforms them and writes them back as one step that no other call comes between.
+
+        Args:
+          session_ids: string [n], all different.
+          transform: takes the records [n, record_size], zeros where a session is not held; returns records to
+            write, bool [n] which of them to write (those not written are not created either), and any results. The
+            lock is held meanwhile, so it makes only plain operations that cannot fail: no loops or conditions.
+          prepared: what `transform` uses, to have it ready before the lock is taken.
+          counts: whether the look-ups count as hits and misses.
+
+        Returns:
+          What `transform` returned last.
+        """
+        ids = self._hash(session_ids)
+
+        def read_and_write(held: tf.Tensor) -> tuple[Any, list[tf.Operation]]:
+            found = self._find(ids, held)
+            records, is_written, results = transform(self._read(found))
+            is_written &= ids.is_stored
+            with tf.control_dependencies([self._touch(found)]):
+                chosen = self._choose(ids, found, is_written & ~found.is_live)
+            writes = self._write(found, chosen, records, is_written)
+            is_lost = is_written & ~found.is_live & ~chosen.is_placed
+            is_evicting = chosen.is_eviction | is_lost
+            count = self._count(found, ids.is_stored & counts, is_evicting, chosen.is_expiration)
+            return results, [*writes, count]
+
+        return self._lock.hold(read_and_write, [*ids, *prepared])
+
+    def read(self, session_ids: tf.Tensor) -> tf.Tensor:
+        """Returns records [n, record_size] of ids [n], all different; zeros where a session is not held."""
+        ids = self._hash(session_ids)
+
+        def read_and_touch(held: tf.Tensor) -> tuple[tf.Tensor, list[tf.Operation]]:
+            found = self._find(ids, held)
+            touch = self._touch(found)
+            nothing = tf.zeros_like(found.is_idle)
+            return self._read(found), [touch, self._count(found, ids.is_stored, nothing, nothing)]
+
+        return self._lock.hold(read_and_touch, [*ids])
+
+    def remove(self, session_ids: tf.Tensor) -> tf.Tensor:
+        """Forgets sessions [n], all different; returns bool [n], which of them were held."""
+        ids = self._hash(session_ids)
+
+        def read_and_clear(held: tf.Tensor) -> tuple[tf.Tensor, list[tf.Operation]]:
+            found = self._find(ids, held)
+            return found.is_live, [self._entries.scatter_nd(found.places, tf.zeros_like(found.entries))]
+
+        return self._lock.hold(read_and_clear, [*ids])
+
+    def counters(self) -> Counters:
+        """Counts sessions, and events since the model was loaded. Copies the entries: 24 bytes a place."""
+
+        def read(held: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], list[tf.Operation]]:
+            with tf.control_dependencies([held]):
+                return (_clock(), self._counters.read(), self._entries.read()), []
+
+        clock, counters, entries = self._lock.hold(read, [])
+        stamps = entries[:-1, :, 2]
+        time = tf.maximum(clock, counters[4])
+        is_live = (stamps != _FREE) & ~self._is_idle(stamps, time)
+        return Counters(tf.math.count_nonzero(is_live, dtype=tf.int64), *tf.unstack(counters, num=5)[:4])
+
+    def _hash(self, session_ids: tf.Tensor) -> _Ids:
+        words = [tf.strings.to_hash_bucket_strong(session_ids, _HASH_RANGE, key) for key in self._keys]
+        is_stored = tf.not_equal(session_ids, self._unstored_id)
+        return _Ids(tf.stack(words, axis=1), words[0] % self._n_buckets, is_stored)
+
+    def _is_idle(self, stamps: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
+        return stamps <= time - self._idle_microseconds
+
+    def _find(self, ids: _Ids, held: tf.Tensor) -> _Found:
+        with tf.control_dependencies([held]):
+            clock = _clock()
+            counters = self._counters.read()
+            entries = self._entries.gather(ids.buckets)
+        time = tf.maximum(clock, counters[4] + 1)
+        is_same = tf.reduce_all(entries[:, :, :2] == ids.fingerprints[:, tf.newaxis, :], axis=2)
+        stamps = tf.where(is_same, entries[:, :, 2], _FREE)
+        stamp = tf.reduce_max(stamps, axis=1)
+        is_held = stamp != _FREE
+        is_idle = self._is_idle(stamp, time)
+        places = tf.stack([ids.buckets, tf.argmax(stamps, axis=1)], axis=1)
+        new_stamps = time + tf.range(tf.size(ids.buckets, tf.int64))
+        return _Found(
+            entries=tf.concat([ids.fingerprints, new_stamps[:, tf.newaxis]], axis=1),
+            places=self._or_spare(is_held, places),
+            is_live=is_held & ~is_idle,
+            is_idle=is_held & is_idle,
+            time=time,
+            counters=counters,
+        )
+
+    def _or_spare(self, condition: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        return tf.where(condition[:, tf.newaxis], places, tf.constant(self._spare_place, tf.int64))
+
+    def _read(self, found: _Found) -> tf.Tensor:
+        records = tf.where(found.is_live[:, tf.newaxis], self._records.gather_nd(found.places), 0.0)
+        return tf.ensure_shape(records, [None, self.record_size])
+
+    def _touch(self, found: _Found) -> tf.Operation:
+        """Stamps live sessions as used now, and frees the places of idle ones."""
+        entries = tf.where(found.is_live[:, tf.newaxis], found.entries, _FREE)
+        return self._entries.scatter_nd(found.places, entries)
+
+    def _choose(self, ids: _Ids, found: _Found, is_new: tf.Tensor) -> _Chosen:
+        """Finds places for new sessions: the bucket's oldest, the r-th oldest for a bucket's r-th new one.
+
+        Sessions of this very batch may fill a bucket: they are not pushed out by one another.
+        """
+        index = tf.range(tf.size(ids.buckets))
+        is_before = (index < index[:, tf.newaxis]) & (ids.buckets == ids.buckets[:, tf.newaxis]) & is_new
+        rank = tf.reduce_sum(tf.cast(is_before, tf.int32), axis=1)
+        rank_or_last = tf.minimum(rank, self._ways - 1)
+        n_oldest = tf.maximum(1 + tf.reduce_max(rank_or_last), 1)  # whatever comes, nothing here may fail
+        ages, ways = tf.math.top_k(-self._entries.gather(ids.buckets)[:, :, 2], n_oldest)
+        stamp = -tf.gather(ages, rank_or_last, batch_dims=1)
+        way = tf.cast(tf.gather(ways, rank_or_last, batch_dims=1), tf.int64)
+        is_placed = is_new & (rank < self._ways) & (stamp < found.time)
+        is_taken = is_placed & (stamp != _FREE)
+        is_idle = self._is_idle(stamp, found.time)
+        places = self._or_spare(is_placed, tf.stack([ids.buckets, way], axis=1))
+        return _Chosen(places, is_placed, is_taken & ~is_idle, is_taken & is_idle)
+
+    def _write(
+        self, found: _Found, chosen: _Chosen, records: tf.Tensor, is_written: tf.Tensor
+    ) -> list[tf.Operation]:
+        """Writes records of live sessions to their places, and of new ones to the chosen places."""
+        held_places = self._or_spare(is_written & found.is_live, found.places)
+        places = tf.where(chosen.is_placed[:, tf.newaxis], chosen.places, held_places)
+        return [
+            self._records.scatter_nd(places, records),
+            self._entries.scatter_nd(chosen.places, found.entries),
+        ]
+
+    def _count(
+        self, found: _Found, is_counted: tf.Tensor, is_evicting: tf.Tensor, is_expiring: tf.Tensor
+    ) -> tf.Operation:
+        """Adds the counts of a call; a session may be idle itself and take the place of an idle one, too."""
+        flags = [found.is_live & is_counted, ~found.is_live & is_counted, is_evicting, is_expiring]
+        events = tf.cast(tf.stack([*flags, found.is_idle]), tf.int64)
+        sums = tf.reduce_sum(events, axis=1)
+        sums = tf.concat([sums[:3], sums[3:4] + sums[4:]], axis=0)
+        last_stamp = found.time + tf.size(is_counted, tf.int64)
+        return self._counters.assign(tf.concat([found.counters[:4] + sums, last_stamp[tf.newaxis]], axis=0))
+
+
+def _clock() -> tf.Tensor:
+    return tf.cast(tf.timestamp() * MICROSECONDS, tf.int64)

@@ -1,0 +1,99 @@
+"""Evaluation against a slow one that follows each session by itself and sorts the scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrs_gru4rec.config import GRU4RecConfig
+from tfrs_gru4rec.evaluation import evaluate
+from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.training import Evaluation
+
+import tensorflow as tf  # isort: skip
+
+
+def logs(n_test_sessions, seed=0, n_items=30):
+    """A training log of every item and a test log with an item that training lacks."""
+    rng = np.random.default_rng(seed)
+    train = pd.DataFrame(
+        {"SessionId": np.arange(2 * n_items) // 2, "ItemId": np.arange(2 * n_items) % n_items}
+    )
+    lengths = rng.integers(2, 9, n_test_sessions)
+    test = pd.DataFrame({"SessionId": np.repeat(np.arange(n_test_sessions), lengths)})
+    test["ItemId"] = rng.integers(0, n_items + 3, len(test))
+    for frame in (train, test):
+        frame["Time"] = np.arange(len(frame))
+    log = SessionLog.from_frame(train)
+    return log, SessionLog.from_frame(test, vocabulary=log.vocabulary), test
+
+
+def make_model(log, **settings):
+    model = GRU4Rec(log.vocabulary, GRU4RecConfig(**{"layers": (8,), "n_sample": 0, "seed": 4, **settings}))
+    model.embedding.output_bias.assign(tf.random.stateless_normal([log.vocabulary.n_items], [0, 1]))
+    return model
+
+
+def slow_ranks(model, frame, tie):
+    """Follows each session by itself, item by item, leaving out unknown items; sorts all scores."""
+    found = []
+    for _, session in frame.groupby("SessionId"):
+        rows = model.vocabulary.rows(session["ItemId"].to_numpy())
+        rows = rows[rows >= 0]
+        for end in range(1, len(rows)):
+            state = model.initial_state(1)
+            for row in rows[:end]:
+                query, state = model.step(tf.constant([row]), state)
+            scores = model.scores(query)[0].numpy()
+            above, level = np.sum(scores > scores[rows[end]]), np.sum(scores == scores[rows[end]])
+            rank = {"standard": 1 + above, "conservative": above + level, "median": above + (1 + level) / 2}[
+                tie
+            ]
+            found.append((end, float(rank)))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("tie", ["standard", "conservative", "median"])
+@pytest.mark.parametrize(
+    ("n_sessions", "lanes", "score_bytes"), [(40, 512, 1 << 26), (40, 7, 4 * 30 * 5), (1, 3, 1)]
+)
+def test_ranks_equal_those_of_single_sessions(tie, n_sessions, lanes, score_bytes):
+    log, test_log, frame = logs(n_sessions)
+    model = make_model(log)
+    # Items 3 and 4 score alike, so that ties occur.
+    for table in (model.embedding.output_table, model.embedding.output_bias):
+        table.assign(tf.tensor_scatter_nd_update(table, [[4]], table[3:4]))
+    found = evaluate(model, test_log, tie, lanes, score_bytes)
+    assert sorted(zip(found.positions.tolist(), found.ranks.tolist(), strict=True)) == slow_ranks(
+        model, frame, tie
+    )
+
+
+def test_unknown_items_are_dropped_and_counted():
+    log, test_log, frame = logs(40)
+    found = evaluate(make_model(log), test_log)
+    assert found.dropped_events == int((frame["ItemId"] >= 30).sum()) > 0
+    assert len(found.ranks) == test_log.n_pairs
+
+
+def test_rejects_a_log_of_another_vocabulary():
+    log, _, frame = logs(10)
+    with pytest.raises(ValueError, match="read with the model's vocabulary"):
+        evaluate(make_model(log), SessionLog.from_frame(frame))
+
+
+def test_rejects_an_unknown_tie_rule():
+    log, test_log, _ = logs(10)
+    with pytest.raises(ValueError, match="tie must be one of standard, conservative, median"):
+        evaluate(make_model(log), test_log, tie="best")
+
+
+def test_figures_by_hand():
+    # Ranks 1, 2, 4, 20: recall@2 = 2/4, MRR@2 = (1 + 1/2) / 4, recall@20 = 1, MRR@20 = (1 + .5 + .25 + .05) / 4.
+    found = Evaluation(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
+    figures = found.figures((2, 20))
+    assert figures["recall"] == {"2": 0.5, "20": 1.0}
+    assert figures["mrr"] == pytest.approx({"2": 0.375, "20": 0.45})
+    by_position = found.by_position(2)
+    assert by_position["1"] == {"recall": 1.0, "mrr": 0.75, "events": 2.0}
+    assert set(by_position) == {"1", "2", "10+"}

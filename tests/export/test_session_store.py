@@ -1,0 +1,150 @@
+"""The bounded store against dicts in plain Python, call by call."""
+
+import random
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrs_gru4rec.export import session_store
+from tfrs_gru4rec.export.session_store import SessionStore
+
+from oracle import session_store as oracle
+
+IDLE = 50  # microseconds of a clock that the tests set
+UNSTORED = "unstored"
+
+
+class Store:
+    """A store with a clock to set; records are one float."""
+
+    def __init__(self, max_sessions, ways, monkeypatch):
+        self.clock = tf.Variable(1000, dtype=tf.int64)
+        monkeypatch.setattr(session_store, "WAYS", ways)
+        monkeypatch.setattr(session_store.secrets, "randbits", random.Random(0).getrandbits)
+        monkeypatch.setattr(session_store, "_clock", lambda: tf.identity(self.clock))
+        self.store = SessionStore(max_sessions, 1, IDLE / session_store.MICROSECONDS, UNSTORED.encode())
+        self.store.initialize()
+        names = tf.TensorSpec([None], tf.string)
+        floats, flags = tf.TensorSpec([None, 1], tf.float32), tf.TensorSpec([None], tf.bool)
+        self.update = tf.function(self._update, input_signature=[names, floats, flags])
+        self.read = tf.function(self.store.read, input_signature=[names])
+        self.remove = tf.function(self.store.remove, input_signature=[names])
+        self.counters = tf.function(self.store.counters, input_signature=[])
+
+    def _update(self, ids, records, is_written):
+        return self.store.update(ids, lambda before: (records, is_written, before), [])
+
+    def put(self, *names):
+        self.update(list(names), [[float(len(name))] for name in names], [True] * len(names))
+
+    def held(self, *names):
+        return [bool(record) for record in self.read(list(names)).numpy()[:, 0]]
+
+    def bucket_of(self, name):
+        return int(self.store._hash(tf.constant([name])).buckets[0])
+
+
+@pytest.fixture
+def make_store(monkeypatch):
+    return lambda max_sessions, ways=4: Store(max_sessions, ways, monkeypatch)
+
+
+@pytest.mark.parametrize(("max_sessions", "ways", "n_names"), [(3, 4, 6), (1, 4, 3), (8, 4, 14), (40, 8, 60)])
+def test_store_does_what_dicts_do(make_store, max_sessions, ways, n_names):
+    store = make_store(max_sessions, ways)
+    expected = oracle.SessionStore(min(ways, max_sessions), IDLE, store.bucket_of, UNSTORED)
+    names = [UNSTORED, *(f"session-{number}" for number in range(n_names))]
+    generator = np.random.default_rng(max_sessions)
+    for _ in range(120):
+        store.clock.assign_add(int(generator.choice([-10, 3, 10, 20, IDLE + 5], p=[0.2, 0.3, 0.2, 0.2, 0.1])))
+        clock = int(store.clock)
+        ids = generator.permutation(names)[: generator.integers(1, min(len(names), 12))].tolist()
+        match generator.choice(["update", "update", "update", "read", "remove"]):
+            case "update":
+                records = generator.random([len(ids), 1], np.float32)
+                is_written = generator.random(len(ids)) < 0.8
+                before = store.update(ids, records, is_written).numpy()[:, 0].tolist()
+                assert before == expected.update(ids, records[:, 0].tolist(), is_written.tolist(), clock)
+            case "read":
+                assert store.read(ids).numpy()[:, 0].tolist() == expected.read(ids, clock)
+            case "remove":
+                assert store.remove(ids[:2]).numpy().tolist() == expected.remove(ids[:2], clock)
+        counters = {name: int(value) for name, value in store.counters()._asdict().items()}
+        assert counters == {
+            "live_sessions": expected.live(clock),
+            "hits": expected.hits,
+            "misses": expected.misses,
+            "evictions": expected.evictions,
+            "expirations": expected.expirations,
+        }
+    # The walk has come past everything that the store does.
+    assert min(expected.hits, expected.misses, expected.evictions, expected.expirations) >= 5
+
+
+def test_least_recently_used_goes_first(make_store):
+    store = make_store(3)
+    store.put("a")
+    store.put("b")
+    store.put("c")
+    store.read(["a"])
+    store.put("d")  # b is the one not used for longest
+    assert store.held("a", "b", "c", "d") == [True, False, True, True]
+
+
+def test_more_new_sessions_than_fit_leave_earlier_ones_of_the_batch(make_store):
+    store = make_store(2)
+    store.put("a", "b", "c")
+    assert store.held("a", "b", "c") == [True, True, False]
+    assert int(store.counters().evictions) == 1
+
+
+def test_idle_session_is_gone_at_the_stroke(make_store):
+    store = make_store(3)
+    store.put("a")  # stamped 1000
+    store.clock.assign(1000 + IDLE - 1)
+    assert store.held("a") == [True]  # and stamped anew
+    store.clock.assign_add(IDLE)
+    assert store.held("a") == [False]
+    assert int(store.counters().expirations) == 1
+
+
+def test_idle_time_goes_by_the_clock_of_the_server():
+    store = SessionStore(3, 1, idle_seconds=0.3)
+    store.initialize()
+    ids = tf.constant(["a"])
+    read = tf.function(lambda: store.read(ids))
+    put = tf.function(lambda: store.update(ids, lambda old: (tf.ones([1, 1]), tf.constant([True]), old), []))
+    assert [read().numpy().item(), put().numpy().item()] == [0.0, 0.0]  # traced, which takes its time
+    put()
+    assert read().numpy().item() == 1.0
+    time.sleep(0.31)
+    assert read().numpy().item() == 0.0
+
+
+def test_a_clock_set_back_keeps_sessions(make_store):
+    store = make_store(3)
+    store.put("a")
+    store.clock.assign(1)
+    assert store.held("a") == [True]
+    store.put("b", "c", "d")
+    assert store.held("a", "b", "c", "d") == [False, True, True, True]
+
+
+def test_capacity_is_rounded_up_to_whole_buckets(make_store):
+    assert [make_store(n).store.capacity for n in (1, 3, 4, 5, 9)] == [1, 3, 4, 8, 12]
+
+
+def test_fingerprints_of_different_ids_differ(make_store):
+    ids = tf.constant([f"s{number}" for number in range(20_000)])
+    words = make_store(5).store._hash(ids).fingerprints.numpy()
+    # 2e8 pairs among 2^63 values: one equal pair in either word has probability 4e-11.
+    assert len(np.unique(words[:, 0])) == len(np.unique(words[:, 1])) == 20_000
+    assert words.min() >= 0
+
+
+def test_keys_differ_from_store_to_store():
+    ids = tf.constant(["a"])
+    hashes = [SessionStore(1, 1, 1.0)._hash(ids).fingerprints.numpy().tolist() for _ in range(2)]
+    assert hashes[0] != hashes[1]

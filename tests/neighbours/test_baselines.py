@@ -1,0 +1,230 @@
+"""Popularity, transitions and session kNN: hand-worked logs, and a brute-force oracle on random ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrs_gru4rec import metrics
+from tfrs_gru4rec.neighbours import (
+    Popularity,
+    SessionKNN,
+    Transitions,
+    baseline_evaluations,
+    evaluate_baselines,
+    test_pairs,
+)
+from tfrs_gru4rec.neighbours.next_clicks import sample_pairs
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
+
+from oracle import baselines as oracle
+
+TIES = ("standard", "conservative", "median")
+
+
+def log_of(sessions, n_items):
+    """A log whose rows are the numbers given."""
+    items = np.concatenate([np.asarray(session, np.int32) for session in sessions])
+    offsets = np.cumsum([0, *map(len, sessions)])
+    counts = np.bincount(items, minlength=n_items)
+    return SessionLog(items, offsets, np.arange(items.size), Vocabulary(np.arange(n_items), counts))
+
+
+def random_sessions(seed, n_sessions, n_items, repeats=True):
+    rng = np.random.default_rng(seed)
+    popularity = 1 / np.arange(1, n_items + 1)
+    popularity /= popularity.sum()
+    lengths = rng.integers(1, 8, n_sessions)
+    return [rng.choice(n_items, min(length, n_items), repeats, popularity).tolist() for length in lengths]
+
+
+def test_pairs_are_listed_in_the_order_of_events_and_know_their_position():
+    pairs = test_pairs(log_of([[4, 1, 2], [3], [0, 4]], 5))
+    assert pairs.inputs.tolist() == [4, 1, 0]
+    assert pairs.targets.tolist() == [1, 2, 4]
+    assert pairs.positions.tolist() == [1, 2, 1]
+    assert pairs.starts.tolist() == [0, 0, 4]
+
+
+def test_popularity_by_hand():
+    # Counts: a 3, b 2, c 2, d 1, e 0.
+    model = Popularity.fit(log_of([[0, 1], [0, 2, 1], [0, 2, 3]], 5))
+    test = log_of([[0, 0, 1, 2, 3, 4]], 5)
+    # Targets a, b, c, d, e; b and c are level.
+    assert model.ranks(test).tolist() == [1, 2, 2, 4, 5]
+    assert model.ranks(test, "conservative").tolist() == [1, 3, 3, 4, 5]
+    assert model.ranks(test, "median").tolist() == [1, 2.5, 2.5, 4, 5]
+
+
+def test_transitions_by_hand():
+    # After a: b twice, c once, d once. Counts: a 4, b 3, c 2, d 1, e 1, f 0.
+    model = Transitions.fit(log_of([[0, 1], [0, 1, 2], [0, 2], [0, 3], [4, 1]], 6))
+    test = log_of([[0, target] for target in range(6)], 6)
+    # b; then c before d, once each but c is more popular; then a, e, f, never seen after a, by popularity.
+    assert model.ranks(test).tolist() == [4, 1, 2, 3, 5, 6]
+    # After f nothing is known: popularity, where d and e are level.
+    unseen = log_of([[5, target] for target in range(6)], 6)
+    assert model.ranks(unseen).tolist() == [1, 2, 3, 4, 4, 6]
+    assert model.ranks(unseen, "conservative").tolist() == [1, 2, 3, 5, 5, 6]
+
+
+def test_session_knn_by_hand():
+    """One prefix (a, b), past sessions oldest first: (a, c), (b, d), (a, b, e), (f, g).
+
+    Weights: a 1/2, b 1. Similarities 1/2, 1, 3/2; the last session shares nothing. w: 1/2, 1, 1.
+    Votes sim * w: 1/4, 1, 3/2. Without idf: a 1/4 + 3/2 = 7/4, b 1 + 3/2 = 5/2, c 1/4, d 1, e 3/2, f = g = 0.
+    Order b, a, e, d, c, then f and g, level in popularity too.
+    With idf, log(4 / 2) = 0.693 for a and b, log(4 / 1) = 1.386 for the others:
+    a 1.213, b 1.733, c 0.347, d 1.386, e 2.079: order e, b, d, a, c.
+    """
+    past = log_of([[0, 2], [1, 3], [0, 1, 4], [5, 6]], 7)
+    test = log_of([[0, 1, target] for target in range(7)], 7)
+    second = test_pairs(test).take(np.arange(1, 14, 2))
+    assert second.targets.tolist() == list(range(7))
+    plain = SessionKNN.fit(past, idf=False)
+    assert plain.ranks(test, pairs=second).tolist() == [2, 1, 5, 4, 3, 6, 6]
+    assert plain.ranks(test, "conservative", second).tolist() == [2, 1, 5, 4, 3, 7, 7]
+    assert SessionKNN.fit(past).ranks(test, pairs=second).tolist() == [4, 2, 5, 3, 1, 6, 6]
+    # One neighbour of the two most recent candidates, (b, d) and (a, b, e): a = b = e = 3/2. Of these a and b
+    # have two events each, e one; then popularity alone: c, d, f, g with one each.
+    nearest = SessionKNN.fit(past, n_neighbours=1, n_candidates=2, idf=False)
+    assert nearest.ranks(test, pairs=second).tolist() == [1, 1, 4, 4, 3, 4, 4]
+    assert nearest.ranks(test, "conservative", second).tolist() == [2, 2, 7, 7, 3, 7, 7]
+    # One candidate, the most recent that shares an item, is (a, b, e) and not (f, g).
+    only = SessionKNN.fit(past, n_neighbours=1, n_candidates=1, idf=False)
+    assert only.ranks(test, pairs=second).tolist() == [1, 1, 4, 4, 3, 4, 4]
+
+
+def test_session_knn_takes_the_more_recent_of_equally_similar_sessions_and_the_last_of_repeated_clicks():
+    past = log_of([[0, 1], [0, 2], [0, 3]], 4)
+    model = SessionKNN.fit(past, n_neighbours=2, idf=False)
+    # Neighbours of (a): the second and third session. Scores a 2, c 1, d 1, b 0.
+    assert model.ranks(log_of([[0, target] for target in range(4)], 4)).tolist() == [1, 4, 2, 2]
+    # Prefix (a, b, a): a weighs 1, b 2/3. Session (a, c) 1, (b, d) 2/3: c before d, though a was there first.
+    past = log_of([[0, 2], [1, 3]], 4)
+    test = log_of([[0, 1, 0, 2], [0, 1, 0, 3]], 4)
+    last = test_pairs(test).take(np.array([2, 5]))
+    assert SessionKNN.fit(past, idf=False).ranks(test, pairs=last).tolist() == [1, 3]
+
+
+def test_equal_similarities_are_equal_in_floating_point_too():
+    # Prefix (a, b, c, d, e): (a, b, g) has 1/5 + 2/5, which floats make more than the 3/5 of (c, f).
+    past = log_of([[0, 1, 6], [2, 5]], 7)
+    test = log_of([[0, 1, 2, 3, 4, 5]], 7)
+    last = test_pairs(test).take(np.array([4]))
+    assert SessionKNN.fit(past, n_neighbours=1, idf=False).ranks(test, pairs=last).tolist() == [1]
+
+
+def expected_ranks(sessions, prefixes, n_items, tie, score):
+    counts = oracle.popularity_counts(sessions, n_items)
+    return [
+        oracle.rank(score(test[:seen]), counts, test[seen], tie)
+        for test in prefixes
+        for seen in range(1, len(test))
+    ]
+
+
+@pytest.mark.parametrize("tie", TIES)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_ranks_equal_brute_force_on_random_logs(seed, tie):
+    n_items = 14 + 3 * seed
+    train, test = random_sessions(seed, 60, n_items), random_sessions(seed + 10, 25, n_items)
+    log, test_log = log_of(train, n_items), log_of(test, n_items)
+    counts = oracle.popularity_counts(train, n_items)
+    assert Popularity.fit(log).ranks(test_log, tie).tolist() == expected_ranks(
+        train, test, n_items, tie, lambda prefix: counts
+    )
+    assert Transitions.fit(log).ranks(test_log, tie).tolist() == expected_ranks(
+        train, test, n_items, tie, lambda prefix: oracle.transition_scores(train, n_items, prefix)
+    )
+    for n_neighbours, n_candidates, idf in (
+        (500, 5000, True),
+        (500, 5000, False),
+        (5, 20, True),
+        (3, 3, False),
+    ):
+        model = SessionKNN.fit(log, n_neighbours, n_candidates, idf)
+        expected = expected_ranks(
+            train,
+            test,
+            n_items,
+            tie,
+            lambda prefix, settings=(n_neighbours, n_candidates, idf): oracle.session_knn_scores(
+                train, n_items, prefix, *settings
+            ),
+        )
+        assert model.ranks(test_log, tie).tolist() == expected
+
+
+@pytest.mark.parametrize("tie", TIES)
+def test_the_tie_rules_are_those_of_the_model_s_evaluation(tie):
+    train, test = log_of(random_sessions(9, 40, 25), 25), log_of(random_sessions(10, 30, 25), 25)
+    targets = test_pairs(test).targets
+    counts = np.bincount(train.items, minlength=25).astype(np.float32)
+    assert len(set(counts.tolist())) < 25  # There are ties.
+    expected = metrics.ranks(np.tile(counts, (len(targets), 1)), targets, tie)
+    assert Popularity.fit(train).ranks(test, tie).tolist() == expected.numpy().tolist()
+
+
+def test_blocks_do_not_change_ranks(monkeypatch):
+    train, test = random_sessions(3, 80, 20), log_of(random_sessions(4, 30, 20), 20)
+    whole = [model.fit(log_of(train, 20)).ranks(test) for model in (Transitions, SessionKNN)]
+    for module in ("transitions", "session_knn"):
+        monkeypatch.setattr(f"tfrs_gru4rec.neighbours.{module}._BLOCK_ENTRIES", 7)
+    parts = [model.fit(log_of(train, 20)).ranks(test) for model in (Transitions, SessionKNN)]
+    np.testing.assert_array_equal(whole, parts)
+
+
+def test_evaluation_reports_the_figures_of_the_ranks():
+    train, test = log_of(random_sessions(5, 80, 30), 30), log_of(random_sessions(6, 40, 30), 30)
+    figures = evaluate_baselines(train, test, k=(1, 5), tie="median")
+    assert list(figures) == ["popularity", "transitions", "session_knn"]
+    for name, model in (
+        ("popularity", Popularity),
+        ("transitions", Transitions),
+        ("session_knn", SessionKNN),
+    ):
+        ranks = model.fit(train).ranks(test, "median")
+        assert figures[name]["recall"]["5"] == pytest.approx(np.mean([rank <= 5 for rank in ranks]))
+        reciprocal = [1 / rank if rank <= 5 else 0 for rank in ranks]
+        assert figures[name]["mrr"]["5"] == pytest.approx(np.mean(reciprocal))
+        assert figures[name]["events"] == test.n_pairs
+        assert figures[name]["seconds"] >= 0
+    by_position = baseline_evaluations(train, test)["transitions"].at_position(1, 1)
+    first = test_pairs(test).positions == 1
+    np.testing.assert_array_equal(by_position.ranks, Transitions.fit(train).ranks(test)[first])
+
+
+def test_sampling_asks_session_knn_a_seeded_share_of_the_pairs():
+    train, test = log_of(random_sessions(7, 80, 30), 30), log_of(random_sessions(8, 40, 30), 30)
+    everything = SessionKNN.fit(train).ranks(test)
+    found = baseline_evaluations(train, test, max_pairs=25, seed=1)
+    assert len(found["popularity"].ranks) == test.n_pairs
+    assert len(found["session_knn"].ranks) == 25
+    pairs = test_pairs(test)
+    chosen = np.sort(np.random.default_rng(1).choice(len(pairs), 25, replace=False))
+    np.testing.assert_array_equal(found["session_knn"].ranks, everything[chosen])
+    np.testing.assert_array_equal(found["session_knn"].positions, pairs.positions[chosen])
+    assert len(sample_pairs(pairs, 10**6, 0)) == len(pairs)
+
+
+def test_logs_of_different_vocabularies_and_logs_without_a_pair_are_refused():
+    train = log_of([[0, 1], [1, 2]], 3)
+    with pytest.raises(ValueError, match=r"training log's vocabulary.*train_items=3, test_items=4"):
+        evaluate_baselines(train, log_of([[0, 3]], 4))
+    with pytest.raises(ValueError, match="two known items"):
+        evaluate_baselines(train, log_of([[0], [2]], 3))
+    with pytest.raises(ValueError, match="tie must be one of standard, conservative, median"):
+        evaluate_baselines(train, train, tie="kind")
+    with pytest.raises(ValueError, match="n_candidates must be at least 500"):
+        SessionKNN.fit(train, n_candidates=100)
+
+
+def test_a_log_read_from_a_frame_is_ranked_in_its_own_vocabulary():
+    train = pd.DataFrame({"SessionId": [1, 1, 2, 2, 3, 3], "ItemId": list("xyxyxz"), "Time": range(6)})
+    test = pd.DataFrame({"SessionId": [9, 9, 9], "ItemId": list("xqz"), "Time": range(3)})
+    log = SessionLog.from_frame(train)
+    test_log = SessionLog.from_frame(test, log.vocabulary)
+    # The unknown q is dropped, so z is asked for after x: y followed twice, z once.
+    assert Transitions.fit(log).ranks(test_log).tolist() == [2]
+    assert baseline_evaluations(log, test_log)["transitions"].dropped_events == 1

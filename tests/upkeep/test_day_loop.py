@@ -1,0 +1,302 @@
+"""The day loop: what it exports, what it learns under drift, and that a stop loses and repeats no day."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.training.model_folder import load_model
+from tfrs_gru4rec.upkeep import day_loop
+from tfrs_gru4rec.upkeep.day_logs import day_files, in_rows_of
+from tfrs_gru4rec.upkeep.day_loop import DayLoop, DayLoopConfig
+from tfrs_gru4rec.upkeep.ledger import Ledger
+
+DAY_SECONDS = 86_400
+OLD_RING = [f"old-{n}" for n in range(8)]
+
+
+def write_day(folder, number, rings, n_sessions=60):
+    """Sessions that walk along one of the day's rings."""
+    rng = np.random.default_rng(number)
+    events = []
+    for session in range(n_sessions):
+        ring = rings[session % len(rings)]
+        first = rng.integers(len(ring))
+        events += [(session, ring[(first + step) % len(ring)]) for step in range(rng.integers(3, 6))]
+    frame = pd.DataFrame(events, columns=["SessionId", "ItemId"])
+    frame["Time"] = number * DAY_SECONDS + np.arange(len(frame))
+    frame.to_csv(folder / f"2024-05-{number:02}.tsv.gz", sep="\t", index=False)
+
+
+@pytest.fixture
+def days_dir(tmp_path):
+    """Half of the sessions stay with the old ring; the other half follow a fashion, which changes with day 3."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    fashions = ["a", "a", "b", "b", "b"]
+    for number, fashion in enumerate(fashions, 1):
+        write_day(folder, number, [OLD_RING, [f"{fashion}-{n}" for n in range(6)]])
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_xla():
+    """Trains without XLA, whose compiling would take most of the time here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GRU4Rec.compile, "__defaults__", ("adagrad", False))
+        yield
+
+
+class Versions:
+    """A publisher that counts."""
+
+    def __init__(self):
+        self.published = []
+        self.calls = 0
+
+    def next_version(self):
+        return len(self.published) + 1
+
+    def has(self, version):
+        return version in [number for number, _ in self.published]
+
+    def publish(self, model, version):
+        self.calls += 1
+        self.published.append((version, model.embedding.output_table.numpy()))
+
+
+def config(**settings):
+    return DayLoopConfig(
+        GRU4RecConfig(layers=(16,), n_sample=8),
+        TrainingConfig(batch_size=4, n_epochs=4, learning_rate=0.2),
+        WarmStartConfig(**settings.pop("warm_start", {})),
+        **{"k": 1, **settings},
+    )
+
+
+def test_refreshed_beats_stale_under_drift_and_keeps_the_old_items(days_dir, tmp_path):
+    versions = Versions()
+    loop = DayLoop(days_dir, tmp_path / "work", versions, config(warm_start={"retire_after_days": 1.5}))
+    days = loop.run()
+    assert [day["day"] for day in days] == ["2024-05-01", "2024-05-02", "2024-05-03", "2024-05-04"]
+    assert days[0]["refreshed"] == days[0]["stale"]
+    assert days[0]["serving"] is None
+    # The fashion changes with day 3: the model of day 1 knows half of day 4 and 5, the refreshed one all of it.
+    for day in days[2:]:
+        assert day["stale"]["recall"] < 0.6
+        assert day["refreshed"]["recall"] > day["stale"]["recall"] + 0.35
+    assert (days[2]["new_items"], days[2]["retired_items"]) == (6, 0)
+    assert days[3]["retired_items"] == 6  # of fashion a, last seen on day 2
+    assert len(versions.published) == len([day for day in days if day["version"] is not None])
+
+    old = pd.DataFrame({"SessionId": 1, "ItemId": [*OLD_RING, *OLD_RING], "Time": np.arange(16)})
+    newest = load_model(tmp_path / "work" / "days" / "2024-05-04")
+    first = load_model(tmp_path / "work" / "days" / "2024-05-01")
+    recalls = [
+        day_loop.evaluate(model, SessionLog.from_frame(old, vocabulary=model.vocabulary)).recall(1)
+        for model in (first, newest)
+    ]
+    assert min(recalls) > 0.9
+
+    # No day is done twice, and a new log makes one more day: the last, whose successor was missing.
+    assert loop.run() == []
+    write_day(days_dir, 6, [OLD_RING])
+    assert [day["day"] for day in loop.run()] == ["2024-05-05"]
+    assert Ledger(tmp_path / "work" / "ledger.json").names == [f"2024-05-0{number}" for number in range(1, 6)]
+    assert (tmp_path / "work" / "daily.png").read_bytes().startswith(b"\x89PNG")
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing of ours catches it."""
+
+
+def kill_before(monkeypatch, target, name, at):
+    """Ends the process just before the at-th call of a function."""
+    whole, left = getattr(target, name), [at]
+
+    def dying(*arguments, **named):
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        return whole(*arguments, **named)
+
+    monkeypatch.setattr(target, name, dying)
+
+
+def kill_after(monkeypatch, target, name, at):
+    """Ends the process just after the at-th call of a function."""
+    whole, left = getattr(target, name), [at]
+
+    def dying(*arguments, **named):
+        result = whole(*arguments, **named)
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        return result
+
+    monkeypatch.setattr(target, name, dying)
+
+
+def tiny(**settings):
+    return DayLoopConfig(
+        GRU4RecConfig(layers=(4,), n_sample=4),
+        TrainingConfig(batch_size=4, n_epochs=1),
+        WarmStartConfig(),
+        **{"k": 1, "margin": 1.0, **settings},
+    )
+
+
+KILLS = {
+    "before training": (kill_before, "fit", 2),
+    "after training": (kill_after, "fit", 2),
+    "before the report": (kill_before, "write_json", 3),
+    "before the comparison ends": (kill_before, "evaluate", 3),
+    "before the version is noted": (kill_before, "write_json", 4),
+    "after the version is noted": (kill_after, "write_json", 4),
+    "after publishing": (kill_after, "publish", 2),
+    "before the ledger": (kill_before, "append", 2),
+    "after the ledger": (kill_after, "append", 2),
+}
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """Three days, which are two to work, and what an uninterrupted loop makes of them."""
+    folder = tmp_path_factory.mktemp("short")
+    (folder / "logs").mkdir()
+    for number in range(1, 4):
+        write_day(folder / "logs", number, [OLD_RING, [f"day{number}-{n}" for n in range(3)]], 12)
+    versions = Versions()
+    entries = DayLoop(folder / "logs", folder / "work", versions, tiny()).run()
+    return folder / "logs", entries, versions
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_goes_on_after_a_kill_without_losing_or_repeating_a_day(short, tmp_path, monkeypatch, kill):
+    logs, whole, whole_versions = short
+    versions = Versions()
+    how, name, at = KILLS[kill]
+    target = {"publish": versions, "append": Ledger}.get(name, day_loop)
+    with monkeypatch.context() as patch:
+        how(patch, target, name, at)
+        with pytest.raises(Killed):
+            DayLoop(logs, tmp_path / "work", versions, tiny()).run()
+    DayLoop(logs, tmp_path / "work", versions, tiny()).run()
+    days = Ledger(tmp_path / "work" / "ledger.json").days
+    assert [day["day"] for day in days] == [day["day"] for day in whole]
+    assert [day["version"] for day in days] == [1, 2]
+    assert versions.calls == 2
+    for day, expected in zip(days, whole, strict=True):
+        for model in ("refreshed", "stale"):
+            assert day[model]["recall"] == pytest.approx(expected[model]["recall"], abs=0.05)
+    for (_, table), (_, expected_table) in zip(versions.published, whole_versions.published, strict=True):
+        np.testing.assert_allclose(table, expected_table, rtol=1e-4, atol=1e-5)
+
+
+def test_worse_model_is_held_back(short, tmp_path, monkeypatch):
+    logs, *_ = short
+    recalls = iter([0.5, 0.44, 0.5])  # day 1; day 2 refreshed; day 2 serving, which is the stale one as well
+    monkeypatch.setattr(
+        DayLoop, "_figures", lambda *_: {"recall": next(recalls), "mrr": 0.0, "recall_known": 0.0}
+    )
+    versions = Versions()
+    days = DayLoop(logs, tmp_path / "work", versions, tiny(margin=0.05)).run()
+    assert [day["version"] for day in days] == [1, None]
+    assert days[1]["serving"]["recall"] == 0.5
+    assert versions.calls == 1
+
+
+def test_slightly_worse_model_is_exported(short, tmp_path, monkeypatch):
+    logs, *_ = short
+    recalls = iter([0.5, 0.46, 0.5])
+    monkeypatch.setattr(
+        DayLoop, "_figures", lambda *_: {"recall": next(recalls), "mrr": 0.0, "recall_known": 0.0}
+    )
+    days = DayLoop(logs, tmp_path / "work", Versions(), tiny(margin=0.05)).run()
+    assert [day["version"] for day in days] == [1, 2]
+
+
+def test_unknown_items_count_as_misses():
+    log = SessionLog.from_frame(
+        pd.DataFrame({"SessionId": [1, 1, 1, 2, 2], "ItemId": list("abxya"), "Time": range(5)})
+    )
+    known = in_rows_of(
+        log,
+        SessionLog.from_frame(
+            pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [0, 1]})
+        ).vocabulary,
+    )
+    assert (log.n_pairs, known.n_pairs, known.dropped_events) == (3, 1, 2)
+
+
+def test_only_the_models_needed_keep_their_weights(short, tmp_path):
+    logs, *_ = short
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    for file in logs.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    write_day(folder, 4, [OLD_RING], 12)
+    DayLoop(folder, tmp_path / "work", Versions(), tiny()).run()
+    kept = [
+        day.name for day in sorted((tmp_path / "work" / "days").iterdir()) if (day / "checkpoints").exists()
+    ]
+    assert kept == ["2024-05-01", "2024-05-03"]
+    assert (tmp_path / "work" / "days" / "2024-05-02" / "report.json").exists()
+
+
+def test_day_files(tmp_path):
+    for name in ("b.csv", "a.tsv.gz", ".c.tsv", "notes.md", "d.parquet.tmp"):
+        (tmp_path / name).touch()
+    assert list(day_files(tmp_path)) == ["a", "b"]
+    (tmp_path / "a.parquet").touch()
+    with pytest.raises(ValueError, match=r"one log.*a\.parquet.*a\.tsv\.gz"):
+        day_files(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder of daily logs"):
+        day_files(tmp_path / "none")
+
+
+def test_late_log_is_left_out_and_named(tmp_path, caplog):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for name in ("1.tsv", "2.tsv", "3.tsv"):
+        (logs / name).touch()
+    ledger = Ledger(tmp_path / "work" / "ledger.json")
+    ledger.append({"day": "2", "version": 1})
+    loop = DayLoop(logs, tmp_path / "work", Versions(), tiny())
+    assert loop.pending() == []
+    assert "Left out, because 2 is done already: 1." in caplog.text
+
+
+def test_ledger_is_never_half_written(tmp_path, monkeypatch):
+    ledger = Ledger(tmp_path / "ledger.json")
+    ledger.append({"day": "1", "version": 1})
+    before = ledger.path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        ledger.append({"day": "2", "version": None})
+    assert ledger.path.read_bytes() == before
+    assert ledger.names == ["1"]
+    with pytest.raises(ValueError, match="done once"):
+        ledger.append({"day": "1", "version": 2})
+
+
+@pytest.mark.parametrize("text", ["{", '{"format": 7, "days": []}', "[]"])
+def test_damaged_ledger_is_refused(tmp_path, text):
+    (tmp_path / "ledger.json").write_text(text)
+    with pytest.raises(ValueError, match=r"ledger"):
+        Ledger(tmp_path / "ledger.json")
+
+
+def test_two_loops_do_not_share_a_folder(short, tmp_path):
+    logs, *_ = short
+    with day_loop._only_one(tmp_path / "work"), pytest.raises(BlockingIOError, match="Another process"):
+        DayLoop(logs, tmp_path / "work", Versions(), tiny()).run()
+
+
+def test_entry_is_plain_json(short):
+    _, entries, _ = short
+    assert json.loads(json.dumps(entries)) == entries

@@ -1,0 +1,134 @@
+"""Evaluation of a model on a test log: next item only, full catalogue, no sampled negatives."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from tfrs_gru4rec.checks import require, require_one_of, require_positive
+from tfrs_gru4rec.layers.gru_tower import State
+from tfrs_gru4rec.metrics import TIES, ranks_in_blocks
+from tfrs_gru4rec.metrics.figures import Evaluation
+from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.pipelines.session_parallel import session_parallel
+
+LANES = 512
+STEPS_PER_EXECUTION = 32
+SCORE_BYTES = 64 << 20
+
+
+def evaluate(
+    model: GRU4Rec,
+    log: SessionLog,
+    tie: str = "standard",
+    lanes: int = LANES,
+    score_bytes: int = SCORE_BYTES,
+) -> Evaluation:
+    """Ranks the true next item of every pair of a log among all items.
+
+    The state is zero at each session's start and follows it to its end, whatever the number of sessions and lanes.
+
+    Args:
+      model: to evaluate.
+      log: test sessions, read with the model's vocabulary (events of other items are then dropped and counted).
+      tie: "standard": 1 + #(scores above the target's); "conservative": #(scores at or above it, its own included);
+        "median": the mean of both.
+      lanes: sessions followed at a time.
+      score_bytes: memory for one block of scores: a catalogue is scored for as many pairs at a time as fit.
+
+    Returns:
+      The ranks, in no particular order.
+
+    Raises:
+      ValueError: the tie rule is unknown, or the log was read with another vocabulary.
+    """
+    require_one_of(TIES, tie=tie)
+    require_positive(lanes=lanes, score_bytes=score_bytes)
+    require_vocabulary_of(model, log)
+    started = time.monotonic()
+    lanes = min(lanes, log.n_sessions)
+    dataset = session_parallel(log, lanes)
+    n_steps = int(dataset.cardinality())
+    iterator = iter(dataset)
+    state, position = model.initial_state(lanes), tf.zeros([lanes], tf.int32)
+    follow, rank = _follow(model), _rank(model, tie, score_bytes)
+    all_ranks, all_positions, all_targets = [], [], []
+    for first_step in range(0, n_steps, STEPS_PER_EXECUTION):
+        steps = min(STEPS_PER_EXECUTION, n_steps - first_step)
+        state, position, queries, targets, positions = follow(iterator, tf.constant(steps), state, position)
+        all_ranks.append(rank(queries, targets).numpy())
+        all_positions.append(positions.numpy())
+        all_targets.append(targets.numpy())
+        n_done, seconds = sum(map(len, all_ranks)), time.monotonic() - started
+        logging.log_every_n_seconds(
+            logging.INFO,
+            "Evaluated %d of %d events, %.0f events/s.",
+            10,
+            n_done,
+            log.n_pairs,
+            n_done / seconds,
+        )
+    return Evaluation(
+        np.concatenate(all_ranks),
+        np.concatenate(all_positions),
+        log.dropped_events,
+        time.monotonic() - started,
+        np.concatenate(all_targets),
+    )
+
+
+def require_vocabulary_of(model: GRU4Rec, log: SessionLog) -> None:
+    """Checks that a log was read with a model's vocabulary.
+
+    Raises:
+      ValueError: it was not.
+    """
+    require(
+        log.vocabulary is model.vocabulary or np.array_equal(log.vocabulary.ids, model.vocabulary.ids),
+        "The log must be read with the model's vocabulary: SessionLog.from_file(path, vocabulary=model.vocabulary).",
+        n_items=log.vocabulary.n_items,
+        model_n_items=model.vocabulary.n_items,
+    )
+
+
+def _follow(model: GRU4Rec) -> Callable[..., tuple]:
+    """Returns a graph that follows the lanes for some steps and gives the live pairs' queries."""
+
+    @tf.function(reduce_retracing=True)
+    def follow(
+        iterator: tf.data.Iterator, n_steps: tf.Tensor, state: State, position: tf.Tensor
+    ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        queries = tf.TensorArray(tf.float32, n_steps, element_shape=state[-1].shape)
+        targets = tf.TensorArray(tf.int32, n_steps, element_shape=position.shape)
+        positions = tf.TensorArray(tf.int32, n_steps, element_shape=position.shape)
+        live = tf.TensorArray(tf.bool, n_steps, element_shape=position.shape)
+        for step in tf.range(n_steps):
+            batch = next(iterator)
+            state = tuple(tf.where(batch.is_start[:, tf.newaxis], 0.0, layer_state) for layer_state in state)
+            position = tf.where(batch.is_start, 1, position + 1)
+            query, state = model.step(batch.input_rows, state)
+            queries = queries.write(step, query)
+            targets = targets.write(step, batch.target_rows)
+            positions = positions.write(step, position)
+            live = live.write(step, batch.is_live)
+        is_live = live.stack()
+        picked = (tf.boolean_mask(array.stack(), is_live) for array in (queries, targets, positions))
+        return state, position, *picked
+
+    return follow
+
+
+def _rank(model: GRU4Rec, tie: str, score_bytes: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Returns a graph that ranks targets [n] of queries [n, units], some queries at a time."""
+
+    @tf.function(reduce_retracing=True)
+    def rank(queries: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        # Read once: a variable that rows are gathered from is copied at every read, and blocks are many.
+        weights = tf.convert_to_tensor(model.embedding.output_table)
+        biases = tf.convert_to_tensor(model.embedding.output_bias)
+        return ranks_in_blocks(queries, weights, biases, targets, tie, score_bytes)
+
+    return rank

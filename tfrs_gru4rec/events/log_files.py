@@ -1,0 +1,122 @@
+"""From a file to Arrow columns: TSV, CSV or Parquet, gzipped or not."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import io
+import os
+import pathlib
+import zlib
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.events.columns import LogColumn
+from tfrs_gru4rec.events.reading_progress import Progress
+from tfrs_gru4rec.events.text_lines import TextLines, split_header
+
+_TEXT_SUFFIXES = (".tsv", ".csv", ".txt")
+_SUFFIX_RULE = "A log file must be named .tsv, .csv, .txt or .parquet, with or without .gz after it."
+_KEYS_RULE = (
+    "A log must have columns of sessions, items and times: name them (session_key, item_key, time_key)."
+)
+_EVENTS_RULE = "A log must hold at least one event."
+_BLOCK_BYTES = 8 << 20
+_BATCH_EVENTS = 1 << 20
+
+
+def read_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> list[LogColumn]:
+    """Reads the columns of a log file.
+
+    Args:
+      path: a .tsv, .csv, .txt or .parquet file, gzipped if .gz follows. Text files start with a header line;
+        the separator (tab, comma, semicolon or bar) is the one that makes sense of it.
+      keys: names of the session, item and time columns.
+
+    Returns:
+      The columns, in the order of `keys`. Session and item ids of text files are strings.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: the file cannot be read, has no events, or lacks a column.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no such log file. Received: file={str(path)!r}.")
+    require(path.is_file(), "A log must be a file, not a folder.", file=str(path))
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    is_gzip = suffixes[-1:] == [".gz"]
+    suffix = "".join((suffixes[:-1] if is_gzip else suffixes)[-1:])
+    require(suffix == ".parquet" or suffix in _TEXT_SUFFIXES, _SUFFIX_RULE, file=str(path))
+    require(path.stat().st_size > 0, "A log file must not be empty.", file=str(path))
+    try:
+        return (_read_parquet if suffix == ".parquet" else _read_text)(path, keys, is_gzip)
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"The log file cannot be read: {error}. Received: file={str(path)!r}.") from error
+
+
+def _read_parquet(path: pathlib.Path, keys: Sequence[str], is_gzip: bool) -> list[LogColumn]:
+    source = io.BytesIO(gzip.decompress(path.read_bytes())) if is_gzip else str(path)
+    with pq.ParquetFile(source) as file:
+        _require_keys(path, file.schema_arrow.names, keys)
+        table = _table(file.iter_batches(_BATCH_EVENTS, columns=list(keys)), path)
+    return [LogColumn(table[key], {"file": str(path), "column": key}) for key in keys]
+
+
+def _read_text(path: pathlib.Path, keys: Sequence[str], is_gzip: bool) -> list[LogColumn]:
+    lines = TextLines(path, is_gzip)
+    header, has_events = lines.header()
+    separator, present = split_header(header, tuple(keys))
+    _require_keys(path, present, keys)
+    require(has_events, _EVENTS_RULE, file=str(path))
+    types = dict.fromkeys([*keys[:2], *keys[3:]], pa.string())
+    try:
+        table = _read_text_table(lines, separator, keys, types)
+    except pa.ArrowInvalid:
+        # A field with a line break in it, or a time unlike the first ones: reading with care takes longer.
+        types[keys[2]] = pa.string()
+        try:
+            table = _read_text_table(lines, separator, keys, types, newlines_in_values=True)
+        except pa.ArrowInvalid:
+            lines.require_utf8()
+            lines.require_full_lines(separator)
+            raise
+    locate = functools.partial(lines.line_of, separator=separator)
+    return [LogColumn(table[key], {"file": str(path), "column": key}, True, locate) for key in keys]
+
+
+def _read_text_table(
+    lines: TextLines,
+    separator: str,
+    keys: Sequence[str],
+    types: dict[str, pa.DataType],
+    newlines_in_values: bool = False,
+) -> pa.Table:
+    reader = pyarrow.csv.open_csv(
+        pa.input_stream(lines.path, compression="gzip" if lines.is_gzip else None),
+        read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK_BYTES),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=newlines_in_values),
+        convert_options=pyarrow.csv.ConvertOptions(include_columns=list(keys), column_types=types),
+    )
+    return _table(reader, lines.path)
+
+
+def _table(batches: Iterable[pa.RecordBatch], path: pathlib.Path) -> pa.Table:
+    """Collects batches, telling how far it is every now and then."""
+    collected = []
+    progress = Progress(str(path))
+    for batch in batches:
+        collected.append(batch)
+        progress.add(len(batch))
+    require(progress.n_events > 0, _EVENTS_RULE, file=str(path))
+    progress.end()
+    return pa.Table.from_batches(collected)
+
+
+def _require_keys(path: pathlib.Path, present: Sequence[str], keys: Sequence[str]) -> None:
+    missing = [key for key in keys if key not in present]
+    require(not missing, _KEYS_RULE, file=str(path), missing=missing, present=list(present))

@@ -1,0 +1,1 @@
+"""Keeping a model current: warm start, and the loop over daily logs."""

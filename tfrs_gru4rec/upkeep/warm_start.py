@@ -1,0 +1,183 @@
+"""Going on from an old model with a new log: items and weights are carried over, new items get rows.
+
+start = WarmStart("models/monday", SessionLog.from_file("tuesday.tsv"))
+model = GRU4Rec(start.log.vocabulary, config)
+fit(model, start.log, training_config, folder, prepare=start.apply)
+keep_last_seen(folder, start.log.vocabulary, start.last_seen)
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
+from tfrs_gru4rec.training.checkpoints import restore_newest
+from tfrs_gru4rec.training.fit import make_optimizer
+from tfrs_gru4rec.training.model_folder import ModelFolder
+from tfrs_gru4rec.upkeep import carried_rows
+
+SECONDS_PER_DAY = 86_400
+_LAST_SEEN = "last_seen.parquet"
+_SHAPE = ("layers", "constrained_embedding", "embedding", "reset_after")
+
+
+class WarmStart:
+    """An old model's weights in the rows of a vocabulary that has the new log's items too.
+
+    Attributes:
+      log: the new log, in the new rows.
+      rows: the new vocabulary and where its rows come from.
+      last_seen: float64 [n_items], time of each item's last event in the logs so far.
+    """
+
+    def __init__(
+        self,
+        old_dir: str | os.PathLike[str],
+        log: SessionLog,
+        options: WarmStartConfig | None = None,
+    ) -> None:
+        """Joins the vocabularies; weights are read when they are applied.
+
+        Args:
+          old_dir: folder of the old model.
+          log: new sessions, read without a vocabulary.
+          options: `WarmStartConfig()` if None.
+
+        Raises:
+          ValueError: there is no model in the folder.
+        """
+        self.options = options or WarmStartConfig()
+        self._folder = ModelFolder(old_dir)
+        self.settings = self._folder.settings()
+        old = Vocabulary.load(self._folder.vocabulary_path)
+        old_last_seen = _read_last_seen(self._folder, old)
+        ticks = self.options.retire_after_days * SECONDS_PER_DAY * self.options.ticks_per_second
+        is_retired = carried_rows.retired(old_last_seen, log, ticks)
+        self.rows = carried_rows.map_rows(old, log.vocabulary, is_retired, self.options.count_decay)
+        self.log = carried_rows.with_vocabulary(log, self.rows.vocabulary)
+        unknown = np.full(self.rows.vocabulary.n_items, np.nan)
+        before = carried_rows.carry_rows(old_last_seen, unknown, self.rows.old_rows)
+        self.last_seen = np.fmax(before, carried_rows.last_seen(self.log))
+
+    def summary(self) -> dict[str, Any]:
+        """Returns what was done, for a report: the old folder, items kept, new and retired, and the options."""
+        return {
+            "from": os.fspath(self._folder.path),
+            "kept_items": self.rows.vocabulary.n_items - self.rows.n_new,
+            "new_items": self.rows.n_new,
+            "retired_items": self.rows.n_retired,
+            **self.options.to_dict(),
+        }
+
+    def apply(self, model: GRU4Rec) -> None:
+        """Sets the weights and optimizer slots of a new model.
+
+        Args:
+          model: of the vocabulary `self.log.vocabulary`, compiled.
+
+        Raises:
+          ValueError: the old model has another shape or optimizer, or none of its checkpoints can be read.
+        """
+        self._require_same_shape(model.config)
+        old = self._load(with_optimizer=not self.options.reset_optimizer)
+        for old_weight, weight in zip(old.tower.variables, model.tower.variables, strict=True):
+            weight.assign(old_weight)
+        for name, table in _tables(model).items():
+            old_table, start = _tables(old)[name].numpy(), table.numpy()
+            if self.options.new_item_rows == "neighbours":
+                start = carried_rows.neighbour_means(old_table, start, self.rows.old_rows, self.log)
+            table.assign(carried_rows.carry_rows(old_table, start, self.rows.old_rows))
+        if not self.options.reset_optimizer:
+            self._carry_slots(old, model)
+
+    def _require_same_shape(self, config: GRU4RecConfig) -> None:
+        old = GRU4RecConfig.from_dict(self.settings["model"])
+        different = {
+            name: (getattr(old, name), getattr(config, name))
+            for name in _SHAPE
+            if getattr(old, name) != getattr(config, name)
+        }
+        rule = "A warm start keeps the old model's shape; train from the beginning to change it (name: there, now)."
+        require(not different, rule, different=different)
+
+    def _load(self, with_optimizer: bool) -> GRU4Rec:
+        old = GRU4Rec(
+            Vocabulary.load(self._folder.vocabulary_path), GRU4RecConfig.from_dict(self.settings["model"])
+        )
+        if with_optimizer:
+            old.compile(make_optimizer(TrainingConfig.from_dict(self.settings["training"])))
+        path = self._folder.checkpoints_path
+        restored = restore_newest(tf.train.Checkpoint(model=old), path, partial=True)
+        require(restored is not None, "The old model has no checkpoint yet.", folder=os.fspath(path))
+        return old
+
+    def _carry_slots(self, old: GRU4Rec, model: GRU4Rec) -> None:
+        """Slots of the items' tables go by rows, all others as they are; the learning rate is the new run's own."""
+        old_slots, slots = _slots(old), _slots(model)
+        require(
+            type(old.optimizer) is type(model.optimizer) and list(old_slots) == list(slots),
+            "Optimizer slots can be carried over only to the same optimizer, with momentum or without as before. "
+            "Give --reset_optimizer, or the old settings.",
+            old=old.optimizer.name,
+            new=model.optimizer.name,
+        )
+        tables = tuple(_tables(model))
+        for name, slot in slots.items():
+            value = old_slots[name].numpy()
+            if name.endswith(tables):
+                value = carried_rows.carry_rows(value, slot.numpy(), self.rows.old_rows)
+            slot.assign(value)
+
+
+def _tables(model: GRU4Rec) -> dict[str, tf.Variable]:
+    """Returns the variables [n_items, ...] by name; a shared table is one."""
+    embedding = model.embedding
+    tables = (embedding.output_table, embedding.output_bias, embedding.input_table)
+    return {table.name: table for table in tables}
+
+
+def _slots(model: GRU4Rec) -> dict[str, tf.Variable]:
+    """Returns the optimizer's variables by place and name, in an order that is the same for equal optimizers."""
+    optimizer = model.optimizer
+    return {
+        f"{place}/{variable.name}": variable
+        for place, variable in enumerate(optimizer.variables)
+        if variable is not getattr(optimizer, "_learning_rate", None)
+    }
+
+
+def keep_last_seen(folder: ModelFolder, vocabulary: Vocabulary, last_seen: np.ndarray) -> None:
+    """Writes when each item was last seen beside a model, for `retire_after_days` of a later warm start.
+
+    Args:
+      folder: of the model.
+      vocabulary: of the model.
+      last_seen: float64 [n_items], as `carried_rows.last_seen` gives it.
+
+    Raises:
+      OSError: the folder cannot be written to.
+    """
+    path = folder.path / _LAST_SEEN
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        pd.DataFrame({"id": vocabulary.ids, "last_seen": last_seen}).to_parquet(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_last_seen(folder: ModelFolder, vocabulary: Vocabulary) -> np.ndarray:
+    path = folder.path / _LAST_SEEN
+    times = np.full(vocabulary.n_items, np.nan)
+    if path.exists():
+        frame = pd.read_parquet(path)
+        rows = vocabulary.rows(frame["id"].to_numpy(object if frame["id"].dtype != np.int64 else np.int64))
+        times[rows[rows >= 0]] = frame["last_seen"].to_numpy()[rows >= 0]
+    return times
