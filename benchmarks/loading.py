@@ -44,7 +44,7 @@ def write_log(path: Path, n_events: int) -> None:
 
 
 class MemoryWatch(keras.callbacks.Callback):
-    """Notes when the first steps are done, and the memory after each graph call."""
+    """Notes when the first steps are done, and the memory after each block."""
 
     def __init__(self) -> None:
         """Starts the clock."""
@@ -90,7 +90,7 @@ def train_epoch() -> None:
     along = ", ".join(
         f"{watch.readings[int(at * (len(watch.readings) - 1))]:.3f}" for at in (0, 0.25, 0.5, 0.75, 1)
     )
-    print(f"GB along the epoch of {len(watch.readings)} graph calls: {along}; before the model {before:.3f}")
+    print(f"GB along the epoch of {len(watch.readings)} blocks: {along}; before the model {before:.3f}")
     print(f"parameters and slots {size:.3f} GB, log {log_size:.3f} GB")
 
 

@@ -76,8 +76,8 @@ class Stopwatch(keras.callbacks.Callback):
         self._started: tuple[int, float] | None = None
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Reads the clock after each graph call."""
-        done, now = batch + 1, time.perf_counter()
+        """Reads the clock after each block of steps."""
+        done, now = int(self.model.train_steps), time.perf_counter()
         if self._started is None:
             if done >= WARM_UP_STEPS:
                 self._started = done, now
@@ -102,23 +102,22 @@ def measure_parts(recipe: Recipe, log: SessionLog, steps: int = 512) -> dict[str
     model = GRU4Rec(log.vocabulary, recipe.model)
     model.compile(make_optimizer(recipe.training))
     model.lanes.build(lanes)
-    state = model.initial_state(lanes)
     data = session_parallel(log, lanes, block_steps=steps)
     block = next(iter(data))
 
-    def draw(batch: SessionBatch, seed: tf.Tensor) -> list[tf.Tensor]:
-        return [rows for _, rows in model._prepare(batch, seed)[0]]
+    def draw(step: SessionBatch) -> list[tf.Tensor]:
+        return [model._candidates.rows(step, model._seed(training=True))]
 
-    def read(batch: SessionBatch, seed: tf.Tensor) -> list[tf.Tensor]:
-        return [tf.gather(table, rows) for table, rows in model._prepare(batch, seed)[0]]
+    def read(step: SessionBatch) -> list[tf.Tensor]:
+        return [model.embedding.look_up(step.input_rows), *model.embedding.candidates(draw(step)[0])]
 
-    def differentiate(batch: SessionBatch, seed: tf.Tensor) -> list[tf.Tensor]:
-        masks = model._prepare(batch, seed)[1]
-        loss, _, gradients = model._session_step.gradients(read(batch, seed), masks, state, seed)
-        return [loss, *gradients.rows, *gradients.tower]
+    def differentiate(step: SessionBatch) -> list[tf.Tensor]:
+        loss, gradients = model._differentiate(step)
+        return [loss, *(getattr(gradient, "values", gradient) for gradient in gradients)]
 
-    def train(batch: SessionBatch, seed: tf.Tensor) -> list[tf.Tensor]:
-        return [model._fused_train_step(batch)["loss"]]
+    def train(step: SessionBatch) -> list[tf.Tensor]:
+        model._train_on(step)
+        return [model.loss_tracker.total.read_value()]
 
     parts = {
         "draw negatives": draw,
@@ -126,21 +125,23 @@ def measure_parts(recipe: Recipe, log: SessionLog, steps: int = 512) -> dict[str
         "… and loss and gradients": differentiate,
         "… and update, the whole step": train,
     }
-    found = {name: _milliseconds(part, block, steps) for name, part in parts.items()}
+    found = {name: _milliseconds(model, part, block, steps) for name, part in parts.items()}
     started = time.perf_counter()
     data.take(8).reduce(0, lambda total, block: total + block.input_rows[0, 0]).numpy()
     found["session-parallel data"] = (time.perf_counter() - started) / (8 * steps) * 1e3
     return found
 
 
-def _milliseconds(part: Callable[..., list[tf.Tensor]], block: SessionBatch, steps: int) -> float:
+def _milliseconds(
+    model: GRU4Rec, part: Callable[..., list[tf.Tensor]], block: SessionBatch, steps: int
+) -> float:
     @tf.function(jit_compile=True)
     def loop(n_steps: tf.Tensor) -> tf.Tensor:
         total = tf.zeros([])
-        for step in tf.range(n_steps):
-            batch = SessionBatch(*[tf.gather(field, step) for field in block])
+        for number in tf.range(n_steps):
+            model.train_steps.assign_add(1)  # other draws in each step
             # All of it is summed, or XLA would leave out what nobody reads.
-            for values in part(batch, tf.stack([0, tf.cast(step, tf.int64)])):
+            for values in part(block.at(number)):
                 total += tf.reduce_sum(tf.cast(values, tf.float32))
         return total
 

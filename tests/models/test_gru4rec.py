@@ -32,11 +32,14 @@ def batch(inputs, targets, is_start=None, is_live=None):
     )
 
 
+def in_block(step, n_steps=1):
+    """Data of one block, in which the step is repeated."""
+    return tf.data.Dataset.from_tensors(step).repeat(n_steps).batch(n_steps, drop_remainder=True)
+
+
 def train_on(model, step):
     """Trains on one step by the function that `fit` calls."""
-    model._steps_per_execution.assign(1)
-    data = tf.data.Dataset.from_tensors(step)
-    return model.make_train_function()(iter(data.batch(1) if model.block_steps else data))
+    return model.make_train_function()(iter(in_block(step)))
 
 
 def snapshot(model):
@@ -53,7 +56,7 @@ def test_is_a_recommenders_model_trained_by_keras(jit_compile):
     assert isinstance(model, tfrs.Model)
     assert isinstance(model.task, tfrs.tasks.Retrieval)
     seen = []
-    data = tf.data.Dataset.from_tensors(batch([0, 1], [2, 3])).repeat(10)
+    data = in_block(batch([0, 1], [2, 3]), 10)
     callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["loss"]))
     history = model.fit(data, epochs=3, verbose=0, callbacks=[callback])
     assert len(seen) == len(history.history["loss"]) == 3
@@ -122,21 +125,12 @@ def test_non_finite_step_changes_nothing_and_is_remembered(jit_compile):
     np.testing.assert_equal(snapshot(model), before)
 
 
-def gathered(model, input_rows, candidate_rows):
-    touched = model.embedding.touched(input_rows, candidate_rows)
-    return [tf.gather(table, rows) for table, rows in touched]
-
-
 def test_dropout_of_the_embedding_drops_its_share():
     model = make_model(layers=(500,), dropout_p_embed=0.3)
     seen = []
-    model.tower.step = lambda inputs, state, seed: (seen.append(inputs), (inputs, state))[1]
-    rows = gathered(model, tf.constant([0, 1]), tf.constant([2, 3]))
-    masks = model._masks(batch([0, 1], [2, 3]), tf.constant([2, 3, 0, 0, 0, 0]))._replace(
-        negatives=tf.constant(True)
-    )
-    model._session_step.loss(rows, masks, model.initial_state(2), tf.constant([0, 5], tf.int64))
-    model._session_step.loss(rows, masks, model.initial_state(2), None)
+    model.tower.step = lambda inputs, state, seed=None: (seen.append(inputs), (inputs, state))[1]
+    model(tf.constant([0, 1]), training=True)
+    model(tf.constant([0, 1]))
     dropped, whole = seen
     # The standard error of a share of 1,000 draws is 0.0145.
     assert abs(np.mean(dropped.numpy() == 0) - 0.3) < 0.06
@@ -160,8 +154,8 @@ def test_random_draws_follow_seed_and_step():
 def test_accidental_hits_are_masked_only_when_asked():
     inputs = batch([0, 1], [2, 3])
     candidates = tf.constant([2, 3, 2, 5, 3, 0])
-    kept = make_model()._masks(inputs, candidates).negatives
-    removed = make_model(remove_accidental_hits=True)._masks(inputs, candidates).negatives
+    kept = make_model()._candidates.negatives(inputs, candidates)
+    removed = make_model(remove_accidental_hits=True)._candidates.negatives(inputs, candidates)
     assert kept.numpy().all()
     expected = [[False, True, False, True, True, True], [True, False, True, True, False, True]]
     np.testing.assert_array_equal(removed, expected)
@@ -177,12 +171,15 @@ def test_whole_sessions_equal_single_steps():
         for row in session:
             query, state = model.step(tf.constant([row]), state)
         expected.append(model.scores(query)[0].numpy())
-    np.testing.assert_allclose(model(padded), expected, rtol=1e-5, atol=1e-6)
+    query, state = model(padded)
+    np.testing.assert_allclose(model.scores(query), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(state[-1], query, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(padded, verbose=0), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_validation_loss_draws_the_same_negatives_each_time():
     model = make_model(dropout_p_hidden=0.5)
-    data = tf.data.Dataset.from_tensors(batch([0, 1], [2, 3], is_start=[True, True])).repeat(3)
+    data = in_block(batch([0, 1], [2, 3], is_start=[True, True]), 3)
     first, second = (model.evaluate(data, verbose=0) for _ in range(2))
     assert first == second
     assert int(model.train_steps) == 0
@@ -192,7 +189,8 @@ def test_l2_adds_half_the_squares_of_what_the_step_touches():
     plain, penalised = make_model(), make_model(l2=0.1)
     inputs = batch([0, 1], [2, 3])
     candidates = tf.concat([[2, 3], plain.sampler.sample(4, plain._seed(training=False))], axis=0)
-    touched = [*gathered(plain, inputs.input_rows, candidates), *plain.tower.trainable_variables]
+    rows = [plain.embedding.look_up(inputs.input_rows), *plain.embedding.candidates(candidates)]
+    touched = [*rows, *plain.tower.trainable_variables]
     expected = 0.1 / 2 * sum(float(np.sum(np.square(values))) for values in touched)
     found = float(penalised.compute_loss(inputs)) - float(plain.compute_loss(inputs))
     assert found == pytest.approx(expected, rel=1e-4)
@@ -223,29 +221,55 @@ def test_config_round_trip():
         GRU4RecConfig.from_dict({"units": 3})
 
 
+class StepOfItsOwn(AdagradMomentum):
+    def update_step(self, gradient, variable):
+        super().update_step(gradient, variable)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "reason"),
+    [
+        (AdagradMomentum(weight_decay=0.1), "weight_decay=0.1"),
+        (AdagradMomentum(use_ema=True), "use_ema=True"),
+        (StepOfItsOwn(), "StepOfItsOwn has an update_step of its own"),
+        (keras.optimizers.Adam(), "Adam has no row_updater"),
+    ],
+    ids=["weight_decay", "use_ema", "update_step", "adam"],
+)
+def test_what_keras_must_update_is_said_once_with_the_reason(optimizer, reason, caplog):
+    model = make_model(jit_compile=True)
+    assert model.jit_compile
+    assert not caplog.records
+    model.compile(optimizer)
+    assert not model.jit_compile
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Keras updates the weights outside the compiled program, which is slower: {reason}."
+    ]
+
+
 @pytest.mark.parametrize(
     "settings",
     [
-        {"clipnorm": 1.0},
-        {"global_clipnorm": 1.0},
-        {"clipvalue": 1.0},
-        {"weight_decay": 0.1},
-        {"use_ema": True},
-        {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)},
+        {"clipnorm": 0.01},
+        {"global_clipnorm": 0.01},
+        {"clipvalue": 0.001},
+        {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)},
     ],
     ids=lambda settings: next(iter(settings)),
 )
-def test_what_the_fused_step_lacks_is_left_to_keras(settings):
-    model = make_model(jit_compile=True)
-    assert model._fused_step is not None
-    model.compile(AdagradMomentum(**settings))
-    assert model._fused_step is None
-
-    class Other(AdagradMomentum):
-        pass
-
-    model.compile(Other())
-    assert model._fused_step is None
+def test_clipped_and_scheduled_training_in_place_equals_keras_own(settings):
+    trained = []
+    for optimizer in (AdagradMomentum(**settings), StepOfItsOwn(**settings)):
+        model = make_model(jit_compile=True)
+        model.compile(optimizer)
+        train = model.make_train_function()
+        for _ in range(3):
+            train(iter(in_block(batch([0, 1], [2, 3]), 2)))
+        trained.append(model)
+    assert [model.jit_compile for model in trained] == [True, False]
+    found, expected = map(snapshot, trained)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-7)
 
 
 def test_a_changed_learning_rate_holds_in_a_traced_loop():
@@ -253,8 +277,6 @@ def test_a_changed_learning_rate_holds_in_a_traced_loop():
     train_on(model, batch([0, 1], [2, 3]))
     before = model.embedding.output_table.numpy()
     model.optimizer.learning_rate = 0.0
-    model.optimizer._velocities[
-        model.optimizer._index_dict[model.optimizer._var_key(model.embedding.output_table)]
-    ].assign(tf.zeros_like(before))
+    model.optimizer.with_slots(model.embedding.output_table).velocity.assign(tf.zeros_like(before))
     train_on(model, batch([0, 1], [2, 3]))
     np.testing.assert_array_equal(model.embedding.output_table, before)

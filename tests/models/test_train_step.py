@@ -8,6 +8,7 @@ import pytest
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.optimizers import AdagradMomentum
+from tfrs_gru4rec.optimizers.in_place_rows import InPlaceRows
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
@@ -85,23 +86,37 @@ def test_three_steps_without_momentum(compiled):
     compare("shared", "cross-entropy", compiled=compiled, momentum=0.0)
 
 
-def test_three_steps_of_a_clipped_optimizer():
-    # A norm that no gradient reaches: the same weights by Keras' own way.
+def test_three_steps_with_a_norm_that_no_gradient_reaches():
     compare("shared", "cross-entropy", compiled=True, global_clipnorm=1e6)
 
 
+def test_three_steps_by_keras_own_updates():
+    # A weight decay of nearly nothing is Keras' business, outside the compiled program.
+    compare("shared", "cross-entropy", compiled=True, in_place=False, weight_decay=1e-30)
+
+
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-def test_three_steps_in_one_call(compiled):
-    compare("shared", "bpr-max", steps_per_call=3, compiled=compiled)
+def test_three_steps_in_one_block(compiled):
+    compare("shared", "bpr-max", block_steps=3, compiled=compiled)
+
+
+class Chunked(AdagradMomentum):
+    """Updates rows in chunks of so many bytes."""
+
+    def __init__(self, *arguments, chunk_bytes, **settings):
+        super().__init__(*arguments, **settings)
+        self.chunk_bytes = chunk_bytes
+
+    def row_updater(self):
+        return InPlaceRows(self, self.chunk_bytes)
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 80, 130])
 @pytest.mark.parametrize("arrangement", ["shared", "separate"])
-def test_three_steps_with_rows_updated_in_chunks(arrangement, chunk_bytes, monkeypatch):
+def test_three_steps_with_rows_updated_in_chunks(arrangement, chunk_bytes):
     # A row has 20 or 28 bytes, and a step touches 10 or 14 rows of a table: chunks of one row, of a few, and of a
     # number that does not divide the rows.
-    monkeypatch.setattr("tfrs_gru4rec.models.fused_step.CHUNK_BYTES", chunk_bytes)
-    compare(arrangement, "bpr-max", compiled=True)
+    compare(arrangement, "bpr-max", compiled=True, kind=Chunked, chunk_bytes=chunk_bytes)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -109,13 +124,22 @@ def test_three_eager_steps_of_every_loss(loss):
     compare("shared", loss, eager=True, compiled=False)
 
 
-def compare(arrangement, loss, compiled, eager=False, steps_per_call=1, momentum=0.3, **optimizer_settings):
+def compare(
+    arrangement,
+    loss,
+    compiled,
+    eager=False,
+    in_place=None,
+    block_steps=1,
+    momentum=0.3,
+    kind=AdagradMomentum,
+    **optimizer_settings,
+):
     settings, oracle_loss = LOSSES[loss]
     config = GRU4RecConfig(layers=(5,), n_sample=SAMPLES, seed=3, **settings, **ARRANGEMENTS[arrangement])
     model = GRU4Rec(vocabulary(), config)
-    optimizer = AdagradMomentum(0.1, momentum=momentum, **optimizer_settings)
-    model.compile(optimizer, jit_compile=compiled, steps_per_execution=steps_per_call)
-    assert (model._fused_step is not None) == (compiled and not optimizer_settings)
+    model.compile(kind(0.1, momentum=momentum, **optimizer_settings), jit_compile=compiled, run_eagerly=eager)
+    assert model.jit_compile == (compiled if in_place is None else in_place)
     rng = np.random.default_rng(8)
     for variable in model.trainable_variables:
         variable.assign(rng.normal(0, 0.4, variable.shape))
@@ -125,27 +149,25 @@ def compare(arrangement, loss, compiled, eager=False, steps_per_call=1, momentum
     calls, values = model.make_train_function(), []
     steps = list(batches(rng, 3))
     data = tf.data.Dataset.from_tensor_slices(SessionBatch(*map(np.stack, zip(*steps, strict=True))))
-    data = iter(data.batch(steps_per_call) if model.block_steps else data)
+    data = iter(data.batch(block_steps, drop_remainder=True))
     for number, batch in enumerate(steps):
         samples = model.sampler.sample(SAMPLES, tf.constant([3, number], tf.int64)).numpy()
         correction = None
         if config.logq:
             correction = np.concatenate([np.log(COUNTS[batch.target_rows]), 0.75 * np.log(COUNTS[samples])])
         values.append(expected.train_step(*batch, samples, correction))
-        if (number + 1) % steps_per_call:
+        if (number + 1) % block_steps:
             continue
         model.reset_metrics()
-        found = model.train_step(SessionBatch(*map(tf.constant, batch))) if eager else calls(data)
-        assert float(found["loss"]) == pytest.approx(np.mean(values[-steps_per_call:]), rel=1e-5)
+        found = calls(data)
+        assert float(found["loss"]) == pytest.approx(np.mean(values[-block_steps:]), rel=1e-5)
         live = batch.is_live
         state = model.lanes.read(LANES)[0].numpy()
         np.testing.assert_allclose(state[live], expected.state[live], rtol=1e-5, atol=1e-6)
     for name, variable in variables.items():
         np.testing.assert_allclose(variable, weights[name], rtol=1e-5, atol=2e-6, err_msg=name)
-        slot = model.optimizer._index_dict[model.optimizer._var_key(variable)]
-        accumulator = model.optimizer._accumulators[slot]
+        _, accumulator, velocity = model.optimizer.with_slots(variable)
         np.testing.assert_allclose(accumulator, expected.optimizer.accumulators[name], rtol=1e-4, atol=1e-8)
         if not momentum:
             continue
-        velocity = model.optimizer._velocities[slot]
         np.testing.assert_allclose(velocity, expected.optimizer.velocities[name], rtol=1e-4, atol=2e-6)

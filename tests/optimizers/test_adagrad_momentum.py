@@ -66,7 +66,7 @@ def test_config_round_trip_and_clipping():
     assert isinstance(again, keras.optimizers.Optimizer)
     one, other = tf.Variable([0.0]), tf.Variable([0.0])
     optimizer.apply_gradients([(tf.constant([30.0]), one), (tf.constant([40.0]), other)])
-    accumulators = sorted(float(slot[0]) for slot in optimizer._accumulators)
+    accumulators = sorted(float(optimizer.with_slots(variable).accumulator[0]) for variable in (one, other))
     # Clipped to norm 1: gradients 0.6 and 0.8.
     np.testing.assert_allclose(accumulators, [0.36, 0.64], rtol=1e-4)
 

@@ -39,7 +39,7 @@ def catalogue_coverage(
     for first in range(0, len(pairs), _BLOCK):
         block = slice(first, first + _BLOCK)
         histories = _histories(log.items, pairs.starts[block], ends[block])
-        _, items = tf.math.top_k(model(tf.constant(histories)), k)
+        _, items = tf.math.top_k(model.scores(model(tf.constant(histories))[0]), k)
         is_recommended[items.numpy()] = True
     return {
         "k": k,

@@ -13,10 +13,10 @@ from tfrs_gru4rec.metrics import TIES, ranks_in_blocks
 from tfrs_gru4rec.metrics.figures import Evaluation
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.pipelines.session_parallel import session_parallel
+from tfrs_gru4rec.pipelines.session_parallel import SessionBatch, session_parallel
 
 LANES = 512
-STEPS_PER_EXECUTION = 32
+BLOCK_STEPS = 32
 SCORE_BYTES = 64 << 20
 
 
@@ -50,15 +50,11 @@ def evaluate(
     require_vocabulary_of(model, log)
     started = time.monotonic()
     lanes = min(lanes, log.n_sessions)
-    dataset = session_parallel(log, lanes)
-    n_steps = int(dataset.cardinality())
-    iterator = iter(dataset)
     state, position = model.initial_state(lanes), tf.zeros([lanes], tf.int32)
     follow, rank = _follow(model), _rank(model, tie, score_bytes)
     all_ranks, all_positions, all_targets = [], [], []
-    for first_step in range(0, n_steps, STEPS_PER_EXECUTION):
-        steps = min(STEPS_PER_EXECUTION, n_steps - first_step)
-        state, position, queries, targets, positions = follow(iterator, tf.constant(steps), state, position)
+    for block in session_parallel(log, lanes, block_steps=BLOCK_STEPS):
+        state, position, queries, targets, positions = follow(block, state, position)
         all_ranks.append(rank(queries, targets).numpy())
         all_positions.append(positions.numpy())
         all_targets.append(targets.numpy())
@@ -99,24 +95,19 @@ def _follow(model: GRU4Rec) -> Callable[..., tuple]:
 
     @tf.function(reduce_retracing=True)
     def follow(
-        iterator: tf.data.Iterator, n_steps: tf.Tensor, state: State, position: tf.Tensor
+        block: SessionBatch, state: State, position: tf.Tensor
     ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        n_steps = block.n_live_steps()
         queries = tf.TensorArray(tf.float32, n_steps, element_shape=state[-1].shape)
-        targets = tf.TensorArray(tf.int32, n_steps, element_shape=position.shape)
         positions = tf.TensorArray(tf.int32, n_steps, element_shape=position.shape)
-        live = tf.TensorArray(tf.bool, n_steps, element_shape=position.shape)
-        for step in tf.range(n_steps):
-            batch = next(iterator)
-            state = tuple(tf.where(batch.is_start[:, tf.newaxis], 0.0, layer_state) for layer_state in state)
-            position = tf.where(batch.is_start, 1, position + 1)
-            query, state = model.step(batch.input_rows, state)
-            queries = queries.write(step, query)
-            targets = targets.write(step, batch.target_rows)
-            positions = positions.write(step, position)
-            live = live.write(step, batch.is_live)
-        is_live = live.stack()
-        picked = (tf.boolean_mask(array.stack(), is_live) for array in (queries, targets, positions))
-        return state, position, *picked
+        for number in tf.range(n_steps):
+            step = block.at(number)
+            position = tf.where(step.is_start, 1, position + 1)
+            query, state = model.step(step.input_rows, model.tower.reset(state, step.is_start))
+            queries, positions = queries.write(number, query), positions.write(number, position)
+        is_live = block.is_live[:n_steps]
+        found = (queries.stack(), block.target_rows[:n_steps], positions.stack())
+        return state, position, *(tf.boolean_mask(values, is_live) for values in found)
 
     return follow
 

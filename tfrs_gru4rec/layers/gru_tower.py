@@ -48,6 +48,10 @@ class GRUTower(keras.layers.Layer):
         """Returns the state before a session's first event: zeros [batch_size, units] for each layer."""
         return tuple(tf.zeros([batch_size, units]) for units in self.units)
 
+    def reset(self, state: State, is_start: tf.Tensor) -> State:
+        """Zeroes the state [batch_size, units] of each layer where bool [batch_size] says that a session starts."""
+        return tuple(tf.where(is_start[:, tf.newaxis], 0.0, layer_state) for layer_state in state)
+
     def call(self, inputs: tf.Tensor, state: State, seed: tf.Tensor | None = None) -> tuple[tf.Tensor, State]:
         """Steps every layer by one event.
 

@@ -62,21 +62,6 @@ class ItemEmbedding(keras.layers.Layer):
         """Scores every item: r = h · W + b. Query [batch_size, output_width] → [batch_size, n_items]."""
         return tf.matmul(query, self.output_table, transpose_b=True) + self.output_bias
 
-    def touched(
-        self, input_rows: tf.Tensor, candidate_rows: tf.Tensor
-    ) -> list[tuple[tf.Variable, tf.Tensor]]:
-        """Says which rows of which tables a training step reads and updates.
-
-        Args:
-          input_rows: [lanes], rows of the items clicked.
-          candidate_rows: [n_candidates], rows of the items to score.
-
-        Returns:
-          Tables with rows of theirs: inputs [lanes, input_width], candidates [n_candidates, output_width] and their
-          biases [n_candidates]. A shared table comes twice.
-        """
-        return [
-            (self.input_table, input_rows),
-            (self.output_table, candidate_rows),
-            (self.output_bias, candidate_rows),
-        ]
+    def candidates(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the output weights and biases of items: rows [n] → [n, output_width] and [n]."""
+        return tf.gather(self.output_table, rows), tf.gather(self.output_bias, rows)

@@ -1,6 +1,7 @@
 """GRU4Rec as a TensorFlow Recommenders model."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from tfrs_gru4rec._keras import keras, tfrs  # isort: skip
@@ -10,35 +11,36 @@ from tfrs_gru4rec import losses, sampling
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.layers import GRUTower, ItemEmbedding
+from tfrs_gru4rec.layers.dropout import dropout
 from tfrs_gru4rec.layers.gru_tower import State
-from tfrs_gru4rec.models.fused_step import FusedStep
-from tfrs_gru4rec.models.lanes import LaneState
-from tfrs_gru4rec.models.session_step import SessionStep, StepMasks
-from tfrs_gru4rec.models.step_loop import in_blocks, is_block, step_loop
-from tfrs_gru4rec.models.touched import Touched, by_table
-from tfrs_gru4rec.optimizers import AdagradMomentum
+from tfrs_gru4rec.models.candidates import Candidates
+from tfrs_gru4rec.models.lanes import LaneVariables
+from tfrs_gru4rec.optimizers.row_updates import Gradient, row_updater_of
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.tasks import SessionRetrieval
 
-STEPS_PER_EXECUTION = 128
 NO_STEP = -1
+_INPUT_STREAM = 1 << 20
 _VALIDATION_STREAM = 1 << 21
 
 
 class GRU4Rec(tfrs.Model):
     """Predicts the next item of a session with a GRU whose state is carried click by click (arXiv 1511.06939).
 
-    Train it on `session_parallel` batches with `compile` and `fit`; ask it with `step` and `scores`.
+    Train it on `session_parallel` data with `compile` and `fit`; ask it with `step` and `scores`.
+
+    A subclass may override `call`, `compute_loss` or `task`: training and validation go through them.
 
     Attributes:
       vocabulary: raw item ids and their rows.
       config: the hyperparameters.
       embedding: the items' weights.
       tower: the GRU layers.
+      task: scores candidates and takes the loss.
+      sampler: draws the extra negatives.
+      lanes: the state of each lane between two training steps.
       train_steps: int64 scalar, steps seen in training; with `config.seed` it determines every random draw.
-      block_steps: the most steps in a block of data that `fit` takes, None if it takes single steps only; `compile`
-        sets it.
       first_bad_step: int64 scalar, the first step whose loss was not finite, -1 if none; its update was not applied.
     """
 
@@ -68,16 +70,14 @@ class GRU4Rec(tfrs.Model):
         parameters = {name: getattr(config, name) for name in losses.parameter_names(config.loss)}
         self.task = SessionRetrieval(config.loss, config.final_act, **parameters)
         self.sampler = sampling.NegativeSampler(vocabulary.counts, config.sample_alpha)
-        self.lanes = LaneState(self.tower)
+        self.lanes = LaneVariables(self.tower)
         self.train_steps = tf.Variable(0, trainable=False, dtype=tf.int64, name="train_steps")
         self.first_bad_step = tf.Variable(NO_STEP, trainable=False, dtype=tf.int64, name="first_bad_step")
         self.loss_tracker = keras.metrics.Mean(name="loss")
-        self._log_counts = tf.constant(sampling.log_counts(vocabulary.counts)) if config.logq else None
-        self._session_step = SessionStep(self.tower, self.task, config.dropout_p_embed, config.l2)
-        self._compile_step = True
-        self._fused_step: FusedStep | None = None
-        self.block_steps: int | None = None
-        self._first_fit_step = 0
+        self._candidates = Candidates(self.sampler, vocabulary.counts, config)
+        # In a namespace, so that checkpoints leave them alone.
+        self._validation = SimpleNamespace(lanes=LaneVariables(self.tower))
+        self._initial_step = 0
         self.built = True
 
     def compile(self, optimizer: Any = "adagrad", jit_compile: bool = True, **kwargs: Any) -> None:
@@ -85,84 +85,50 @@ class GRU4Rec(tfrs.Model):
 
         Args:
           optimizer: a Keras optimizer; the papers train with `AdagradMomentum`.
-          jit_compile: compile the arithmetic of a step with XLA: GRU, scores, loss and their gradients, and with a
-            plain `AdagradMomentum` its update and the loop over the steps too.
-          **kwargs: as for any Keras model. `steps_per_execution`, the steps run in one graph call, is 128 by default:
-            callbacks see batches in groups of that size.
+          jit_compile: compile a block of training steps with XLA. With an optimizer that cannot update rows inside an
+            XLA program (see `row_updater_of`), the loss and the gradients of a step are compiled alone.
+          **kwargs: as for any Keras model.
         """
-        self._compile_step = jit_compile
-        kwargs.setdefault("steps_per_execution", STEPS_PER_EXECUTION)
-        super().compile(optimizer=optimizer, **kwargs)
+        super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         # Slots exist from now on, so that a checkpoint can be restored before the first step.
         self.optimizer.build(self.trainable_variables)
-        self._fused_step = None
-        if jit_compile and self._is_plain():
-            self._fused_step = FusedStep(
-                self._session_step,
-                self.optimizer,
-                self.tower.trainable_variables,
-                self.embedding.trainable_variables,
-            )
-        self.block_steps = int(self._steps_per_execution.numpy()) if self._fused_step else None
-
-    def _is_plain(self) -> bool:
-        """Whether training is what one XLA program can hold: no rule, step or call that is another's."""
-        is_ours = type(self.optimizer) is AdagradMomentum and type(self).train_step is GRU4Rec.train_step
-        is_distributed = self._distribution_strategy is not None or tf.distribute.has_strategy()
-        is_called_otherwise = is_distributed or self.run_eagerly or self.autotune_steps_per_execution
-        return is_ours and self.optimizer.is_plain and not is_called_otherwise
-
-    def make_train_function(self, force: bool = False) -> Callable:
-        """Makes the loop over the steps of a graph call; as for any Keras model, but one XLA program for blocks."""
-        known = getattr(self, "train_function", None)
-        by_step = super().make_train_function(force)
-        if self.block_steps is None or by_step is known:
-            return by_step
-        by_block = step_loop(self, self._fused_train_step, self.block_steps)
-
-        def train_function(iterator: tf.data.Iterator) -> dict[str, tf.Tensor]:
-            return (by_block if is_block(iterator.element_spec) else by_step)(iterator)
-
-        self.train_function = train_function
-        return train_function
+        is_compiled = jit_compile and not self.run_eagerly
+        self._updater = row_updater_of(self.optimizer, is_compiled)
+        self.jit_compile = self._updater.is_compiled
+        self._loss_and_gradients: Callable[..., Any] = self._differentiate
+        if is_compiled and not self._updater.is_compiled:
+            self._loss_and_gradients = tf.function(self._differentiate, jit_compile=True)
 
     def fit(
-        self,
-        x: tf.data.Dataset,
-        *args: Any,
-        steps_per_epoch: int | None = None,
-        initial_step: int = 0,
-        **kwargs: Any,
+        self, x: tf.data.Dataset, *args: Any, initial_step: int = 0, **kwargs: Any
     ) -> keras.callbacks.History:
-        """Trains; as `fit` of any Keras model.
+        """Trains; as `fit` of any Keras model, which counts a block of steps as one batch.
 
         Args:
-          x: steps of `session_parallel`; or, if `block_steps` is not None, blocks of at most that many steps, such that
-            none reaches over the end of an epoch.
+          x: blocks of `session_parallel`.
           *args: as for Keras.
-          steps_per_epoch: steps, not blocks; needed with blocks.
-          initial_step: steps of the first epoch that a resumed run has done already; the data must begin there too.
+          initial_step: blocks of the first epoch that a resumed run has done already; the data must begin there too.
           **kwargs: as for Keras.
 
+        Returns:
+          What Keras returns.
+
         Raises:
-          ValueError: blocks without steps_per_epoch.
+          ValueError: the data are not blocks of steps.
         """
-        self._first_fit_step = initial_step
-        if self.block_steps is not None and isinstance(x, tf.data.Dataset):
-            # Keras leaves a smaller number there when a callback or an error ends a run.
-            self._steps_per_execution.assign(self.block_steps)
-            if is_block(x.element_spec):
-                rule = "Blocks of steps need steps_per_epoch."
-                require(steps_per_epoch is not None, rule, steps_per_epoch=steps_per_epoch)
-            elif isinstance(x.element_spec, SessionBatch) and not initial_step:
-                x, steps_per_epoch = in_blocks(x, self.block_steps, steps_per_epoch)
-        return super().fit(x, *args, steps_per_epoch=steps_per_epoch, **kwargs)
+        if isinstance(x, tf.data.Dataset):
+            rule = "fit takes blocks of steps, as session_parallel gives them."
+            spec = x.element_spec
+            is_block = isinstance(spec, SessionBatch) and spec.is_live.shape.rank == 2
+            require(is_block, rule, element_spec=spec)
+        self._initial_step = initial_step
+        return super().fit(x, *args, **kwargs)
 
     def _maybe_load_initial_counters_from_ckpt(
         self, steps_per_epoch: int, initial_epoch: int
     ) -> tuple[int, int]:
         # Keras asks here, when it starts to fit, at which epoch and step to begin.
-        return initial_epoch, self._first_fit_step
+        return initial_epoch, self._initial_step
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -173,17 +139,48 @@ class GRU4Rec(tfrs.Model):
         """Returns the state before a session's first event: zeros [batch_size, units] for each layer."""
         return self.tower.initial_state(batch_size)
 
-    def step(self, rows: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-        """Follows sessions by one event each, without dropout.
+    def call(
+        self, item_rows: tf.Tensor, state: State | None = None, training: bool = False
+    ) -> tuple[tf.Tensor, State]:
+        """Follows sessions by one event each, or by several.
 
         Args:
-          rows: int32 [batch_size], vocabulary rows of the items clicked.
-          state: of each layer, [batch_size, units].
+          item_rows: int32 [batch_size], vocabulary rows of the items clicked; or [batch_size, length], oldest first,
+            where -1 is passed over, so that it pads on either side.
+          state: of each layer, [batch_size, units]; None at a session's start.
+          training: with dropout, drawn for the current training step.
 
         Returns:
-          The query [batch_size, units of the last layer] and the next state.
+          The query [batch_size, units of the last layer], to be given to `scores`, and the state after the last event.
         """
-        return self.tower.step(self.embedding.look_up(rows), state)
+        state = self.initial_state(tf.shape(item_rows)[0]) if state is None else state
+        if item_rows.shape.rank == 2:
+            return self._follow(item_rows, state, training)
+        inputs = self.embedding.look_up(item_rows)
+        if not training:
+            return self.tower.step(inputs, state)
+        seed = self._seed(training)
+        input_seed = seed + tf.constant([_INPUT_STREAM, 0], seed.dtype)
+        return self.tower.step(dropout(inputs, self.config.dropout_p_embed, input_seed), state, seed)
+
+    def _follow(self, item_rows: tf.Tensor, state: State, training: bool) -> tuple[tf.Tensor, State]:
+        """Follows sessions by the events [batch_size, length]; before its first event a session's query is 0."""
+        query = tf.zeros_like(state[-1])
+        for position in tf.range(tf.shape(item_rows)[1]):
+            rows = item_rows[:, position]
+            is_event = (rows >= 0)[:, tf.newaxis]
+            next_query, next_state = self.call(tf.maximum(rows, 0), state, training)
+            query = tf.where(is_event, next_query, query)
+            state = tuple(tf.where(is_event, new, old) for new, old in zip(next_state, state, strict=True))
+        return query, state
+
+    def predict_step(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Scores every item as what follows: whole sessions int32 [batch_size, length] → [batch_size, n_items]."""
+        return self.scores(self(inputs)[0])
+
+    def step(self, rows: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """Follows sessions by one event each, without dropout; see `call`."""
+        return self(rows, state)
 
     def scores(self, query: tf.Tensor) -> tf.Tensor:
         """Scores every item for each query, before the final activation.
@@ -198,96 +195,88 @@ class GRU4Rec(tfrs.Model):
         """
         return self.embedding.scores(query)
 
-    def call(self, item_rows: tf.Tensor) -> tf.Tensor:
-        """Scores every item as the continuation of whole sessions.
-
-        Args:
-          item_rows: int32 [batch_size, length], vocabulary rows; -1 is skipped, so it pads on either side.
-
-        Returns:
-          [batch_size, n_items].
-        """
-        state = self.initial_state(tf.shape(item_rows)[0])
-        query = tf.zeros_like(state[-1])
-        for position in tf.range(tf.shape(item_rows)[1]):
-            rows = item_rows[:, position]
-            is_event = (rows >= 0)[:, tf.newaxis]
-            next_query, next_state = self.step(tf.maximum(rows, 0), state)
-            query = tf.where(is_event, next_query, query)
-            state = tuple(tf.where(is_event, new, old) for new, old in zip(next_state, state, strict=True))
-        return self.scores(query)
-
     def compute_loss(self, inputs: SessionBatch, training: bool = False) -> tf.Tensor:
         """Computes the loss of one step and carries the lanes' state; no weight changes.
 
         Args:
-          inputs: one step of `session_parallel`.
+          inputs: one step of all lanes: `block.at(number)` of a block that `session_parallel` gives.
           training: with dropout, and with the negatives of the next training step.
 
         Returns:
           Scalar loss.
+
+        Raises:
+          ValueError: the inputs are a block of steps.
         """
-        seed = self._seed(training)
-        touched, masks = self._prepare(inputs, seed)
-        rows = [tf.gather(table, table_rows) for table, table_rows in touched]
-        state = self.lanes.read(inputs.is_live.shape[0])
-        loss, next_state = self._session_step.loss(rows, masks, state, seed if training else None)
-        self.lanes.write(next_state)
+        rule = "compute_loss takes one step, block.at(number), not a block of steps."
+        require(inputs.is_live.shape.rank == 1, rule, shape=tuple(inputs.is_live.shape))
+        lanes = self.lanes if training else self._validation.lanes
+        # The mask is this step's own: one that outlives its step would wipe the state of the next.
+        state = self.tower.reset(lanes.read(inputs.is_live.shape[0]), inputs.is_start)
+        query, next_state = self(inputs.input_rows, state, training=training)
+        lanes.write(next_state)
+        rows = self._candidates.rows(inputs, self._seed(training))
+        weights, biases = self.embedding.candidates(rows)
+        loss = self.task(
+            query,
+            weights,
+            candidate_biases=biases,
+            sample_weight=tf.cast(inputs.is_live, tf.float32),
+            score_mask=self._candidates.negatives(inputs, rows),
+            log_correction=self._candidates.log_correction(inputs, rows),
+        )
+        if self.config.l2:
+            touched = [self.embedding.look_up(inputs.input_rows), weights, biases]
+            touched += self.tower.trainable_variables
+            loss += self.config.l2 * tf.add_n([tf.nn.l2_loss(values) for values in touched])
         return loss
 
-    def test_step(self, inputs: SessionBatch) -> dict[str, tf.Tensor]:
-        """Adds one step to the validation loss: no dropout, and the same negatives at every validation."""
-        loss = self.compute_loss(inputs, training=False)
-        self.loss_tracker.update_state(loss, tf.cast(self._has_negatives(inputs), tf.float32))
-        return {"loss": self.loss_tracker.result()}
-
     def train_step(self, inputs: SessionBatch) -> dict[str, tf.Tensor]:
-        """Trains on one step.
+        """Trains on a block of steps, one after the other.
 
-        A step without a negative (fewer than two live lanes and no extra ones) is skipped. A step whose loss is not
-        finite changes no weight and is remembered in `first_bad_step`.
+        What a step descends is `compute_loss`, and the losses that layers add to it. A step without a negative (fewer
+        than two live lanes and no extra negatives) is skipped. A step whose loss is not finite changes no weight and is
+        remembered in `first_bad_step`.
+
+        Args:
+          inputs: a block of `session_parallel`, each field [block_steps, lanes].
+
+        Returns:
+          The metrics of the epoch so far.
         """
-        return self._train_step(inputs, self._update)
+        self.lanes.build(inputs.is_live.shape[1])
+        inputs.for_each_live_step(self._train_on)
+        return {metric.name: metric.result() for metric in self.metrics}
 
-    def _fused_train_step(self, inputs: SessionBatch) -> dict[str, tf.Tensor]:
-        """As `train_step`, within XLA."""
-        update = self._update if self._fused_step is None else self._fused_step.run
-        return self._train_step(inputs, update)
+    def test_step(self, inputs: SessionBatch) -> dict[str, tf.Tensor]:
+        """Adds a block of steps to the validation loss: no dropout, and the same negatives at every validation."""
+        self._validation.lanes.build(inputs.is_live.shape[1])
+        inputs.for_each_live_step(self._validate_on)
+        return {metric.name: metric.result() for metric in self.metrics}
 
-    def _train_step(self, inputs: SessionBatch, update: Callable) -> dict[str, tf.Tensor]:
-        seed = self._seed(training=True)
-        touched, masks = self._prepare(inputs, seed)
-        state = self.lanes.read(inputs.is_live.shape[0])
-        counts = self._has_negatives(inputs)
-        loss, next_state, is_finite = update(touched, masks, state, seed, counts)
-        self.lanes.write(next_state)
-        is_first_bad = counts & ~is_finite & (self.first_bad_step < 0)
+    def _train_on(self, step: SessionBatch) -> None:
+        loss, gradients = self._loss_and_gradients(step)
+        has_negatives, is_finite = self._candidates.has_negatives(step), tf.math.is_finite(loss)
+        self._updater.update(gradients, self.trainable_variables, has_negatives & is_finite)
+        is_first_bad = has_negatives & ~is_finite & (self.first_bad_step < 0)
         self.first_bad_step.assign(tf.where(is_first_bad, self.train_steps, self.first_bad_step))
         self.train_steps.assign_add(1)
-        self.loss_tracker.update_state(loss, tf.cast(counts, tf.float32))
-        return {"loss": self.loss_tracker.result()}
+        self.loss_tracker.update_state(loss, tf.cast(has_negatives, tf.float32))
 
-    def _update(
-        self, touched: list[Touched], masks: StepMasks, state: State, seed: tf.Tensor, counts: tf.Tensor
-    ) -> tuple[tf.Tensor, State, tf.Tensor]:
-        """As `FusedStep.run`, with any Keras optimizer and without XLA if need be."""
-        step = self._session_step
-        compute = step.gradients_compiled if self._compile_step else step.gradients
-        rows = [tf.gather(table, table_rows) for table, table_rows in touched]
-        loss, next_state, gradients = compute(rows, masks, state, seed)
-        pairs = []
-        for table, parts in by_table(touched):
-            values = tf.concat([gradients.rows[i] for i in parts], axis=0)
-            at = tf.concat([touched[i][1] for i in parts], axis=0)
-            pairs.append((tf.IndexedSlices(values, at, tf.constant(table.shape.as_list())), table))
-        pairs += zip(gradients.tower, self.tower.trainable_variables, strict=True)
-        is_finite = tf.math.is_finite(loss)
-        tf.cond(
-            counts & is_finite,
-            lambda: tf.group(self.optimizer.apply_gradients(pairs)),
-            tf.no_op,
-        )
-        return loss, next_state, is_finite
+    def _validate_on(self, step: SessionBatch) -> None:
+        loss = self.compute_loss(step, training=False)
+        self.loss_tracker.update_state(loss, tf.cast(self._candidates.has_negatives(step), tf.float32))
+
+    def _differentiate(self, step: SessionBatch) -> tuple[tf.Tensor, list[Gradient | None]]:
+        """Returns the loss of a step and its gradient by each trainable variable.
+
+        The gradient stops at the previous step's state, which is read from the lanes' variables.
+        """
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(step, training=True)
+            if self.losses:
+                loss += tf.add_n(self.losses)
+        return loss, tape.gradient(loss, self.trainable_variables)
 
     def _seed(self, training: bool) -> tf.Tensor:
         """Returns int64 [2]: the stream and the step in it."""
@@ -295,35 +284,3 @@ class GRU4Rec(tfrs.Model):
             return tf.stack([tf.constant(self.config.seed, tf.int64), self.train_steps.read_value()])
         stream = tf.constant(self.config.seed + _VALIDATION_STREAM, tf.int64)
         return tf.stack([stream, tf.cast(self.loss_tracker.count, tf.int64)])
-
-    def _has_negatives(self, inputs: SessionBatch) -> tf.Tensor:
-        n_live = tf.reduce_sum(tf.cast(inputs.is_live, tf.int32))
-        return n_live >= (1 if self.config.n_sample else 2)
-
-    def _candidate_rows(self, inputs: SessionBatch, seed: tf.Tensor) -> tf.Tensor:
-        if not self.config.n_sample:
-            return inputs.target_rows
-        return tf.concat([inputs.target_rows, self.sampler.sample(self.config.n_sample, seed)], axis=0)
-
-    def _prepare(self, inputs: SessionBatch, seed: tf.Tensor) -> tuple[list[Touched], StepMasks]:
-        """Draws the negatives; returns the rows that the step touches and what counts."""
-        candidate_rows = self._candidate_rows(inputs, seed)
-        return self.embedding.touched(inputs.input_rows, candidate_rows), self._masks(inputs, candidate_rows)
-
-    def _masks(self, inputs: SessionBatch, candidate_rows: tf.Tensor) -> StepMasks:
-        config = self.config
-        every_extra = tf.ones([config.n_sample], tf.bool)
-        negatives = tf.concat([inputs.is_live, every_extra], axis=0)[tf.newaxis, :]
-        if config.remove_accidental_hits:
-            negatives &= sampling.negative_mask(inputs.target_rows, candidate_rows)
-        correction = None
-        if self._log_counts is not None:
-            n_targets = inputs.target_rows.shape[0]
-            correction = sampling.log_correction(
-                self._log_counts,
-                candidate_rows[:n_targets],
-                candidate_rows[n_targets:],
-                config.sample_alpha,
-                config.logq,
-            )
-        return StepMasks(inputs.is_start, inputs.is_live, negatives, correction)

@@ -5,7 +5,7 @@ import tensorflow as tf
 from tfrs_gru4rec.layers.gru_tower import GRUTower, State
 
 
-class LaneState(tf.Module):
+class LaneVariables(tf.Module):
     """Variables [lanes, units] for each layer, made when the number of lanes is first known."""
 
     def __init__(self, tower: GRUTower) -> None:

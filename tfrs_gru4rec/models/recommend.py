@@ -45,7 +45,8 @@ def recommend(
     rows = model.vocabulary.rows(_raw_ids(model, session))
     known = rows[rows >= 0]
     if len(known):
-        scores = model(tf.constant(known[np.newaxis, :]))[0].numpy()
+        query, _ = model(tf.constant(known[np.newaxis, :]))
+        scores = model.scores(query)[0].numpy()
     else:
         scores = model.vocabulary.counts.astype(np.float32)
     if exclude_seen:

@@ -6,13 +6,16 @@ from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require_fraction
-from tfrs_gru4rec.optimizers.adagrad_rule import Gradient, Weights, all_updated, all_updated_compiled
+from tfrs_gru4rec.optimizers.adagrad_rule import WithSlots, adagrad_rule
+from tfrs_gru4rec.optimizers.in_place_rows import InPlaceRows
+from tfrs_gru4rec.optimizers.row_updates import Gradient, KerasRows, RowUpdater
 
 ACCUMULATOR_START = 1e-6
 
 
+@keras.saving.register_keras_serializable(package="tfrs_gru4rec")
 class AdagradMomentum(keras.optimizers.Optimizer):
-    """Adagrad (Duchi et al. 2011) with optional classical momentum.
+    """Adagrad (Duchi et al. 2011) with optional classical momentum, for any Keras model.
 
     For a gradient g, accumulator a, momentum μ and learning rate η:
 
@@ -25,6 +28,12 @@ class AdagradMomentum(keras.optimizers.Optimizer):
 
     A sparse gradient (`tf.IndexedSlices`, from an embedding look-up) changes only the rows that it names, momentum
     included; the gradients of a row that occurs several times are summed first.
+
+    >>> weight = tf.Variable([1.0, 2.0])
+    >>> optimizer = AdagradMomentum(learning_rate=0.1)
+    >>> _ = optimizer.apply_gradients([(tf.constant([3.0, 0.0]), weight)])  # the first step is η long, whatever g is
+    >>> weight.numpy().round(4).tolist()
+    [0.9, 2.0]
     """
 
     def __init__(
@@ -32,7 +41,6 @@ class AdagradMomentum(keras.optimizers.Optimizer):
         learning_rate: float = 0.05,
         momentum: float = 0.0,
         weight_decay: float | None = None,
-        jit_compile: bool = True,
         name: str = "AdagradMomentum",
         **kwargs: Any,
     ) -> None:
@@ -42,8 +50,6 @@ class AdagradMomentum(keras.optimizers.Optimizer):
           learning_rate: η, a float or a Keras schedule.
           momentum: μ in [0, 1); 0 keeps no momentum slot.
           weight_decay: as for any Keras optimizer; it touches all rows of a table at every step.
-          jit_compile: compile the arithmetic with XLA, in graphs and where all gradients' shapes are known. (A
-            `GRU4Rec` that compiles its whole step, see its `compile`, compiles this too.)
           name: of the optimizer.
           **kwargs: what any Keras optimizer takes, such as `global_clipnorm`.
 
@@ -51,9 +57,10 @@ class AdagradMomentum(keras.optimizers.Optimizer):
           ValueError: momentum is out of range.
         """
         require_fraction(momentum=momentum)
-        # Keras' own default is 0, with which it would rewrite every table whole at every step.
-        super().__init__(name=name, weight_decay=weight_decay or None, jit_compile=False, **kwargs)
-        self._compile_rule = jit_compile
+        # Keras would compile each update by itself, and sparse ones anew for every number of different rows.
+        kwargs.setdefault("jit_compile", False)
+        # Keras' own default of the weight decay is 0, with which it would rewrite every table whole at every step.
+        super().__init__(name=name, weight_decay=weight_decay or None, **kwargs)
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.momentum = momentum
 
@@ -73,83 +80,53 @@ class AdagradMomentum(keras.optimizers.Optimizer):
             self.add_variable_from_reference(variable, "velocity") for variable in var_list if self.momentum
         ]
 
-    def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
-        """Applies one gradient to one variable."""
-        self._update([(gradient, variable)])
+    def update_step(self, gradient: Gradient, variable: tf.Variable) -> None:
+        """Applies one gradient to one variable; Keras has summed the gradients of a sparse one's rows."""
+        parts = self.with_slots(variable)
+        if isinstance(gradient, tf.IndexedSlices):
+            rows = gradient.indices
+            before = WithSlots(*[None if part is None else tf.gather(part, rows) for part in parts])
+            for part, values in zip(parts, self.rule(gradient.values, before), strict=True):
+                if part is not None:
+                    part.scatter_update(tf.IndexedSlices(values, rows))
+        else:
+            before = WithSlots(*[None if part is None else part.read_value() for part in parts])
+            for part, values in zip(parts, self.rule(gradient, before), strict=True):
+                if part is not None:
+                    part.assign(values)
 
-    def _deduplicate_sparse_grad(self, grads: list[Any]) -> list[Any]:
-        # Rows that occur several times are summed in the rule, where XLA does it in half the time.
-        return list(grads)
+    def rule(self, gradient: tf.Tensor, before: WithSlots) -> WithSlots:
+        """Returns a weight and its slots after a gradient of its shape, see `adagrad_rule`."""
+        return adagrad_rule(gradient, before, self.learning_rate, self.momentum)
 
-    def _distributed_apply_gradients_fn(
-        self,
-        distribution: tf.distribute.Strategy,
-        grads_and_vars: list[tuple[Any, tf.Variable]],
-        **kwargs: Any,
-    ) -> tf.Tensor:
-        # Keras goes variable by variable; all in one is one compiled call.
-        is_own = type(self).update_step is AdagradMomentum.update_step
-        if self.use_ema or tf.distribute.has_strategy() or not is_own:
-            return super()._distributed_apply_gradients_fn(distribution, grads_and_vars, **kwargs)
-        self._update(grads_and_vars)
-        return self.iterations.assign_add(1)
-
-    def _update(self, grads_and_vars: list[tuple[Any, tf.Variable]]) -> None:
-        gradients = [_gradient(gradient) for gradient, _ in grads_and_vars]
-        rows = [_rows(gradient) for gradient, _ in grads_and_vars]
-        variables = [variable for _, variable in grads_and_vars]
-        before = [self.read(variable, at) for variable, at in zip(variables, rows, strict=True)]
-        # Eagerly every new number of rows would be compiled anew.
-        is_static = all(gradient.values.shape.is_fully_defined() for gradient in gradients)
-        is_compiled = self._compile_rule and is_static and not tf.executing_eagerly()
-        rule = all_updated_compiled if is_compiled else all_updated
-        after = rule(gradients, before, self.learning_rate, self.momentum)
-        for variable, at, weights in zip(variables, rows, after, strict=True):
-            self.write(variable, at, weights)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether a step is the rule alone: no clipping, weight decay, moving average or schedule."""
-        extras = (self.clipnorm, self.global_clipnorm, self.clipvalue, self.weight_decay, self.use_ema)
-        return not any(extras) and isinstance(self._learning_rate, tf.Variable)
-
-    def read(self, variable: tf.Variable, rows: tf.Tensor | None = None) -> Weights:
-        """Reads a variable and its slots, or rows of them."""
-        parts = self._parts(variable)
-        if rows is None:
-            return Weights(*[None if part is None else part.read_value() for part in parts])
-        return Weights(*[None if part is None else tf.gather(part, rows) for part in parts])
-
-    def write(self, variable: tf.Variable, rows: tf.Tensor | None, weights: Weights) -> None:
-        """Writes a variable and its slots, or rows of them; rows that occur several times must hold the same values."""
-        for part, values in zip(self._parts(variable), weights, strict=True):
-            if part is None:
-                continue
-            if rows is None:
-                part.assign(values)
-            else:
-                part.scatter_update(tf.IndexedSlices(values, rows))
-
-    def _parts(self, variable: tf.Variable) -> tuple[tf.Variable, tf.Variable, tf.Variable | None]:
+    def with_slots(self, variable: tf.Variable) -> WithSlots:
+        """Returns a variable beside its slots, which `build` has made."""
         index = self._index_dict[self._var_key(variable)]
-        return variable, self._accumulators[index], self._velocities[index] if self.momentum else None
+        velocity = self._velocities[index] if self.momentum else None
+        return WithSlots(variable, self._accumulators[index], velocity)
+
+    def prepare_step(self, gradients: list[Gradient]) -> list[Gradient]:
+        """Returns the gradients clipped, as Keras clips them, and moves a learning rate schedule on."""
+        self._compute_current_learning_rate()
+        clipped: list[Gradient] = self._clip_gradients(gradients)
+        return clipped
+
+    def row_updater(self) -> RowUpdater:
+        """Returns what updates a model's tables; see `row_updates.row_updater_of`."""
+        obstacle = self._obstacle_to_in_place_updates()
+        return KerasRows(self, obstacle) if obstacle else InPlaceRows(self)
+
+    def _obstacle_to_in_place_updates(self) -> str:
+        """Names the setting for which only Keras has the code, "" if there is none."""
+        if type(self).update_step is not AdagradMomentum.update_step:
+            return f"{type(self).__name__} has an update_step of its own"
+        settings = {"weight_decay": self.weight_decay, "use_ema": self.use_ema}
+        return ", ".join(f"{name}={value}" for name, value in settings.items() if value)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the settings from which `from_config` rebuilds the optimizer."""
         config: dict[str, Any] = super().get_config()
         config.update(
-            learning_rate=self._serialize_hyperparameter(self._learning_rate),
-            momentum=self.momentum,
-            jit_compile=self._compile_rule,
+            learning_rate=self._serialize_hyperparameter(self._learning_rate), momentum=self.momentum
         )
         return config
-
-
-def _rows(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor | None:
-    return tf.convert_to_tensor(gradient.indices) if isinstance(gradient, tf.IndexedSlices) else None
-
-
-def _gradient(gradient: tf.Tensor | tf.IndexedSlices) -> Gradient:
-    if not isinstance(gradient, tf.IndexedSlices):
-        return Gradient(tf.convert_to_tensor(gradient), None)
-    return Gradient(tf.convert_to_tensor(gradient.values), tf.unique(gradient.indices).idx)

@@ -1,72 +1,46 @@
-"""The arithmetic of Adagrad with momentum: pure, and what XLA compiles."""
+"""The arithmetic of Adagrad with momentum: pure functions of tensors."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 
-class Weights(NamedTuple):
-    """A variable and its slots, or the rows of them that a sparse gradient names.
+class WithSlots(NamedTuple):
+    """A weight and its slots: as variables, as tensors, or as rows of them.
 
     Attributes:
-      value: of any shape.
-      accumulator: of the same shape, Σ g².
-      velocity: of the same shape, or None without momentum.
+      value: the weight w, of any shape.
+      accumulator: of the same shape, the sum a of the squared gradients.
+      velocity: of the same shape, the momentum m; None without momentum.
     """
 
-    value: tf.Tensor
-    accumulator: tf.Tensor
-    velocity: tf.Tensor | None
+    value: tf.Tensor | tf.Variable
+    accumulator: tf.Tensor | tf.Variable
+    velocity: tf.Tensor | tf.Variable | None
 
 
-class Gradient(NamedTuple):
-    """A gradient by `Weights`.
+def adagrad_rule(
+    gradient: tf.Tensor, before: WithSlots, learning_rate: tf.Tensor | float, momentum: float
+) -> WithSlots:
+    """Computes a ← a + g²,  m ← μ m − η g / sqrt(a),  w ← w + m (Duchi et al. 2011, with classical momentum).
 
-    Attributes:
-      values: of the weights' shape.
-      places: int32 [n_rows], equal where two rows are the same row of a table, each below n_rows; None if dense.
-    """
-
-    values: tf.Tensor
-    places: tf.Tensor | None
-
-    def totals(self) -> tf.Tensor:
-        """Returns the values; for a row that occurs several times the sum of its gradients, at each of its places."""
-        if self.places is None:
-            return self.values
-        sums = tf.math.unsorted_segment_sum(self.values, self.places, tf.shape(self.values)[0])
-        return tf.gather(sums, self.places)
-
-
-def updated(gradient: tf.Tensor, before: Weights, learning_rate: tf.Tensor, momentum: float) -> Weights:
-    """a ← a + g²;  m ← μ m − η g / sqrt(a);  w ← w + m (see `AdagradMomentum`).
+    >>> before = WithSlots(tf.constant(1.0), tf.constant(0.0), tf.constant(0.5))
+    >>> after = adagrad_rule(tf.constant(4.0), before, learning_rate=0.1, momentum=0.2)
+    >>> [round(float(part), 4) for part in after]  # m = 0.2 * 0.5 - 0.1 * 4 / sqrt(16) = 0
+    [1.0, 16.0, 0.0]
 
     Args:
       gradient: g, of the weights' shape.
-      before: the weights and slots w, a, m before the step.
+      before: w, a and m before the step.
       learning_rate: scalar η.
       momentum: μ.
 
     Returns:
-      The weights and slots after it.
+      w, a and m after the step.
     """
     accumulator = before.accumulator + gradient * gradient
     change = -tf.cast(learning_rate, gradient.dtype) * gradient * tf.math.rsqrt(accumulator)
     if before.velocity is None:
-        return Weights(before.value + change, accumulator, None)
+        return WithSlots(before.value + change, accumulator, None)
     change += momentum * before.velocity
-    return Weights(before.value + change, accumulator, change)
-
-
-def all_updated(
-    gradients: Sequence[Gradient], weights: Sequence[Weights], learning_rate: tf.Tensor, momentum: float
-) -> list[Weights]:
-    """Updates several variables, or the rows that were gathered from them; arguments as for `updated`."""
-    return [
-        updated(gradient.totals(), before, learning_rate, momentum)
-        for gradient, before in zip(gradients, weights, strict=True)
-    ]
-
-
-all_updated_compiled = tf.function(all_updated, jit_compile=True)
+    return WithSlots(before.value + change, accumulator, change)

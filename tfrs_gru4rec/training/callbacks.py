@@ -33,53 +33,55 @@ class Throughput(keras.callbacks.Callback):
     # Keras then hands over the very dict that its progress bar shows.
     _supports_tf_logs = True
 
-    def __init__(self, n_events: int, n_steps: int, records: list[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        n_events: int,
+        block_steps: int,
+        first_step: int = 0,
+        records: list[dict[str, Any]] | None = None,
+    ) -> None:
         """Starts a list of records.
 
         Args:
           n_events: pairs of an epoch.
-          n_steps: steps of an epoch.
+          block_steps: steps of a block.
+          first_step: steps of the first epoch that were done before.
           records: of epochs done before.
         """
         super().__init__()
         self.records = list(records or [])
-        self._events_per_step = n_events / n_steps
-        self._first_step: int | None = None
-        self._last_step = -1
-        self._started = 0.0
-        self._last_time = 0.0
+        self._n_events = n_events
+        self._block_steps = block_steps
+        self._steps_before = first_step
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock."""
-        self._first_step = None
+        self._first_step = int(self.model.train_steps)
         self._started = self._last_time = time.monotonic()
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Notes where a resumed epoch begins."""
-        if self._first_step is None:
-            self._first_step = batch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the throughput of the epoch so far."""
-        self._last_step = batch
         self._last_time = time.monotonic()
         if logs is not None:
-            logs["events_per_second"] = self._steps_per_second() * self._events_per_step
+            steps_of_epoch = self.params["steps"] * self._block_steps
+            logs["events_per_second"] = self._steps_per_second() * self._n_events / steps_of_epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keeps the epoch's record."""
         logs = {} if logs is None else logs
+        steps = self._steps() + self._steps_before
         rate = self._steps_per_second()
-        logs["events_per_second"] = rate * self._events_per_step
+        logs["steps_per_second"] = rate
+        logs["events_per_second"] = rate * self._n_events / steps
         record = {name: float(value) for name, value in logs.items()}
-        seconds = self._last_time - self._started
-        self.records.append(
-            {**record, "seconds": seconds, "steps": self._last_step + 1, "steps_per_second": rate}
-        )
+        self.records.append({**record, "seconds": self._last_time - self._started, "steps": steps})
+        self._steps_before = 0
+
+    def _steps(self) -> int:
+        return int(self.model.train_steps) - self._first_step
 
     def _steps_per_second(self) -> float:
-        steps = self._last_step + 1 - (self._first_step or 0)
-        return steps / max(self._last_time - self._started, 1e-9)
+        return self._steps() / max(self._last_time - self._started, 1e-9)
 
 
 def measure(model: GRU4Rec, log: SessionLog) -> dict[str, float]:
@@ -129,34 +131,35 @@ class SaveCheckpoints(keras.callbacks.Callback):
     """Saves after every epoch, every so many steps or minutes if asked, and before a stop that was requested."""
 
     def __init__(
-        self, checkpointer: Checkpointer, throughput: Throughput, stop: StopRequest, config: CheckpointConfig
+        self,
+        checkpointer: Checkpointer,
+        throughput: Throughput,
+        stop: StopRequest,
+        config: CheckpointConfig,
+        block_steps: int,
     ) -> None:
         """Remembers what to save.
 
         Args:
           checkpointer: that saves.
           throughput: that has the records of the epochs done; it must come earlier in the list of callbacks.
-          stop: looked at after each graph call.
-          config: how often; steps are counted in whole graph calls.
+          stop: looked at after each block of steps.
+          config: how often; steps are counted in whole blocks.
+          block_steps: steps of a block.
         """
         super().__init__()
         self._checkpointer = checkpointer
         self._throughput = throughput
         self._stop = stop
         self._config = config
+        self._block_steps = block_steps
         self._saved_at = time.monotonic()
-        self._epoch = 0
-        self._saved_step: int | None = None
+        self._saved_step = checkpointer.progress.step
+        self._epoch = checkpointer.progress.epoch
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Notes the epoch."""
         self._epoch = epoch
-        self._saved_step = None
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Notes where the epoch, or its rest, begins."""
-        if self._saved_step is None:
-            self._saved_step = batch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves if it is time.
@@ -164,9 +167,9 @@ class SaveCheckpoints(keras.callbacks.Callback):
         Raises:
           Stopped: a stop was requested; the run's state is saved.
         """
-        done = batch + 1
-        if done >= self.params["steps"]:
+        if batch + 1 >= self.params["steps"]:
             return  # the end of the epoch saves
+        done = (batch + 1) * self._block_steps
         if self._is_due(done) or self._stop.is_set:
             self._save(self._epoch, done)
         self._leave_if_asked()
@@ -184,7 +187,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     def _is_due(self, done: int) -> bool:
         steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
-        by_steps = bool(steps) and done - (self._saved_step or 0) >= steps
+        by_steps = bool(steps) and done - self._saved_step >= steps
         by_time = bool(minutes) and time.monotonic() - self._saved_at >= 60 * minutes
         return by_steps or by_time
 

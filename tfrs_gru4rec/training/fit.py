@@ -14,7 +14,7 @@ from tfrs_gru4rec.evaluation.evaluate import require_vocabulary_of
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.pipelines.session_parallel import session_parallel
+from tfrs_gru4rec.pipelines.session_parallel import BLOCK_STEPS, session_parallel
 from tfrs_gru4rec.training.callback_state import KeepCallbackState
 from tfrs_gru4rec.training.callbacks import (
     KeepEpochLoss,
@@ -73,6 +73,7 @@ def fit(
     prepare: Callable[[GRU4Rec], None] | None = None,
     validation_log: SessionLog | None = None,
     allow_changed: Collection[str] = (),
+    block_steps: int = BLOCK_STEPS,
 ) -> list[dict[str, Any]]:
     """Trains a model and leaves it in a folder; goes on from the folder's last checkpoint if there is one.
 
@@ -91,6 +92,7 @@ def fit(
       allow_changed: settings and properties of the data that may differ from those that the folder's run began with,
         see `ModelFolder.begin`; any other change is refused.
       validation_log: evaluated after each epoch, read with the model's vocabulary; None leaves that out.
+      block_steps: steps in one call of the compiled program; a run is saved and stopped between calls.
 
     Returns:
       One record for each epoch: `loss`, `seconds`, `steps`, `steps_per_second`, `events_per_second`, and with a
@@ -119,8 +121,8 @@ def fit(
         if "training.learning_rate" in changed:  # the checkpoint holds the old one
             model.optimizer.learning_rate = config.learning_rate
     first_epoch, first_step = checkpointer.progress.epoch, checkpointer.progress.step
-    data = _Epochs(log, config, model.config.seed, model.block_steps)
-    throughput = Throughput(log.n_pairs, data.n_steps, checkpointer.progress.records)
+    data, n_blocks = _data(log, config, model.config.seed, first_epoch, first_step, block_steps)
+    throughput = Throughput(log.n_pairs, block_steps, first_step, checkpointer.progress.records)
     last = throughput.records[-1] if throughput.records and not first_step else None
     if validation_log is not None and last is not None and "recall@20" not in last:
         # A stop at the very end of an epoch left no time for it.
@@ -130,10 +132,10 @@ def fit(
     with StopRequest() as stop:
         measures = [MeasureEpochs(validation_log, stop)] if validation_log is not None else []
         model.fit(
-            data.starting_at(first_epoch, first_step),
-            steps_per_epoch=data.n_steps,
+            data,
+            steps_per_epoch=n_blocks,
             initial_epoch=first_epoch,
-            initial_step=first_step,
+            initial_step=first_step // block_steps,
             epochs=config.n_epochs,
             callbacks=[
                 *([KeepEpochLoss()] if first_step else []),
@@ -144,32 +146,28 @@ def fit(
                 *callbacks,
                 WriteEpochs(throughput, folder.logs_path / "epochs.csv"),
                 KeepCallbackState(callbacks, checkpointer.progress),
-                SaveCheckpoints(checkpointer, throughput, stop, checkpoints),
+                SaveCheckpoints(checkpointer, throughput, stop, checkpoints, block_steps),
             ],
             verbose=verbose,
         )
     return throughput.records
 
 
-class _Epochs:
-    """All epochs of a run as one stream, from any step on; if in blocks of steps, they end where an epoch ends."""
-
-    def __init__(self, log: SessionLog, config: TrainingConfig, seed: int, block_steps: int | None) -> None:
-        self._make = functools.partial(
-            session_parallel,
-            log=log,
-            batch_size=config.batch_size,
-            shuffle=config.train_random_order,
-            seed=seed,
-        )
-        self._block_steps = block_steps
-        self.n_steps = int(self._make().cardinality())
-
-    def starting_at(self, epoch: int, step: int) -> tf.data.Dataset:
-        if not step:
-            return self._from(first_epoch=epoch).repeat()
-        rest = self._from(first_epoch=epoch, first_step=step)
-        return rest.concatenate(self._from(first_epoch=epoch + 1).repeat())
-
-    def _from(self, **start: Any) -> tf.data.Dataset:
-        return self._make(block_steps=self._block_steps, **start)
+def _data(
+    log: SessionLog, config: TrainingConfig, seed: int, epoch: int, step: int, block_steps: int
+) -> tuple[tf.data.Dataset, int]:
+    """Returns all epochs of a run from a step on, without end, and the number of blocks in an epoch."""
+    make = functools.partial(
+        session_parallel,
+        log=log,
+        batch_size=config.batch_size,
+        shuffle=config.train_random_order,
+        seed=seed,
+        block_steps=block_steps,
+    )
+    if not step:
+        whole = make(first_epoch=epoch)
+        return whole.repeat(), int(whole.cardinality())
+    whole = make(first_epoch=epoch + 1)
+    rest = make(first_epoch=epoch, first_step=step)
+    return rest.concatenate(whole.repeat()), int(whole.cardinality())

@@ -1,0 +1,110 @@
+"""Adagrad's updates of whole weights and of tables' rows, in place, inside an XLA program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from tfrs_gru4rec.optimizers.adagrad_rule import WithSlots
+from tfrs_gru4rec.optimizers.row_updates import Gradient
+
+if TYPE_CHECKING:
+    from tfrs_gru4rec.optimizers.adagrad_momentum import AdagradMomentum
+
+# Rows are updated in chunks, so that a chunk's gradients and slots stay in a core's cache from read to write.
+CHUNK_BYTES = 1 << 18
+
+
+class InPlaceRows:
+    """A `RowUpdater` of static shapes, and without a copy of any table.
+
+    What keeps XLA from copying a table whole: the table is written once a step, what was read of it before is needed
+    for what is written, and rows to leave alone get an index behind the end of the table, which XLA ignores. Nothing
+    else than XLA ignores such an index, so nothing else can run this.
+    """
+
+    is_compiled = True
+
+    def __init__(self, optimizer: AdagradMomentum, chunk_bytes: int = CHUNK_BYTES) -> None:
+        """Keeps the optimizer, whose rule and slots are used.
+
+        Args:
+          optimizer: built of the variables to update.
+          chunk_bytes: gradients updated at a time, one row at the least.
+        """
+        self._optimizer = optimizer
+        self._chunk_bytes = chunk_bytes
+        self._last_places: dict[object, tf.Variable] = {}
+
+    def update(
+        self, gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable], is_applied: tf.Tensor
+    ) -> None:
+        """Updates the variables by one step, see `RowUpdater`."""
+        used = [pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None]
+        prepared = self._optimizer.prepare_step([gradient for gradient, _ in used])
+        for gradient, (_, variable) in zip(prepared, used, strict=True):
+            if isinstance(gradient, tf.IndexedSlices):
+                self._update_rows(gradient, variable, is_applied)
+            else:
+                self._update_whole(gradient, variable, is_applied)
+        self._optimizer.iterations.assign_add(tf.cast(is_applied, tf.int64))
+
+    def _update_whole(self, gradient: tf.Tensor, variable: tf.Variable, is_applied: tf.Tensor) -> None:
+        parts = self._optimizer.with_slots(variable)
+        before = WithSlots(*[None if part is None else part.read_value() for part in parts])
+        after = self._optimizer.rule(gradient, before)
+        for part, old, new in zip(parts, before, after, strict=True):
+            if part is not None:
+                part.assign(tf.where(is_applied, new, old))
+
+    def _update_rows(self, gradient: tf.IndexedSlices, table: tf.Variable, is_applied: tf.Tensor) -> None:
+        """Updates each row once; a row that occurs several times gets the sum of its gradients."""
+        rows = tf.cast(gradient.indices, tf.int32)
+        n_rows, n_items = rows.shape[0], table.shape[0]
+        row_bytes = table.shape.num_elements() // n_items * table.dtype.size
+        n_chunks = max(1, n_rows * row_bytes // self._chunk_bytes)
+        size = -(-n_rows // n_chunks)
+        places = self._places(table, rows)
+        sums = tf.math.unsorted_segment_sum(gradient.values, places, n_chunks * size)
+        is_written = is_applied & (places == tf.range(n_rows))
+        written = tf.where(is_written, rows, n_items)
+        if n_chunks == 1:
+            self._update_chunk(table, rows, written, sums)
+            return
+        filling = [[0, n_chunks * size - n_rows]]
+        rows, written = tf.pad(rows, filling), tf.pad(written, filling, constant_values=n_items)
+
+        def update_chunk(chunk: tf.Tensor) -> tuple[tf.Tensor]:
+            at = tf.range(size) + chunk * size
+            self._update_chunk(table, tf.gather(rows, at), tf.gather(written, at), tf.gather(sums, at))
+            return (chunk + 1,)
+
+        tf.while_loop(lambda chunk: chunk < n_chunks, update_chunk, [tf.constant(0)])
+
+    def _update_chunk(
+        self, table: tf.Variable, rows: tf.Tensor, written: tf.Tensor, gradient: tf.Tensor
+    ) -> None:
+        parts = self._optimizer.with_slots(table)
+        before = WithSlots(*[None if part is None else tf.gather(part, rows) for part in parts])
+        for part, values in zip(parts, self._optimizer.rule(gradient, before), strict=True):
+            if part is not None:
+                part.scatter_update(tf.IndexedSlices(values, written))
+
+    def _places(self, table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
+        """Numbers the rows so that equal rows have one number: rows [n_rows] → int32 [n_rows], each below n_rows.
+
+        The number of a row is a place in `rows` where the row stands. Every place writes its number into a list of all
+        items, which keeps one for each row; then the rows are looked up there. (`tf.unique` has no static shape.)
+        """
+        last_places = self._last_places.get(table.ref())
+        if last_places is None:
+            with tf.init_scope():
+                # Its values mean nothing between two steps. One for each table: XLA copies what a step writes twice.
+                last_places = tf.Variable(
+                    tf.zeros([table.shape[0]], tf.int32), trainable=False, name="last_places"
+                )
+            self._last_places[table.ref()] = last_places
+        last_places.scatter_update(tf.IndexedSlices(tf.range(rows.shape[0]), rows))
+        return tf.gather(last_places, rows)

@@ -1,0 +1,82 @@
+"""How the gradients of one training step reach the weights: the protocol, and the way of any Keras optimizer.
+
+Of a table of items a step touches only some rows, and its gradient is `tf.IndexedSlices`: the values, and the rows that
+they belong to, a row perhaps several times. Who updates such a table is asked of the optimizer (`row_updater_of`).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tfrs_gru4rec._keras import keras  # isort: skip
+import tensorflow as tf
+from absl import logging
+
+Gradient = tf.Tensor | tf.IndexedSlices
+
+
+class RowUpdater(Protocol):
+    """Applies the gradients of one step.
+
+    Attributes:
+      is_compiled: whether it runs inside an XLA program, and only there.
+    """
+
+    is_compiled: bool
+
+    def update(
+        self, gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable], is_applied: tf.Tensor
+    ) -> None:
+        """Updates the variables by one step.
+
+        Args:
+          gradients: of each variable; None for one that the loss does not depend on, which stays as it is.
+          variables: the weights, of which the optimizer has been built.
+          is_applied: bool scalar; False changes nothing, the optimizer's slots and its count of steps included.
+        """
+
+
+class KerasRows:
+    """Leaves it to the optimizer's own `apply_gradients`, outside XLA: Keras sums equal rows with `tf.unique`."""
+
+    is_compiled = False
+
+    def __init__(self, optimizer: keras.optimizers.Optimizer, obstacle: str = "") -> None:
+        """Says once that training is slower than it could be, and why.
+
+        Args:
+          optimizer: that updates.
+          obstacle: what keeps the updates out of the compiled program; "" if nothing is to be said.
+        """
+        self._optimizer = optimizer
+        if obstacle:
+            logging.warning(
+                "Keras updates the weights outside the compiled program, which is slower: %s.", obstacle
+            )
+
+    def update(
+        self, gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable], is_applied: tf.Tensor
+    ) -> None:
+        """Updates the variables by one step, see `RowUpdater`."""
+        pairs = [pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None]
+        tf.cond(is_applied, lambda: tf.group(self._optimizer.apply_gradients(pairs)), tf.no_op)
+
+
+def row_updater_of(optimizer: keras.optimizers.Optimizer, is_compiled: bool) -> RowUpdater:
+    """Asks an optimizer how its updates are made.
+
+    An optimizer that can update rows inside an XLA program has a method `row_updater()` that returns a `RowUpdater`;
+    `AdagradMomentum` does. Every other one is Keras' business.
+
+    Args:
+      optimizer: any Keras optimizer.
+      is_compiled: whether the training step is compiled by XLA.
+
+    Returns:
+      What to call in every step.
+    """
+    if not is_compiled:
+        return KerasRows(optimizer)
+    if hasattr(optimizer, "row_updater"):
+        updater: RowUpdater = optimizer.row_updater()
+        return updater
+    return KerasRows(optimizer, f"{optimizer.name} has no row_updater")
