@@ -34,6 +34,14 @@ def log():
     )
 
 
+@pytest.fixture(autouse=True)
+def eager(request):
+    """Runs step by step without tracing and compiling, which would take most of the time; not where XLA matters."""
+    tf.config.run_functions_eagerly("compiled" not in request.keywords)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def train(
     log,
     folder,

@@ -202,9 +202,17 @@ def _block(lanes: LaneState, track: _Track, size: int) -> tuple[LaneState, Sessi
         tf.TensorArray(dtype, size, element_shape=[n_lanes])
         for dtype in (tf.int32, tf.int32, tf.bool, tf.bool)
     ]
-    for number in tf.range(size):
-        lanes, batch = _step(lanes, track)
-        fields = [field.write(number, values) for field, values in zip(fields, batch, strict=True)]
+
+    # Not a `for` of AutoGraph, which `tf.config.run_functions_eagerly` would leave unconverted within a dataset.
+    def one_step(
+        number: tf.Tensor, lanes: LaneState, fields: list[tf.TensorArray]
+    ) -> tuple[tf.Tensor, LaneState, list[tf.TensorArray]]:
+        lanes, step = _step(lanes, track)
+        written = [field.write(number, values) for field, values in zip(fields, step, strict=True)]
+        return number + 1, lanes, written
+
+    start = (tf.constant(0), lanes, fields)
+    _, lanes, fields = tf.while_loop(lambda number, *_: number < size, one_step, start)
     return lanes, SessionBatch(*[field.stack() for field in fields])
 
 
