@@ -37,7 +37,9 @@ class DeprecationIsAnError(logging.Handler):
         if " is deprecated" not in record.getMessage():
             return
         files = (frame.f_code.co_filename for frame, _ in traceback.walk_stack(None))
-        caller = next((file for file in files if not re.search(r"/(tensorflow|logging|conftest\.py)", file)), "")
+        caller = next(
+            (file for file in files if not re.search(r"/(tensorflow|logging|conftest\.py)", file)), ""
+        )
         if caller.startswith(OUR_FOLDERS):
             raise DeprecationWarning(record.getMessage())
 

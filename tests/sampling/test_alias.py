@@ -55,13 +55,17 @@ def check_shares(weights):
     assert np.all((keep >= 0) & (keep <= 1))
     assert np.all((alias >= 0) & (alias < weights.size))
     scaled = weights / weights.max()
-    np.testing.assert_allclose(shares(keep, alias), scaled / scaled.sum(), rtol=0, atol=rounding(weights.size))
+    np.testing.assert_allclose(
+        shares(keep, alias), scaled / scaled.sum(), rtol=0, atol=rounding(weights.size)
+    )
     assert np.all(shares(keep, alias)[weights == 0] == 0), "an item without weight is never drawn"
 
 
 # Zeros, ties and weights of very different size; the subnormal ones have too few digits for shares.
 weight = st.just(0.0) | st.integers(1, 5).map(float) | st.floats(1e-300, 1e300)
-some_weights = st.integers(1, 50).flatmap(lambda n: numpy_st.arrays(np.float64, n, elements=weight)).filter(np.any)
+some_weights = (
+    st.integers(1, 50).flatmap(lambda n: numpy_st.arrays(np.float64, n, elements=weight)).filter(np.any)
+)
 
 
 @given(weights=some_weights)
