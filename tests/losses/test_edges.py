@@ -18,7 +18,7 @@ every_mode = pytest.mark.parametrize("mode", ["eager", "xla"])
 @every_loss
 @every_mode
 def test_all_masked_is_zero_without_gradient(run_mode, scores, name, mode):
-    values, gradient = run_mode(mode, losses.get(name), scores, np.zeros([1, 17], bool))
+    values, gradient = run_mode(mode, losses.get(name), scores, np.zeros([6, 17], bool))
     np.testing.assert_array_equal(values, np.zeros(6))
     np.testing.assert_array_equal(gradient, np.zeros([6, 17]))
 
@@ -57,8 +57,8 @@ def test_row_without_negatives_costs_nothing(run, name):
     ],
 )
 def test_all_tied(run_mode, name, level, expected, mode):
-    values, gradient = run_mode(mode, losses.get(name), np.full([2, 4], level))
-    np.testing.assert_allclose(values, [expected] * 2, rtol=FEW)
+    values, gradient = run_mode(mode, losses.get(name), np.full([3, 4], level))
+    np.testing.assert_allclose(values, [expected] * 3, rtol=FEW)
     # Negatives that are equal are treated equally, and each row as the other.
     np.testing.assert_allclose(gradient[0, 1:], np.repeat(gradient[0, 1], 3), rtol=FEW)
     np.testing.assert_allclose(gradient[1, [1, 0, 2, 3]], gradient[0], rtol=FEW)
@@ -96,7 +96,7 @@ def test_masked_columns_may_hold_anything(run_mode, scores, name, mode):
 def test_a_nan_score_is_not_swallowed(run_mode, scores, name, mode):
     scores[0, 0] = np.nan  # a target
     scores[1, 3] = np.nan  # a negative
-    values, _ = run_mode(mode, losses.get(name), scores)
+    values, _ = run_mode(mode, losses.get(name), scores[:3, :4])
     assert np.all(np.isnan(values[:2]))
     assert np.all(np.isfinite(values[2:]))
 

@@ -1,4 +1,4 @@
-"""BPR: pairwise ranking against every negative alike."""
+"""BPR: pairwise ranking against all negatives, each with the same weight."""
 
 import tensorflow as tf
 

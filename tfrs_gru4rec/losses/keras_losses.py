@@ -60,7 +60,7 @@ class CrossEntropy(_CandidateLoss):
         reduction: str = "auto",
         name: str = "cross_entropy",
     ) -> None:
-        """Makes the loss.
+        """Binds the loss to its parameters.
 
         Args:
           smoothing: share of the probability spread evenly over the live candidates, in [0, 1).
@@ -91,7 +91,7 @@ class BPRMax(_CandidateLoss):
     def __init__(
         self, bpreg: float = 1.0, final_act: str = "linear", reduction: str = "auto", name: str = "bpr_max"
     ) -> None:
-        """Makes the loss.
+        """Binds the loss to its parameters.
 
         Args:
           bpreg: weight of the score regularisation, at least 0.
@@ -118,7 +118,7 @@ class TOP1Max(_CandidateLoss):
     loss_name = "top1-max"
 
     def __init__(self, final_act: str = "linear", reduction: str = "auto", name: str = "top1_max") -> None:
-        """Makes the loss; arguments as in `BPRMax`."""
+        """Takes the arguments of `BPRMax`, but for bpreg."""
         super().__init__(final_act, reduction, name)
 
 
@@ -133,7 +133,7 @@ class BPR(_CandidateLoss):
     loss_name = "bpr"
 
     def __init__(self, final_act: str = "linear", reduction: str = "auto", name: str = "bpr") -> None:
-        """Makes the loss; arguments as in `BPRMax`."""
+        """Takes the arguments of `BPRMax`, but for bpreg."""
         super().__init__(final_act, reduction, name)
 
 
@@ -148,5 +148,5 @@ class TOP1(_CandidateLoss):
     loss_name = "top1"
 
     def __init__(self, final_act: str = "linear", reduction: str = "auto", name: str = "top1") -> None:
-        """Makes the loss; arguments as in `BPRMax`."""
+        """Takes the arguments of `BPRMax`, but for bpreg."""
         super().__init__(final_act, reduction, name)
