@@ -11,7 +11,7 @@ from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 from absl import logging
 
-Gradient: TypeAlias = "tf.Tensor | tf.IndexedSlices"
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 
 
 class RowUpdater(Protocol):
