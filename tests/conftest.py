@@ -1,7 +1,5 @@
 """What all tests share: quiet logs, fresh processes, and logs that may or may not be on this machine."""
 
-import ctypes
-import gc
 import logging
 import os
 import re
@@ -51,21 +49,6 @@ def no_deprecated_call_of_ours() -> Iterator[None]:
     logger.addHandler(handler)
     yield
     logger.removeHandler(handler)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nothing_kept() -> Iterator[None]:
-    """Lets go of a module's models and traced functions, and gives their memory back to the system.
-
-    What XLA has compiled stays until the process ends, about 2 MB for each small program, so tests share
-    programs where they can.
-    """
-    yield
-    if "tf_keras" in sys.modules:
-        sys.modules["tf_keras"].backend.clear_session()
-    gc.collect()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture(scope="session")
