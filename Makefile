@@ -12,20 +12,24 @@ PYTHON ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(USABLE)
 
 # Two workers are the cores of a small machine; each holds a TensorFlow of its own.
 TEST_WORKERS ?= 2
+PYTEST = $(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist loadfile
+REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.py tests/training/test_kill.py
 
 # TensorFlow reports a missing GPU as an error; what fails still raises.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test test-long lint types hooks bench clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    train on simulated shop sessions, evaluate beside baselines, recommend, export, serve"
-	@echo "make test    lint, then all tests"
-	@echo "make lint    ruff (rules and format) and mypy"
-	@echo "make bench   measure the speed of training"
-	@echo "make clean   remove all that make has made, the environment $(VENV) too"
+	@echo "make demo       train on simulated shop sessions, evaluate beside baselines, recommend, export, serve"
+	@echo "make test       lint, then all tests but the long ones"
+	@echo "make test-long  the long versions of the tests"
+	@echo "make lint       ruff (rules and format) and mypy"
+	@echo "make hooks      run what make lint runs before each commit"
+	@echo "make bench      measure the speed of training"
+	@echo "make clean      remove all that make has made, the environment $(VENV) too"
 
 demo: $(INSTALLED)
 	rm -rf .demo/model .demo/export
@@ -36,7 +40,12 @@ demo: $(INSTALLED)
 	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17
 
 test: lint
-	$(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist loadfile
+	$(PYTEST) -m "not slow"
+
+# Tests of properties again, with many more examples; then what repeats, longer than make test does it.
+test-long: $(INSTALLED)
+	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile long
+	GRU4REC_FUZZ_REQUESTS=10000 GRU4REC_LIVE_SESSIONS=1000 GRU4REC_KILLS=20 $(PYTEST) $(REPEATED)
 
 lint: types
 	$(BIN)/ruff check .
@@ -48,11 +57,14 @@ types: $(INSTALLED)
 	@ln -s "$(CURDIR)"/tfrs_gru4rec/* "$(CURDIR)/datasets" "$(CURDIR)/export" $(TYPED)/tfrs_gru4rec/
 	cd $(TYPED) && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CURDIR)/.mypy_cache" --package tfrs_gru4rec
 
+hooks: $(INSTALLED)
+	$(BIN)/pre-commit install
+
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/train_speed.py
 
 clean:
-	rm -rf $(VENV) build dist .demo .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) build dist .demo .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt | $(BIN)/python

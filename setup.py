@@ -47,7 +47,9 @@ EXTRAS = {
     "archives": ["py7zr>=0.22,<2"],  # reads the RecSys Challenge 2015 archive without unpacking it first
     "dev": [
         "dill>=0.3.8,<0.5",  # tfds.testing imports it
+        "hypothesis>=6.120,<7",
         "mypy>=1.15,<3",
+        "pre-commit>=4,<5",
         "pytest>=8.3,<10",
         "pytest-xdist>=3.6,<4",
         "ruff>=0.9,<1",

@@ -1,17 +1,54 @@
 """What all tests share: quiet logs, fresh processes, and logs that may or may not be on this machine."""
 
+import logging
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
 
 ROOT = Path(__file__).parent.parent
+OUR_FOLDERS = tuple(f"{ROOT / folder}/" for folder in ("tfrs_gru4rec", "datasets", "export"))
 REAL_DATA = Path(os.environ.get("GRU4REC_DATA", ROOT.parent / "shared" / "data"))
+
+# Few examples of a property by default, many in `make test-long`; in continuous integration the same in every
+# run. No deadline for one example: other work may share the machine.
+hypothesis.settings.register_profile(
+    "short", deadline=None, max_examples=30, derandomize=bool(os.environ.get("CI"))
+)
+hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("short"), max_examples=1000)
+hypothesis.settings.load_profile("short")
+
+
+class DeprecationIsAnError(logging.Handler):
+    """Raises where one of our files calls what TensorFlow deprecates: TensorFlow logs this and does not warn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Raises DeprecationWarning if the nearest file outside TensorFlow on the stack is one of ours."""
+        if " is deprecated" not in record.getMessage():
+            return
+        files = (frame.f_code.co_filename for frame, _ in traceback.walk_stack(None))
+        caller = next(
+            (file for file in files if not re.search(r"/(tensorflow|logging|conftest\.py)", file)), ""
+        )
+        if caller.startswith(OUR_FOLDERS):
+            raise DeprecationWarning(record.getMessage())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_deprecated_call_of_ours() -> Iterator[None]:
+    """Makes deprecations that TensorFlow logs errors, as `filterwarnings` does with those that Python warns of."""
+    logger, handler = logging.getLogger("tensorflow"), DeprecationIsAnError()
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import concurrent.futures
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -44,7 +45,7 @@ class _Waiting:
     columns: tuple[tensors.Column, ...]
     rows: int
     since: float
-    answer: asyncio.Future
+    answer: asyncio.Future[Any]
 
 
 class Batcher:
@@ -64,7 +65,7 @@ class Batcher:
           observe: told the signature and the number of rows of every batch run, in any thread.
         """
         self._executor, self._policy, self._observe = executor, policy, observe
-        self._queues: dict[tuple, collections.deque[_Waiting]] = {}
+        self._queues: dict[tuple[Any, ...], collections.deque[_Waiting]] = {}
         self._busy: set[servable.Signature] = set()
         self._waiting_rows = 0
         self._is_scheduled = False
@@ -124,7 +125,7 @@ class Batcher:
         self._timer = None
         self._dispatch(loop)
 
-    def _take(self, key: tuple, queue: collections.deque[_Waiting]) -> list[_Waiting]:
+    def _take(self, key: tuple[Any, ...], queue: collections.deque[_Waiting]) -> list[_Waiting]:
         """Takes requests off a queue up to the batch's size, without those given up by their client."""
         batch: list[_Waiting] = []
         rows = 0
@@ -149,7 +150,7 @@ class Batcher:
         running.add_done_callback(functools.partial(self._finish, loop, batch))
 
     def _finish(
-        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], running: asyncio.Future
+        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], running: asyncio.Future[Any]
     ) -> None:
         self._busy.discard(batch[0].signature)
         for waiting, result in zip(batch, running.result(), strict=True):

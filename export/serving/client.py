@@ -6,7 +6,7 @@ Works with the embedded server and with TensorFlow Serving alike, and needs no T
 import dataclasses
 import types
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import numpy as np
@@ -41,7 +41,7 @@ class Recommendations:
       status: what became of the event.
     """
 
-    item_ids: list
+    item_ids: list[Any]
     scores: np.ndarray
     session_length: int
     status: signatures.Status

@@ -1,6 +1,7 @@
 """Prometheus metrics of the server."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import prometheus_client
 from prometheus_client import core
@@ -88,7 +89,7 @@ class _SessionCollector:
     def __init__(self, read_stats: Callable[[], Mapping[str, int]]):
         self._read_stats = read_stats
 
-    def describe(self) -> list:
+    def describe(self) -> list[Any]:
         """Tells the registry not to ask for the figures just to learn their names."""
         return []
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import Message
@@ -61,7 +62,7 @@ def put_int32(request: Message, name: str, value: int) -> None:
     proto.int_val.append(value)
 
 
-def get(response: Message, name: str) -> list | np.ndarray:
+def get(response: Message, name: str) -> list[Any] | np.ndarray:
     """Returns the values of an output in row-major order: a list of bytes, or an array of numbers."""
     proto = response.outputs[name]
     if proto.dtype == messages.DT_STRING:

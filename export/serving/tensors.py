@@ -7,6 +7,7 @@ share of a small request; these functions take the six dtypes below, and check w
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
@@ -82,7 +83,7 @@ class TensorSpec:
 class Column:
     """A tensor's values in row-major order, and its shape: a list of bytes for strings, else an array."""
 
-    values: Sequence | np.ndarray
+    values: Sequence[Any] | np.ndarray
     shape: tuple[int, ...]
 
 
@@ -156,7 +157,7 @@ def write(spec: TensorSpec, column: Column, proto: tensor_pb2.TensorProto) -> No
     getattr(proto, _FIELDS[spec.dtype][0]).extend(column.values)
 
 
-def _values(spec: TensorSpec, proto: tensor_pb2.TensorProto, n_elements: int) -> Sequence | np.ndarray:
+def _values(spec: TensorSpec, proto: tensor_pb2.TensorProto, n_elements: int) -> Sequence[Any] | np.ndarray:
     field, dtype = _FIELDS[spec.dtype]
     if proto.tensor_content:
         if dtype.hasobject or len(proto.tensor_content) != n_elements * dtype.itemsize:

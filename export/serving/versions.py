@@ -14,6 +14,7 @@ import pathlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import grpc
 from absl import logging
@@ -77,7 +78,7 @@ class Versions:
         self._threads, self._on_change = threads, on_change
         self._current: _Loaded | None = None
         self._statuses: dict[int, VersionStatus] = {}
-        self._failed: dict[int, frozenset] = {}  # version -> the files it failed with
+        self._failed: dict[int, frozenset[Any]] = {}  # version -> the files it failed with
         self._idle = threading.Condition()  # guards everything above
 
     def poll(self) -> None:
@@ -218,7 +219,7 @@ def _version_folders(export_dir: pathlib.Path) -> dict[int, pathlib.Path]:
     return {int(path.name): path for path in sorted(folders) if path.is_dir()}
 
 
-def _fingerprint(path: pathlib.Path) -> frozenset:
+def _fingerprint(path: pathlib.Path) -> frozenset[Any]:
     """Names, sizes and times of a version's files: equal while nothing in the folder changes."""
     found = set()
     for file in path.rglob("*"):

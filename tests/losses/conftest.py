@@ -1,5 +1,7 @@
 """Runs a loss and its gradient eagerly, in a graph, and compiled by XLA."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,17 +11,29 @@ def run_in(mode, loss, scores, mask=None, row_weights=None):
     """Returns loss [batch_size] and the gradient of sum(row_weights * loss), like scores."""
     scores = tf.constant(scores, tf.float32)
     weights = tf.ones(scores.shape[0]) if row_weights is None else tf.constant(row_weights, tf.float32)
+    mask = None if mask is None else tf.constant(mask)
+    if mode == "eager":
+        return tuple(tensor.numpy() for tensor in value_and_gradient(loss, scores, mask, weights))
+    if isinstance(loss, functools.partial):
+        loss, parameters = loss.func, tuple(loss.keywords.items())
+    else:
+        parameters = ()
+    return tuple(tensor.numpy() for tensor in traced(mode, loss, parameters)(scores, mask, weights))
 
-    def value_and_gradient(s):
-        with tf.GradientTape() as tape:
-            tape.watch(s)
-            values = loss(s, mask=mask)
-            total = tf.reduce_sum(weights * values)
-        return values, tape.gradient(total, s)
 
-    if mode != "eager":
-        value_and_gradient = tf.function(value_and_gradient, jit_compile=mode == "xla", autograph=False)
-    return tuple(tensor.numpy() for tensor in value_and_gradient(scores))
+def value_and_gradient(loss, scores, mask, weights):
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        values = loss(scores, mask=mask)
+        total = tf.reduce_sum(weights * values)
+    return values, tape.gradient(total, scores)
+
+
+@functools.cache
+def traced(mode, loss, parameters):
+    """One traced function for all tests of a loss: equal shapes are compiled once."""
+    bound = functools.partial(value_and_gradient, functools.partial(loss, **dict(parameters)))
+    return tf.function(bound, jit_compile=mode == "xla", autograph=False)
 
 
 @pytest.fixture

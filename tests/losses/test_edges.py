@@ -6,6 +6,11 @@ import tensorflow as tf
 
 from tfrs_gru4rec import losses
 
+from oracle.tolerance import FEW, rounding
+
+# Two sums of 17 candidates, and what each candidate takes by itself.
+OF_17 = rounding(48)
+
 every_loss = pytest.mark.parametrize("name", losses.NAMES)
 every_mode = pytest.mark.parametrize("mode", ["eager", "xla"])
 
@@ -13,7 +18,7 @@ every_mode = pytest.mark.parametrize("mode", ["eager", "xla"])
 @every_loss
 @every_mode
 def test_all_masked_is_zero_without_gradient(run_mode, scores, name, mode):
-    values, gradient = run_mode(mode, losses.get(name), scores, np.zeros([1, 17], bool))
+    values, gradient = run_mode(mode, losses.get(name), scores, np.zeros([6, 17], bool))
     np.testing.assert_array_equal(values, np.zeros(6))
     np.testing.assert_array_equal(gradient, np.zeros([6, 17]))
 
@@ -31,6 +36,32 @@ def test_row_without_negatives_costs_nothing(run, name):
     values, gradient = run(losses.get(name, **parameters), [[2.0, 5.0]], [[True, False]])
     assert values == [0.0]
     np.testing.assert_array_equal(gradient, [[0.0, 0.0]])
+
+
+@every_mode
+@pytest.mark.parametrize(
+    ("name", "level", "expected"),
+    [
+        # The target has a quarter of the probability: ln 4.
+        ("cross-entropy", 0.0, 1.3862944),
+        ("cross-entropy", 50.0, 1.3862944),
+        # It beats each negative with sigmoid(0) = 1/2: ln 2, and the square of the level regularised.
+        ("bpr", 50.0, 0.6931472),
+        ("bpr-max", 0.0, 0.6931472),
+        ("bpr-max", 2.0, 0.6931472 + 4.0),
+        # sigmoid(0) = 1/2 and sigmoid(level^2): 1/2 at 0, and 1 at 50, in float32.
+        ("top1", 0.0, 1.0),
+        ("top1", 50.0, 1.5),
+        ("top1-max", 0.0, 1.0),
+        ("top1-max", 50.0, 1.5),
+    ],
+)
+def test_all_tied(run_mode, name, level, expected, mode):
+    values, gradient = run_mode(mode, losses.get(name), np.full([3, 4], level))
+    np.testing.assert_allclose(values, [expected] * 3, rtol=FEW)
+    # Negatives that are equal are treated equally, and each row as the other.
+    np.testing.assert_allclose(gradient[0, 1:], np.repeat(gradient[0, 1], 3), rtol=FEW)
+    np.testing.assert_allclose(gradient[1, [1, 0, 2, 3]], gradient[0], rtol=FEW)
 
 
 @every_loss
@@ -54,10 +85,9 @@ def test_masked_columns_may_hold_anything(run_mode, scores, name, mode):
     without = np.delete(scores, slice(8, 12), axis=1)
     values, gradient = run_mode(mode, losses.get(name), spoilt, mask)
     wanted_values, wanted_gradient = run_mode("eager", losses.get(name), without)
-    np.testing.assert_allclose(values, wanted_values, rtol=1e-6)
-    np.testing.assert_allclose(
-        np.delete(gradient, slice(8, 12), axis=1), wanted_gradient, rtol=1e-5, atol=1e-7
-    )
+    np.testing.assert_allclose(values, wanted_values, rtol=OF_17)
+    found = np.delete(gradient, slice(8, 12), axis=1)
+    np.testing.assert_allclose(found, wanted_gradient, rtol=0, atol=rounding(48, wanted_gradient))
     np.testing.assert_array_equal(gradient[:, 8:12], 0)
 
 
@@ -66,7 +96,7 @@ def test_masked_columns_may_hold_anything(run_mode, scores, name, mode):
 def test_a_nan_score_is_not_swallowed(run_mode, scores, name, mode):
     scores[0, 0] = np.nan  # a target
     scores[1, 3] = np.nan  # a negative
-    values, _ = run_mode(mode, losses.get(name), scores)
+    values, _ = run_mode(mode, losses.get(name), scores[:3, :4])
     assert np.all(np.isnan(values[:2]))
     assert np.all(np.isfinite(values[2:]))
 
@@ -87,8 +117,10 @@ def test_order_and_place_of_candidates_do_not_matter(run, scores, name):
     loss = losses.get(name)
     values, gradient = run(lambda s, mask: loss(s, mask=mask, targets=targets), scores[:, order])
     wanted_values, wanted_gradient = run(loss, scores)
-    np.testing.assert_allclose(values, wanted_values, rtol=1e-6)
-    np.testing.assert_allclose(gradient, wanted_gradient[:, order], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(values, wanted_values, rtol=OF_17)
+    np.testing.assert_allclose(
+        gradient, wanted_gradient[:, order], rtol=0, atol=rounding(48, wanted_gradient)
+    )
 
 
 @every_loss
@@ -104,7 +136,7 @@ def test_sizes_unknown_until_run(scores, name):
     unknown = tf.TensorSpec([None, None], tf.float32)
     traced = tf.function(lambda s: loss(s), input_signature=[unknown], autograph=False)
     for rows in (2, 6):
-        np.testing.assert_allclose(traced(scores[:rows]), loss(scores[:rows]), rtol=1e-6)
+        np.testing.assert_allclose(traced(scores[:rows]), loss(scores[:rows]), rtol=OF_17)
 
 
 @every_loss

@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tfrs_gru4rec.pipelines.lane_schedule import lane_schedule, most_steps
 
@@ -29,9 +31,49 @@ def simulated_cells(pairs, n_lanes):
     return [cells[number] for number in range(len(pairs))], len(steps)
 
 
+def simulated_events(pairs, n_lanes):
+    """First and last event of each session, and the oracle's steps over events numbered through the log."""
+    firsts = np.concatenate([[0], np.cumsum(pairs + 1)[:-1]])
+    lasts = firsts + pairs
+    sessions = [list(range(first, last + 1)) for first, last in zip(firsts, lasts, strict=True)]
+    return firsts, lasts, simulate(sessions, n_lanes)
+
+
+def check_state(schedule, steps, firsts, lasts, step):
+    """Asserts that `schedule` says of one step what the simulation's `steps` say of it."""
+    state = schedule.state_at(step, firsts, lasts)
+    for lane, pair in enumerate(steps[step]):
+        goes_on = pair is not None and not pair[2]
+        assert goes_on == (state.position[lane] < state.last[lane])
+        if goes_on:
+            assert state.position[lane] == pair[0]
+    started = {pair[0] for earlier in steps[:step] for pair in earlier if pair and pair[2]}
+    assert state.visited == len(started) - 1
+
+
+# Sessions in visiting order by their numbers of pairs: mostly short, so that many lanes end at one step.
+pairs_of_sessions = st.lists(st.integers(1, 4) | st.integers(1, 30), min_size=1, max_size=40).map(np.array)
+
+
+@given(pairs=pairs_of_sessions, n_lanes=st.integers(1, 50))
+def test_schedule_is_that_of_the_simulation(pairs, n_lanes):
+    schedule = lane_schedule(pairs, n_lanes)
+    cells, n_steps = simulated_cells(pairs, n_lanes)
+    assert list(zip(schedule.starts, schedule.lanes, strict=True)) == cells
+    assert schedule.n_steps == n_steps
+    assert n_steps <= most_steps(pairs, n_lanes)
+
+
+@given(pairs=pairs_of_sessions, n_lanes=st.integers(1, 10), where=st.floats(0, 1))
+def test_state_at_any_step_is_that_of_the_simulation(pairs, n_lanes, where):
+    firsts, lasts, steps = simulated_events(pairs, n_lanes)
+    schedule = lane_schedule(pairs, n_lanes)
+    check_state(schedule, steps, firsts, lasts, step=round(where * (len(steps) - 1)))
+
+
 @pytest.mark.parametrize("n_lanes", LANES)
 @pytest.mark.parametrize("seed", range(5))
-def test_schedule_is_that_of_the_simulation(seed, n_lanes):
+def test_schedule_of_many_sessions_is_that_of_the_simulation(seed, n_lanes):
     pairs = random_pairs(seed)
     schedule = lane_schedule(pairs, n_lanes)
     cells, n_steps = simulated_cells(pairs, n_lanes)
@@ -64,22 +106,12 @@ def test_bound_is_reached_by_the_worst_order():
 
 
 @pytest.mark.parametrize("n_lanes", LANES)
-def test_state_at_a_step_is_that_of_the_simulation(n_lanes):
+def test_state_at_every_step_is_that_of_the_simulation(n_lanes):
     pairs = random_pairs(11)
-    firsts = np.concatenate([[0], np.cumsum(pairs + 1)[:-1]])
-    lasts = firsts + pairs
+    firsts, lasts, steps = simulated_events(pairs, n_lanes)
     schedule = lane_schedule(pairs, n_lanes)
-    sessions = [list(range(first, last + 1)) for first, last in zip(firsts, lasts, strict=True)]
-    steps = simulate(sessions, n_lanes)
-    for step, row in enumerate(steps):
-        state = schedule.state_at(step, firsts, lasts)
-        for lane, pair in enumerate(row):
-            goes_on = pair is not None and not pair[2]
-            assert goes_on == (state.position[lane] < state.last[lane])
-            if goes_on:
-                assert state.position[lane] == pair[0]
-        started = {pair[0] for earlier in steps[:step] for pair in earlier if pair and pair[2]}
-        assert state.visited == len(started) - 1
+    for step in range(len(steps)):
+        check_state(schedule, steps, firsts, lasts, step)
     ended = schedule.state_at(len(steps), firsts, lasts)
     assert (ended.position == ended.last).all()
     assert ended.visited == len(pairs) - 1

@@ -26,7 +26,7 @@ def main(values: flags.FlagValues) -> int:
     list_lengths = log_flags.list_lengths(values)
 
     from tfrs_gru4rec.atomic_files import write_json
-    from tfrs_gru4rec.evaluation import evaluate
+    from tfrs_gru4rec.evaluation.evaluate import evaluate
     from tfrs_gru4rec.evaluation.report import describe_test
     from tfrs_gru4rec.training import load_model
 

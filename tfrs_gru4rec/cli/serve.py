@@ -17,7 +17,7 @@ from tfrs_gru4rec.cli.command import run_command
 from tfrs_gru4rec.export.serving.config import ServerConfig
 
 # Each is a setting of ServerConfig, which has its default.
-_FLAGS: tuple[tuple[Callable, str, str], ...] = (
+_FLAGS: tuple[tuple[Callable[..., Any], str, str], ...] = (
     (flags.DEFINE_string, "model_name", "Name that requests ask for."),
     (flags.DEFINE_string, "host", "Address to listen on."),
     (flags.DEFINE_integer, "port", "TCP port; 0 = any that is free."),

@@ -205,8 +205,8 @@ def _warm_start(old_dir: str | None, log: Any, config: WarmStartConfig) -> Any:
 
 
 def _evaluate(values: flags.FlagValues, model: Any, test_log: Any, k: tuple[int, ...]) -> dict[str, Any]:
-    from tfrs_gru4rec.evaluation import evaluate
     from tfrs_gru4rec.evaluation.coverage import catalogue_coverage
+    from tfrs_gru4rec.evaluation.evaluate import evaluate
     from tfrs_gru4rec.evaluation.report import describe_test
 
     evaluation = evaluate(model, test_log, values["tie"].value)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -90,7 +91,7 @@ def require_vocabulary_of(model: GRU4Rec, log: SessionLog) -> None:
     )
 
 
-def _follow(model: GRU4Rec) -> Callable[..., tuple]:
+def _follow(model: GRU4Rec) -> Callable[..., tuple[Any, ...]]:
     """Returns a graph that follows the lanes for some steps and gives the live pairs' queries."""
 
     @tf.function(reduce_retracing=True)

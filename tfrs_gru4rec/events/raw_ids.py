@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +50,7 @@ def as_id_array(raw_ids: Iterable[int] | Iterable[str] | np.ndarray) -> np.ndarr
     )
 
 
-def _object_array(values: list) -> np.ndarray:
+def _object_array(values: list[Any]) -> np.ndarray:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

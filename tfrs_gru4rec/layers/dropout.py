@@ -12,7 +12,11 @@ def dropout(values: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor
       seed: integer tensor [2], or None at inference: nothing is dropped.
 
     Returns:
-      A tensor like `values`.
+      Shape and type of `values`.
+
+    >>> kept = dropout(tf.ones([1000]), 0.5, tf.constant([1, 2]))
+    >>> sorted(set(kept.numpy().tolist()))
+    [0.0, 2.0]
     """
     if seed is None or rate == 0.0:
         return values

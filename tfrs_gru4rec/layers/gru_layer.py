@@ -26,6 +26,14 @@ class GRULayer(keras.layers.Layer):
     Weights: kernel [input_width, 3 * units] = (W_r, W_z, W_h); recurrent_kernel [units, 3 * units] = (U_r, U_z, U_h);
     bias [3 * units] = (b_r, b_z, b_h); recurrent_bias [3 * units] = (c_r, c_z, c_h), only with
     `reset_after`.
+
+    Without weights r = z = 1/2 and ĥ = 0, so each event halves the state:
+
+    >>> layer = GRULayer(units=2, input_width=1, seed=(0, 0))
+    >>> for variable in layer.trainable_variables:
+    ...     _ = variable.assign(tf.zeros_like(variable))
+    >>> layer(tf.constant([[3.0]]), tf.constant([[1.0, -4.0]])).numpy()
+    array([[ 0.5, -2. ]], dtype=float32)
     """
 
     def __init__(
@@ -36,7 +44,7 @@ class GRULayer(keras.layers.Layer):
         reset_after: bool = False,
         name: str = "gru",
     ) -> None:
-        """Creates the weights.
+        """Draws the initial weights, the biases zero.
 
         Args:
           units: width of the state.
@@ -44,7 +52,7 @@ class GRULayer(keras.layers.Layer):
             has no kernel.
           seed: two integers for the initial values.
           reset_after: apply the reset gate after the recurrent product.
-          name: of the layer.
+          name: name of the layer.
         """
         super().__init__(name=name)
         self.units = units

@@ -15,6 +15,12 @@ class GRUTower(keras.layers.Layer):
     """One or several GRU layers; each event's output of a layer is the next layer's input.
 
     The tower keeps nothing between calls: `step` takes the state before an event and returns the state after it.
+
+    >>> tower = GRUTower(units=(4, 2), input_width=3)
+    >>> state = tower.initial_state(batch_size=5)
+    >>> query, state = tower.step(tf.ones([5, 3]), state)
+    >>> query.shape, [part.shape for part in state]
+    (TensorShape([5, 2]), [TensorShape([5, 4]), TensorShape([5, 2])])
     """
 
     def __init__(
@@ -25,14 +31,14 @@ class GRUTower(keras.layers.Layer):
         seed: int = 0,
         reset_after: bool = False,
     ) -> None:
-        """Creates the layers.
+        """Draws the initial weights of every layer.
 
         Args:
-          units: of each layer, first to last.
+          units: width of each layer's state, first to last.
           input_width: width of the embedded item, or None if inputs are the first layer's projected input weights
             [batch_size, 3 * units[0]].
           dropout_p_hidden: share of every layer's output dropped in training, the last layer's included.
-          seed: of the initial values.
+          seed: seed of the initial values.
           reset_after: apply the reset gate after the recurrent product, see `GRULayer`.
         """
         super().__init__(name="gru_tower")
@@ -57,7 +63,7 @@ class GRUTower(keras.layers.Layer):
 
         Args:
           inputs: [batch_size, input_width] the embedded items.
-          state: of each layer, [batch_size, units].
+          state: one tensor [batch_size, units] for each layer.
           seed: integer tensor [2] for hidden dropout in training; None at inference.
 
         Returns:

@@ -15,6 +15,10 @@ def uniform_block(rows: int, columns: int, seed: tuple[int, int]) -> tf.Tensor:
 
     Returns:
       float32 [rows, columns].
+
+    >>> block = uniform_block(3, 3, (0, 1))
+    >>> bool(tf.reduce_all(tf.abs(block) <= 1.0))  # sqrt(6 / (3 + 3))
+    True
     """
     bound = math.sqrt(6.0 / (rows + columns))
     return tf.random.stateless_uniform([rows, columns], seed, -bound, bound, alg="philox")
@@ -32,6 +36,9 @@ def gate_blocks(rows: int, units: int, seed: tuple[int, int]) -> tf.Tensor:
 
     Returns:
       float32 [rows, 3 * units]: reset gate, update gate, candidate.
+
+    >>> gate_blocks(5, 2, (0, 1)).shape
+    TensorShape([5, 6])
     """
     first, second = seed
     return tf.concat([uniform_block(rows, units, (first, second * 3 + gate)) for gate in range(3)], axis=1)

@@ -18,6 +18,12 @@ class ItemEmbedding(keras.layers.Layer):
       output_bias: [n_items] bias b of each item's score.
       input_table: [n_items, input_width] rows of the input; the same variable as `output_table` if shared.
       looks_up_gates: whether input rows are the first GRU layer's projected inputs (one-hot).
+
+    >>> items = ItemEmbedding(n_items=20, output_width=5, first_units=4, shared=False)
+    >>> items.look_up([3, 7]).shape  # one-hot: what the three gates of 4 units read
+    TensorShape([2, 12])
+    >>> items.scores(tf.ones([2, 5])).shape
+    TensorShape([2, 20])
     """
 
     def __init__(
@@ -29,15 +35,15 @@ class ItemEmbedding(keras.layers.Layer):
         width: int = 0,
         seed: int = 0,
     ) -> None:
-        """Creates the tables.
+        """Draws the initial tables, the biases zero.
 
         Args:
           n_items: rows of every table.
           output_width: units of the last GRU layer.
           first_units: units of the first GRU layer, for one-hot input.
           shared: the input reads the output weights.
-          width: of a separate input embedding; 0 with `shared=False` is one-hot.
-          seed: of the initial values.
+          width: width of a separate input embedding; 0 with `shared=False` is one-hot.
+          seed: seed of the initial values.
         """
         super().__init__(name="item_embedding")
         output = uniform_block(n_items, output_width, (seed, 101))

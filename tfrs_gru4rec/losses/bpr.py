@@ -1,4 +1,4 @@
-"""BPR: pairwise ranking against every negative alike."""
+"""BPR: pairwise ranking against all negatives, each with the same weight."""
 
 import tensorflow as tf
 
@@ -23,6 +23,12 @@ def bpr(scores: tf.Tensor, mask: tf.Tensor | None = None, targets: tf.Tensor | N
 
     Raises:
       ValueError: scores are no float matrix.
+
+    Against a target of 0 the negatives 0 and ln 3 lose ln 2 and ln 4:
+
+    >>> import numpy as np
+    >>> bpr(np.array([[0.0, 0.0, np.log(3.0)]])).numpy().round(4)  # 1.5 ln 2
+    array([1.0397])
     """
     scores = candidates.as_scores(scores)
     is_target = candidates.target_columns(scores, targets)

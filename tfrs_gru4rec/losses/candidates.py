@@ -86,8 +86,8 @@ def target_scores(scores: tf.Tensor, is_target: tf.Tensor) -> tf.Tensor:
 def exponentials(scores: tf.Tensor, where: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Exponentials of the marked scores, scaled so that the highest of each row gives 1.
 
-    The scale takes no part in the gradient: whatever divides one exponential by the sum of all of
-    them is free of it.
+    The scale takes no part in the gradient: it cancels as soon as an exponential is divided by the sum of
+    its row's exponentials.
 
     Args:
       scores: `[batch_size, n_candidates]`.

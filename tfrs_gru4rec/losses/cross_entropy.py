@@ -31,6 +31,16 @@ def cross_entropy(
 
     Raises:
       ValueError: scores are no float matrix, or smoothing is out of range.
+
+    The exponentials are 1, 1 and 3, so the target has 1/5 of the probability, and half of it once the last
+    candidate is masked:
+
+    >>> import numpy as np
+    >>> scores = np.array([[0.0, 0.0, np.log(3.0)]])
+    >>> cross_entropy(scores).numpy().round(4)  # ln 5
+    array([1.6094])
+    >>> cross_entropy(scores, mask=[[True, True, False]]).numpy().round(4)  # ln 2
+    array([0.6931])
     """
     require_fraction(smoothing=smoothing)
     scores = candidates.as_scores(scores)

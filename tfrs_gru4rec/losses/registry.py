@@ -1,4 +1,4 @@
-"""Losses by the names that the field knows them by."""
+"""Losses by their names in the papers and in published settings: cross-entropy, bpr-max, top1-max, bpr, top1."""
 
 import functools
 from collections.abc import Callable
@@ -27,6 +27,9 @@ def parameter_names(name: str) -> tuple[str, ...]:
 
     Raises:
       ValueError: the name is none of `NAMES`.
+
+    >>> parameter_names("bpr-max")
+    ('bpreg',)
     """
     checks.require_one_of(NAMES, loss=name)
     return _FUNCTIONS[name][1]
@@ -41,6 +44,10 @@ def get(name: str, **parameters: float) -> Callable[..., tf.Tensor]:
 
     Raises:
       ValueError: the name is unknown, or the loss has no such parameter.
+
+    >>> loss = get("bpr-max", bpreg=0.5)
+    >>> loss([[2.0, 2.0]]).numpy().round(4)  # ln 2 for the tie, and half of 2^2 for the negative's score
+    array([2.6931], dtype=float32)
     """
     allowed = parameter_names(name)
     for parameter in parameters:

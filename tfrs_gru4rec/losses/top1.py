@@ -23,6 +23,11 @@ def top1(scores: tf.Tensor, mask: tf.Tensor | None = None, targets: tf.Tensor | 
 
     Raises:
       ValueError: scores are no float matrix.
+
+    A target of 0 against one negative of 0: sigmoid(0) + sigmoid(0).
+
+    >>> top1([[0.0, 0.0]]).numpy()
+    array([1.], dtype=float32)
     """
     scores = candidates.as_scores(scores)
     is_target = candidates.target_columns(scores, targets)

@@ -32,8 +32,8 @@ class AdagradMomentum(keras.optimizers.Optimizer):
     >>> weight = tf.Variable([1.0, 2.0])
     >>> optimizer = AdagradMomentum(learning_rate=0.1)
     >>> _ = optimizer.apply_gradients([(tf.constant([3.0, 0.0]), weight)])  # the first step is η long, whatever g is
-    >>> weight.numpy().round(4).tolist()
-    [0.9, 2.0]
+    >>> weight.numpy().round(4)
+    array([0.9, 2. ], dtype=float32)
     """
 
     def __init__(

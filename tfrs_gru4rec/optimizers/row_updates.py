@@ -5,13 +5,13 @@ they belong to, a row perhaps several times. Who updates such a table is asked o
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 from absl import logging
 
-Gradient = tf.Tensor | tf.IndexedSlices
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 
 
 class RowUpdater(Protocol):

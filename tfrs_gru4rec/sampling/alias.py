@@ -10,12 +10,12 @@ def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     A uniform column, then this one choice, draws item i with probability weights[i] / sum(weights).
 
-    Scale the weights to mean 1. Lights (below 1) have a deficit 1 - w, heavies an excess w - 1. Walk
-    the lights in order and fill each from the current heavy; when a heavy has given more than its
-    excess it becomes a light itself and is filled from the next. Which heavy serves which light
-    follows from the running sums of deficits and excesses alone, so the walk needs no loop: whoever's
-    running deficit before it lies below a heavy's running excess is served by that heavy or an
-    earlier one. (The sweep of Huebschle-Schneider and Sanders, 1903.00227, joined by sorted search.)
+    The weights are scaled to mean 1. A light column, one whose weight w is below 1, lacks 1 - w; a heavy
+    one has w - 1 to give. The lights are filled in order, each by the current heavy. A heavy that has given
+    more than it had becomes a light itself, and the next heavy fills it. Which heavy fills which light
+    follows from the running sums alone, so no loop is needed: a light is filled by the first heavy whose
+    running sum of gifts reaches the running sum of what all lights before it lack. (The sweep of
+    Huebschle-Schneider and Sanders, 1903.00227, with a sorted search in place of the sweep.)
 
     Args:
       weights: `[n]`, finite, not negative, not all zero.
@@ -25,6 +25,12 @@ def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
       ValueError: weights break these rules.
+
+    Weights 1, 3, 2 are 1/2, 3/2, 1 when scaled: half of column 0 goes to item 1.
+
+    >>> keep, alias = alias_table(np.array([1.0, 3.0, 2.0]))
+    >>> keep.tolist(), alias.tolist()
+    ([0.5, 1.0, 1.0], [1, 1, 2])
     """
     weights = np.asarray(weights, np.float64)
     require(weights.ndim == 1 and weights.size > 0, "weights must be [n], n above 0.", shape=weights.shape)

@@ -1,11 +1,21 @@
-"""logQ correction: scores freed of how often a candidate is proposed."""
+"""logQ correction: takes out of a score how often its candidate is proposed."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def log_counts(counts: np.ndarray) -> np.ndarray:
-    """Logarithm of each item's count, 0 where the count is 0; `[n_items]`, float32."""
+    """Logarithm of each item's count, 0 where the count is 0.
+
+    Args:
+      counts: `[n_items]`, events of each item in the training log, not negative.
+
+    Returns:
+      `[n_items]`, float32.
+
+    >>> log_counts(np.array([0, 1, 10])).round(4)
+    array([0.    , 0.    , 2.3026], dtype=float32)
+    """
     return np.log(np.maximum(np.asarray(counts, np.float64), 1.0)).astype(np.float32)
 
 
@@ -16,12 +26,16 @@ def log_correction(
     sample_alpha: float,
     logq: float = 1.0,
 ) -> tf.Tensor:
-    """What to subtract from each candidate's column of scores before the softmax.
+    """Computes what to subtract from each candidate's column of scores before the softmax.
 
-    In-batch targets are proposed in proportion to count, sampled negatives to count ** sample_alpha,
-    so the correction is logq * log(count) for the former and logq * sample_alpha * log(count) for the
-    latter (Bengio and Senecal 2008). What is the same for all columns cancels in the softmax only
-    within one way of proposing; as in the field, the normalising constants are left out.
+    In-batch targets are proposed in proportion to count, sampled negatives to count ** sample_alpha
+    (Bengio and Senecal 2008), so with c the count of an item the correction is
+
+        logq * log c                    of an in-batch target
+        logq * sample_alpha * log c     of a sampled negative
+
+    The normalising constants of the two distributions are left out, as published settings do. A constant
+    cancels in the softmax only if all columns have it; here each of the two kinds has one of its own.
 
     Args:
       log_counts: `[n_items]`, see `log_counts`.
@@ -32,6 +46,10 @@ def log_correction(
 
     Returns:
       `[batch_size + n_sample]`, in the order of the candidates.
+
+    >>> logs = tf.constant(log_counts(np.array([1, 10, 100])))
+    >>> log_correction(logs, target_rows=[2, 0], sampled_rows=[1], sample_alpha=0.5).numpy().round(4)
+    array([4.6052, 0.    , 1.1513], dtype=float32)
     """
     rows = tf.concat([target_rows, sampled_rows], axis=0)
     sizes = tf.shape(target_rows), tf.shape(sampled_rows)

@@ -1,4 +1,4 @@
-"""Extra negatives in the graph: popularity ** sample_alpha, with replacement, without state."""
+"""Extra negatives drawn in the graph: count ** sample_alpha, with replacement, without state."""
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +21,11 @@ def sampling_weights(counts: np.ndarray, sample_alpha: float) -> np.ndarray:
     Raises:
       ValueError: sample_alpha is negative, or counts are no vector of numbers, not negative, with at
         least one above 0.
+
+    Weights are relative to the largest:
+
+    >>> sampling_weights(np.array([0, 1, 4, 16]), sample_alpha=0.5).tolist()
+    [0.0, 0.25, 0.5, 1.0]
     """
     require_at_least(0, sample_alpha=sample_alpha)
     counts = np.asarray(counts, np.float64)
@@ -40,6 +45,10 @@ class NegativeSampler(tf.Module):
     Integers decide everything, so that a seed gives the same items eagerly, in a graph and under XLA
     (whose random floats differ): the chance to keep a column is a threshold among the 2**32 values of
     a word. The table is a variable, not a constant of the graph: exports and checkpoints carry it.
+
+    >>> sampler = NegativeSampler(np.array([0, 5, 0, 0]), sample_alpha=0.75)
+    >>> sampler.sample(3, seed=tf.constant([1, 2])).numpy()  # only item 1 was ever clicked
+    array([1, 1, 1], dtype=int32)
     """
 
     def __init__(self, counts: np.ndarray, sample_alpha: float, name: str = "negative_sampler") -> None:
