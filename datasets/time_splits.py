@@ -8,23 +8,14 @@ from collections.abc import Callable
 import numpy as np
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.datasets.events import Events
 from tfrs_gru4rec.datasets.preparation import drop_short_sessions, keep_items_of
+from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.order import visiting_order
 
 Splitter = Callable[[Events], tuple[Events, Events]]
 Divider = Callable[[Events, float], tuple[Events, Events]]
 
 SPLIT_NAMES = ("train", "test", "train_tr", "valid")
-
-
-def session_starts(events: Events) -> np.ndarray:
-    """Time of the first event of each session, [n_sessions]; events sorted by session, then time."""
-    return events.times[events.offsets[:-1]]
-
-
-def session_ends(events: Events) -> np.ndarray:
-    """Time of the last event of each session, [n_sessions]; events sorted by session, then time."""
-    return events.times[events.offsets[1:] - 1]
 
 
 def split_by_start(events: Events, split_time: float, min_length: int = 2) -> tuple[Events, Events]:
@@ -38,10 +29,14 @@ def split_by_start(events: Events, split_time: float, min_length: int = 2) -> tu
     Returns:
       The training events: all before `split_time`, so that a session that straddles it is cut, less the
       sessions that this leaves too short. The test events: the sessions that start at `split_time` or later.
+
+    >>> events = Events(np.array([1, 1, 1, 2, 2]), np.zeros(5, np.int32), np.array([0, 1, 9, 9, 10]))
+    >>> train, test = split_by_start(events, 5)
+    >>> train.times.tolist(), test.times.tolist()
+    ([0, 1], [9, 10])
     """
-    is_test = np.repeat(session_starts(events) >= split_time, np.diff(events.offsets))
     train = events.select(events.times < split_time)
-    return drop_short_sessions(train, min_length), events.select(is_test)
+    return drop_short_sessions(train, min_length), events.select_sessions(events.first_times >= split_time)
 
 
 def split_by_end(events: Events, split_time: float, min_length: int = 2) -> tuple[Events, Events]:
@@ -56,10 +51,9 @@ def split_by_end(events: Events, split_time: float, min_length: int = 2) -> tupl
       The training events: the sessions that end before `split_time`, whole. The test events: those of the
       other sessions whose item is trained, less the sessions that this leaves too short.
     """
-    lengths = np.diff(events.offsets)
-    is_test = np.repeat(session_ends(events) >= split_time, lengths)
-    train = events.select(~is_test)
-    test = keep_items_of(events.select(is_test), train)
+    is_test = events.last_times >= split_time
+    train = events.select_sessions(~is_test)
+    test = keep_items_of(events.select_sessions(is_test), train)
     return train, drop_short_sessions(test, min_length)
 
 
@@ -74,7 +68,7 @@ def start_quantile(events: Events, test_fraction: float) -> float:
       The start of the session that is `ceil(test_fraction * n_sessions)` from the end, by start.
     """
     require(0 < test_fraction < 1, "The test fraction must lie between 0 and 1.", test_fraction=test_fraction)
-    starts = session_starts(events)
+    starts = events.first_times
     require(len(starts) > 0, "There must be a session to split.", sessions=len(starts))
     n_test = math.ceil(test_fraction * len(starts) - 1e-9)  # 0.07 * 100 is above 7 in floating point
     position = len(starts) - n_test
@@ -160,7 +154,7 @@ def most_recent(events: Events, fraction: float) -> Events:
     """
     if fraction == 1:
         return events
-    order = np.argsort(session_starts(events), kind="stable")
-    keep = np.zeros(len(order), bool)
-    keep[order[-max(int(len(order) * fraction), 1) :]] = True
-    return events.select(np.repeat(keep, np.diff(events.offsets)))
+    order = visiting_order(events.first_times)
+    is_kept = np.zeros(len(order), bool)
+    is_kept[order[-max(int(len(order) * fraction), 1) :]] = True
+    return events.select_sessions(is_kept)
