@@ -21,7 +21,7 @@ _KEY_BITS = 128
 _SESSIONS_AT_ONCE = 1 << 16
 
 
-class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Base of the builders; a builder names its source, or says how else to load its splits.
 
     Examples are stored in the order of the sessions' first events, so a slice such as `train[-10%:]` is a
@@ -54,6 +54,8 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _load_splits(self, dl_manager: tfds.download.DownloadManager) -> SessionSplits:
         """Reads the raw files and prepares the four splits."""
+        if self.SOURCE is None:
+            raise NotImplementedError("A builder without a SOURCE must load its splits itself.")
         return load_splits(self.SOURCE, dl_manager.manual_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:

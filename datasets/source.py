@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.datasets.recipe import Recipe, augment_training, divide_sessions, prepare_sessions
 from tfrs_gru4rec.events import converters
 from tfrs_gru4rec.events.delimited import Converter, Layout, read_raw_columns
@@ -190,7 +189,8 @@ def load_splits(source: Source, folder: str | os.PathLike[str]) -> SessionSplits
       FileNotFoundError: a file is missing.
       ValueError: a file cannot be read, or the set has rules of its own.
     """
-    recipe = source.recipe
-    require(recipe is not None, "A set without a recipe is split by rules of its own.", files=source.files)
+    if source.recipe is None:
+        raise ValueError(f"A set without a recipe has rules of its own. Received: files={source.files}.")
     log = read_source(source, folder)
-    return SessionSplits(split_by_recipe(log, recipe), log.item_ids, log.ticks_per_second, source.published)
+    splits = split_by_recipe(log, source.recipe)
+    return SessionSplits(splits, log.item_ids, log.ticks_per_second, source.published)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfrs_gru4rec.datasets import time_splits
-from tfrs_gru4rec.datasets.events import Events
+from tfrs_gru4rec.events.events import Events
 
 
 def _log(**sessions):

@@ -1,46 +1,22 @@
-"""Columns of events in order."""
+"""Events as columns."""
 
 import numpy as np
-import pandas as pd
-import pytest
 
-from tfrs_gru4rec.datasets.events import Events, encode, reorder_codes, sort_events
+from tfrs_gru4rec.events.events import Events
 
-
-def test_offsets_say_where_sessions_begin():
-    events = Events(np.array([4, 4, 2, 9, 9, 9]), np.zeros(6, np.int32), np.arange(6))
-    assert events.offsets.tolist() == [0, 2, 3, 6]
+EVENTS = Events(np.array([4, 4, 2, 9, 9, 9]), np.arange(6, dtype=np.int32), np.array([5, 7, 1, 2, 2, 8]))
 
 
-@pytest.mark.parametrize("by_item", [True, False])
-def test_sorting_equals_that_of_pandas(by_item):
-    rng = np.random.default_rng(0)
-    events = Events(*(rng.integers(0, 9, 500).astype(np.int32) for _ in range(3)))
-    frame = pd.DataFrame({"s": events.sessions, "t": events.times, "i": events.items, "row": range(500)})
-    keys = ["s", "t", "i"] if by_item else ["s", "t"]
-    expected = frame.sort_values(keys, kind="stable")
-    result = sort_events(events, by_item)
-    assert result.sessions.tolist() == expected.s.tolist()
-    assert result.times.tolist() == expected.t.tolist()
-    assert result.items.tolist() == expected.i.tolist()
+def test_sessions_begin_where_the_number_changes():
+    assert EVENTS.offsets.tolist() == [0, 2, 3, 6]
+    assert EVENTS.lengths.tolist() == [2, 1, 3]
+    assert EVENTS.first_times.tolist() == [5, 1, 2]
+    assert EVENTS.last_times.tolist() == [7, 1, 8]
 
 
-def test_sorted_events_are_not_copied():
-    events = Events(np.array([1, 1, 2]), np.array([3, 2, 1], np.int32), np.array([0, 0, 0]))
-    assert sort_events(events, by_item=False) is events
-    assert sort_events(events) is not events
-
-
-@pytest.mark.parametrize("values", [[30, 10, 30, 20], ["c", "a", "c", "b"]])
-def test_codes_sort_as_the_values_do(values):
-    array = np.array(values, dtype=object if isinstance(values[0], str) else np.int64)
-    codes, distinct = encode(array)
-    assert codes.dtype == np.int32
-    assert codes.tolist() == [2, 0, 2, 1]
-    assert distinct[codes].tolist() == values
-
-
-def test_codes_of_values_in_any_order_are_renumbered():
-    codes, distinct = reorder_codes(np.array([0, 1, 2, 0]), np.array([7, 9, 8]))
-    assert distinct.tolist() == [7, 8, 9]
-    assert codes.tolist() == [0, 2, 1, 0]
+def test_sessions_are_selected_whole():
+    assert EVENTS.select_sessions(np.array([True, False, True])).items.tolist() == [0, 1, 3, 4, 5]
+    assert EVENTS.select_sessions(np.ones(3, bool)) is EVENTS
+    nothing = EVENTS.select_sessions(np.zeros(3, bool))
+    assert len(nothing) == 0
+    assert nothing.offsets.tolist() == [0]
