@@ -15,6 +15,8 @@ from tfrs_gru4rec.events.events import Events
 from tfrs_gru4rec.events.gaps import cut_at_gaps, cut_at_gaps_of_all
 from tfrs_gru4rec.events.raw_log import RawLog
 
+SplitTimes = tuple[time_splits.SplitTime | None, time_splits.SplitTime | None]
+
 _SECONDS_PER_DAY = 86_400
 _ONE_SPLIT_RULE = "At most one of test_days, test_fraction and test_from may be given."
 _EMPTY_RULE = "Each split must keep an event: choose another test period or ask less of sessions and items."
@@ -111,24 +113,30 @@ def divide_sessions(events: Events, recipe: Recipe, ticks_per_second: int = 1) -
     Returns:
       The events of `train`, and of `test`, `train_tr` and `valid` if the recipe asks for them.
     """
-    divide = functools.partial(time_splits.split_by_start, min_length=recipe.min_length)
-    if recipe.test_days is not None:
-        period = recipe.test_days * _SECONDS_PER_DAY * ticks_per_second
-        if recipe.log_end is None:
-            splits = time_splits.last_event_splits(events, period, divide)
-        else:
-            split_time = recipe.log_end * ticks_per_second - period
-            splits = time_splits.fixed_splits(events, split_time, period, divide)
-    elif recipe.test_from is not None:
-        split_time = recipe.test_from * ticks_per_second
-        period = events.times.max(initial=split_time) - split_time
-        splits = time_splits.fixed_splits(events, split_time, period, divide)
-    elif recipe.test_fraction is not None:
-        splits = time_splits.fraction_splits(events, recipe.test_fraction, divide)
-    else:
+    split_at, tuning_at = _split_times(events, recipe, ticks_per_second)
+    if split_at is None:
         return {"train": events}
+    divide = functools.partial(time_splits.split_by_start, min_length=recipe.min_length)
+    splits = time_splits.four_splits(events, split_at, tuning_at, divide)
     names = time_splits.SPLIT_NAMES if recipe.tuning_splits else ("train", "test")
     return {name: splits[name] for name in names}
+
+
+def _split_times(events: Events, recipe: Recipe, ticks_per_second: int) -> SplitTimes:
+    """What gives the start of the test period, and that of the tuning period if another rule does."""
+    if recipe.test_fraction is not None:
+        return functools.partial(time_splits.start_quantile, test_fraction=recipe.test_fraction), None
+    if recipe.test_from is not None:
+        start = recipe.test_from * ticks_per_second
+        period = events.times.max(initial=start) - start
+    elif recipe.test_days is not None:
+        period = recipe.test_days * _SECONDS_PER_DAY * ticks_per_second
+        if recipe.log_end is None:
+            return lambda part: part.times.max() - period, None
+        start = recipe.log_end * ticks_per_second - period
+    else:
+        return None, None
+    return lambda part: start, lambda part: start - period
 
 
 def split_sessions(events: Events, recipe: Recipe) -> dict[str, Events]:

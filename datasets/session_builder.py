@@ -32,6 +32,7 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
       HOMEPAGE: where the data is published.
       ITEM_DTYPE: np.int64, or np.str_ where raw item ids are text.
       TIME_DTYPE: np.int64 for whole seconds, np.float64 where the source has milliseconds.
+      HAS_METADATA: whether `_load_splits` fills `self.info.metadata`, which is kept beside the data.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -40,6 +41,7 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
     HOMEPAGE = ""
     ITEM_DTYPE: Any = np.int64
     TIME_DTYPE: Any = np.float64
+    HAS_METADATA = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if cls.SOURCE is not None:
@@ -74,6 +76,7 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
             features=tfds.features.FeaturesDict(features),
             homepage=self.HOMEPAGE,
             disable_shuffling=True,
+            metadata=tfds.core.MetadataDict() if self.HAS_METADATA else None,
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[Any]]:

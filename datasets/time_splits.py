@@ -12,7 +12,7 @@ from tfrs_gru4rec.datasets.preparation import drop_short_sessions, keep_items_of
 from tfrs_gru4rec.events.events import Events
 from tfrs_gru4rec.events.order import visiting_order
 
-Splitter = Callable[[Events], tuple[Events, Events]]
+SplitTime = Callable[[Events], float]
 Divider = Callable[[Events, float], tuple[Events, Events]]
 
 SPLIT_NAMES = ("train", "test", "train_tr", "valid")
@@ -75,71 +75,32 @@ def start_quantile(events: Events, test_fraction: float) -> float:
     return float(np.partition(starts, position)[position])
 
 
-def four_splits(events: Events, split: Splitter, split_train: Splitter | None = None) -> dict[str, Events]:
+def four_splits(
+    events: Events,
+    split_at: SplitTime,
+    tuning_at: SplitTime | None = None,
+    divide: Divider = split_by_start,
+) -> dict[str, Events]:
     """Splits off a test set, and splits the training set once more for tuning.
 
     Args:
       events: sorted by session, then time.
-      split: divides events in (train, test); it is not asked to divide none.
-      split_train: divides the training events in (train_tr, valid); `split` if not given.
+      split_at: gives the time at which events are divided in (train, test); it is not asked about none.
+      tuning_at: gives the time at which the training events are divided in (train_tr, valid); None asks
+        `split_at` about them.
+      divide: `split_by_start` or `split_by_end`.
 
     Returns:
       The events of `train` (train_full in the literature), `test`, `train_tr` and `valid`.
+
+    >>> events = Events(np.repeat(np.arange(4), 2), np.zeros(8, np.int32), np.arange(8))
+    >>> splits = four_splits(events, lambda part: part.times.max() - 1)
+    >>> {name: part.times.tolist() for name, part in splits.items()}
+    {'train': [0, 1, 2, 3, 4, 5], 'test': [6, 7], 'train_tr': [0, 1, 2, 3], 'valid': [4, 5]}
     """
-    train, test = split(events) if len(events) else (events, events)
-    train_tr, valid = (split_train or split)(train) if len(train) else (train, train)
+    train, test = divide(events, split_at(events)) if len(events) else (events, events)
+    train_tr, valid = divide(train, (tuning_at or split_at)(train)) if len(train) else (train, train)
     return {"train": train, "test": test, "train_tr": train_tr, "valid": valid}
-
-
-def last_event_splits(events: Events, period: float, divide: Divider = split_by_start) -> dict[str, Events]:
-    """Four splits whose held-out part is the last `period` before the last event of what is divided.
-
-    Args:
-      events: sorted by session, then time.
-      period: in the unit of the times.
-      divide: `split_by_start` or `split_by_end`.
-
-    Returns:
-      The events of `train`, `test`, `train_tr` and `valid`.
-    """
-    return four_splits(events, lambda part: divide(part, part.times.max() - period))
-
-
-def fixed_splits(
-    events: Events, split_time: float, period: float, divide: Divider = split_by_start
-) -> dict[str, Events]:
-    """Four splits at `split_time` and, for tuning, one `period` earlier.
-
-    Args:
-      events: sorted by session, then time.
-      split_time: in the unit of the times.
-      period: likewise.
-      divide: `split_by_start` or `split_by_end`.
-
-    Returns:
-      The events of `train`, `test`, `train_tr` and `valid`.
-    """
-    return four_splits(
-        events,
-        lambda part: divide(part, split_time),
-        lambda part: divide(part, split_time - period),
-    )
-
-
-def fraction_splits(
-    events: Events, test_fraction: float, divide: Divider = split_by_start
-) -> dict[str, Events]:
-    """Four splits that hold out a fraction of the sessions, by start, and then of the training sessions.
-
-    Args:
-      events: sorted by session, then time.
-      test_fraction: above 0 and below 1.
-      divide: `split_by_start` or `split_by_end`.
-
-    Returns:
-      The events of `train`, `test`, `train_tr` and `valid`.
-    """
-    return four_splits(events, lambda part: divide(part, start_quantile(part, test_fraction)))
 
 
 def most_recent(events: Events, fraction: float) -> Events:

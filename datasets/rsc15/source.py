@@ -6,7 +6,7 @@ import os
 
 from tfrs_gru4rec.datasets.preparation import drop_rare_items, drop_short_sessions
 from tfrs_gru4rec.datasets.source import Columns, SessionSplits, Source, read_source
-from tfrs_gru4rec.datasets.time_splits import last_event_splits, most_recent, split_by_end
+from tfrs_gru4rec.datasets.time_splits import four_splits, most_recent, split_by_end
 from tfrs_gru4rec.events.converters import iso_milliseconds
 from tfrs_gru4rec.events.delimited import Layout
 from tfrs_gru4rec.events.order import sort_events
@@ -50,7 +50,7 @@ def load_splits(folder: str | os.PathLike[str], fraction: float = 1.0) -> Sessio
     events = drop_short_sessions(sort_events(log.events, by_item=False), 2)
     del log  # the raw clicks take as much memory as those left
     events = drop_short_sessions(drop_rare_items(events, 5), 2)
-    splits = last_event_splits(events, _DAY_MILLISECONDS, split_by_end)
+    splits = four_splits(events, lambda part: part.times.max() - _DAY_MILLISECONDS, divide=split_by_end)
     for name in ("train", "train_tr"):
         splits[name] = most_recent(splits[name], fraction)
     published = SOURCE.published if fraction == 1.0 else {"test": SOURCE.published["test"]}

@@ -1,5 +1,6 @@
 """Writing splits: what is in the files, and that they appear together or not at all."""
 
+import gzip
 import json
 
 import numpy as np
@@ -57,7 +58,8 @@ def test_times_survive_to_the_last_digit(tmp_path):
     times = np.random.default_rng(0).random(1000) * 2e9
     table = pa.table({"SessionId": np.ones(1000, int), "ItemId": np.ones(1000, int), "Time": times})
     path = _write(tmp_path, "tsv.gz", table)[0]
-    assert pd.read_csv(path, sep="\t", float_precision="round_trip").Time.tolist() == times.tolist()
+    rows = gzip.decompress(path.read_bytes()).decode().splitlines()[1:]
+    assert [float(row.split("\t")[2]) for row in rows] == times.tolist()
 
 
 @pytest.mark.parametrize("file_format", split_files.FORMATS)
