@@ -66,6 +66,10 @@ def start_quantile(events: Events, test_fraction: float) -> float:
 
     Returns:
       The start of the session that is `ceil(test_fraction * n_sessions)` from the end, by start.
+
+    >>> events = Events(np.arange(5), np.zeros(5, np.int32), np.array([10, 50, 30, 20, 40]))
+    >>> start_quantile(events, test_fraction=0.2)
+    50.0
     """
     require(0 < test_fraction < 1, "The test fraction must lie between 0 and 1.", test_fraction=test_fraction)
     starts = events.first_times
@@ -112,6 +116,10 @@ def most_recent(events: Events, fraction: float) -> Events:
 
     Returns:
       The events of the sessions kept, in the order given.
+
+    >>> events = Events(np.arange(4), np.zeros(4, np.int32), np.array([30, 10, 40, 20]))
+    >>> most_recent(events, 1 / 2).times.tolist()
+    [30, 40]
     """
     if fraction == 1:
         return events

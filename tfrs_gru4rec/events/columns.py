@@ -20,6 +20,11 @@ class LogColumn:
       place: what names source and column, e.g. {"file": "a.tsv", "column": "Time"}.
       is_text: it comes from a text file, which does not say whether its ids are integers.
       locate: gives what a 0-based row is called, and its number, e.g. ("line", 7).
+
+    >>> column = LogColumn(pa.chunked_array([["a", ""]]), {"file": "log.csv"}, is_text=True)
+    >>> column.reject_first(np.array([False, True]), "An id must not be empty.")
+    Traceback (most recent call last):
+    ValueError: An id must not be empty. Received: file='log.csv', row=2, value=''.
     """
 
     values: pa.ChunkedArray

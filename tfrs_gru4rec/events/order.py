@@ -43,9 +43,8 @@ def sort_order(sessions: np.ndarray, *keys: np.ndarray) -> np.ndarray | None:
 def _stable_order(values: np.ndarray) -> np.ndarray:
     """The stable order of integers; passes over digits of 16 bits are radix sorts: linear time."""
     unsigned = np.uint32 if values.dtype.itemsize <= np.dtype(np.uint32).itemsize else np.uint64
-    digits = values.astype(unsigned) - values.min().astype(
-        unsigned
-    )  # modulo 2**32 or 2**64, so never below 0
+    # Counted from the least value, modulo 2**32 or 2**64: none is below 0, and small numbers have few digits.
+    digits = values.astype(unsigned) - values.min().astype(unsigned)
     order = np.argsort(digits.astype(np.uint16), kind="stable")
     for shift in range(_DIGIT_BITS, int(digits.max()).bit_length(), _DIGIT_BITS):
         digit = (digits >> unsigned(shift)).astype(np.uint16)
