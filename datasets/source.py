@@ -121,9 +121,10 @@ def read_files(
         readers[kind[0]] = converters.equals(kind[1])
     table = read_raw_columns(files, layout, readers, keep=None if has_all_kinds else kind)
     items, item_ids = converters.pop_codes(table, columns.item)
-    pop_sessions = converters.pop_codes if is_text else converters.pop_ids
-    sessions = pop_sessions(table, columns.session)
-    sessions = sessions[0] if is_text else sessions
+    if is_text:
+        sessions, _ = converters.pop_codes(table, columns.session)
+    else:
+        sessions = converters.pop_ids(table, columns.session)
     is_wanted = converters.pop_array(table, kind[0]) if kind and has_all_kinds else np.ones(len(items), bool)
     if is_text:
         is_wanted &= (item_ids != "")[items]
