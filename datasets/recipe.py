@@ -1,4 +1,4 @@
-"""The preparation rules as settings, for a log of one's own."""
+"""The preparation rules as settings: for the published sets and for a log of one's own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ import numpy as np
 
 from tfrs_gru4rec.checks import require, require_at_least, require_positive
 from tfrs_gru4rec.datasets import preparation, time_splits
-from tfrs_gru4rec.datasets.dwell_time import repeat_by_dwell
-from tfrs_gru4rec.datasets.events import Events, sort_events
+from tfrs_gru4rec.events.dwell_time import dwell_copies
+from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.gaps import cut_at_gaps, cut_at_gaps_of_all
+from tfrs_gru4rec.events.raw_log import RawLog
+
+SplitTimes = tuple[time_splits.SplitTime | None, time_splits.SplitTime | None]
 
 _SECONDS_PER_DAY = 86_400
 _ONE_SPLIT_RULE = "At most one of test_days, test_fraction and test_from may be given."
@@ -28,11 +32,18 @@ class Recipe:
       collapse_repeats: whether immediate repeats of an item become one event.
       min_length: least number of events of a session, 1 or more.
       min_support: least number of events of an item, 1 or more.
-      test_days: test sessions start within so many days of the last event.
+      test_days: test sessions start within so many days of the last event, or of `log_end`.
       test_fraction: so large a share of the sessions, by start, is the test.
       test_from: test sessions start at this time or later.
+      log_end: the time from which `test_days` count back; None for the last event of what is split.
       tuning_splits: whether to split the training set once more, into `train_tr` and `valid`.
       dwell_seconds: threshold of the dwell-time augmentation of `train` and `train_tr`; None for none.
+
+    >>> Recipe(gap_seconds=3600, test_days=1).min_support
+    5
+    >>> Recipe(test_days=0)
+    Traceback (most recent call last):
+    ValueError: test_days must be greater than 0. Received: test_days=0.
     """
 
     gap_seconds: float | None = None
@@ -43,6 +54,7 @@ class Recipe:
     test_days: float | None = None
     test_fraction: float | None = None
     test_from: float | None = None
+    log_end: float | None = None
     tuning_splits: bool = True
     dwell_seconds: float | None = None
 
@@ -57,75 +69,111 @@ class Recipe:
         ways = {name: getattr(self, name) for name in ("test_days", "test_fraction", "test_from")}
         given = {name: value for name, value in ways.items() if value is not None}
         require(len(given) <= 1, _ONE_SPLIT_RULE, **given)
+        rule = "log_end needs test_days, which count back from it."
+        require(self.log_end is None or self.test_days is not None, rule, log_end=self.log_end)
         rule = "gap_over_all_events needs gap_seconds."
         require(not self.gap_over_all_events or self.gap_seconds is not None, rule, gap_seconds=None)
 
 
-def prepare_sessions(events: Events, is_wanted: np.ndarray, recipe: Recipe) -> Events:
+def prepare_sessions(log: RawLog, recipe: Recipe) -> Events:
     """Applies the rules up to the splits.
 
     Args:
-      events: in any order; of the unwanted ones the items do not matter.
-      is_wanted: bool [n_events], the kinds of events to keep.
+      log: events in any order.
       recipe: the settings.
 
     Returns:
       The events left, sorted by session, time, item. With a gap, sessions are numbered anew.
+
+    >>> views = Events(np.array([1, 1, 1]), np.array([0, 0, 1], np.int32), np.array([5, 6, 7]))
+    >>> log = RawLog(views, np.ones(3, bool), item_ids=np.array([214, 305]))
+    >>> prepare_sessions(log, Recipe(min_support=1)).times.tolist()  # the repeat is gone
+    [5, 7]
     """
-    if recipe.gap_over_all_events and recipe.gap_seconds is not None:
-        events = preparation.cut_at_gaps_of_all(events, is_wanted, recipe.gap_seconds)
+    gap = None if recipe.gap_seconds is None else recipe.gap_seconds * log.ticks_per_second
+    if recipe.gap_over_all_events and gap is not None:
+        events = cut_at_gaps_of_all(log.events, log.is_wanted, gap)
     else:
-        events = sort_events(events.select(is_wanted))
-        if recipe.gap_seconds is not None:
-            events = preparation.cut_at_gaps(events, recipe.gap_seconds)
+        events = log.sorted_wanted()
+        if gap is not None:
+            events = cut_at_gaps(events, gap)
     if recipe.collapse_repeats:
         events = preparation.collapse_repeats(events)
     return preparation.filter_until_stable(events, recipe.min_length, recipe.min_support)
 
 
-def split_sessions(events: Events, recipe: Recipe) -> dict[str, Events]:
-    """Splits prepared events.
+def divide_sessions(events: Events, recipe: Recipe, ticks_per_second: int = 1) -> dict[str, Events]:
+    """Splits prepared events; a split may come out empty.
 
     Args:
       events: as `prepare_sessions` returns them.
       recipe: the settings.
+      ticks_per_second: unit of the times.
 
     Returns:
       The events of `train`, and of `test`, `train_tr` and `valid` if the recipe asks for them.
+    """
+    split_at, tuning_at = _split_times(events, recipe, ticks_per_second)
+    if split_at is None:
+        return {"train": events}
+    divide = functools.partial(time_splits.split_by_start, min_length=recipe.min_length)
+    splits = time_splits.four_splits(events, split_at, tuning_at, divide)
+    names = time_splits.SPLIT_NAMES if recipe.tuning_splits else ("train", "test")
+    return {name: splits[name] for name in names}
+
+
+def _split_times(events: Events, recipe: Recipe, ticks_per_second: int) -> SplitTimes:
+    """What gives the start of the test period, and that of the tuning period if another rule does."""
+    if recipe.test_fraction is not None:
+        return functools.partial(time_splits.start_quantile, test_fraction=recipe.test_fraction), None
+    if recipe.test_from is not None:
+        start = recipe.test_from * ticks_per_second
+        period = events.times.max(initial=start) - start
+    elif recipe.test_days is not None:
+        period = recipe.test_days * _SECONDS_PER_DAY * ticks_per_second
+        if recipe.log_end is None:
+            return lambda part: part.times.max() - period, None
+        start = recipe.log_end * ticks_per_second - period
+    else:
+        return None, None
+    return lambda part: start, lambda part: start - period
+
+
+def split_sessions(events: Events, recipe: Recipe) -> dict[str, Events]:
+    """Splits prepared events whose times are in seconds, as `divide_sessions` does.
 
     Raises:
       ValueError: a split would be empty.
     """
     require(len(events) > 0, _EMPTY_RULE, events=0)
-    divide = functools.partial(time_splits.split_by_start, min_length=recipe.min_length)
-    if recipe.test_days is not None:
-        splits = time_splits.last_event_splits(events, recipe.test_days * _SECONDS_PER_DAY, divide)
-    elif recipe.test_from is not None:
-        period = events.times.max() - recipe.test_from
-        splits = time_splits.fixed_splits(events, recipe.test_from, period, divide)
-    elif recipe.test_fraction is not None:
-        splits = time_splits.fraction_splits(events, recipe.test_fraction, divide)
-    else:
-        splits = {"train": events}
-    if not recipe.tuning_splits:
-        splits = {name: part for name, part in splits.items() if name in ("train", "test")}
+    splits = divide_sessions(events, recipe)
     for name, part in splits.items():
         require(len(part) > 0, _EMPTY_RULE, split=name)
     return splits
 
 
-def augment_training(splits: Mapping[str, Events], recipe: Recipe) -> dict[str, Events]:
+def augment_training(
+    splits: Mapping[str, Events], recipe: Recipe, ticks_per_second: int = 1
+) -> dict[str, Events]:
     """Augments by dwell time the splits that are trained on; tests ask for each next item once.
 
     Args:
-      splits: as `split_sessions` returns them.
+      splits: as `divide_sessions` returns them.
       recipe: the settings.
+      ticks_per_second: unit of the times.
 
     Returns:
       The splits; the same ones if the recipe has no `dwell_seconds`.
     """
-    threshold = recipe.dwell_seconds
     return {
-        name: repeat_by_dwell(part, threshold) if threshold and name in ("train", "train_tr") else part
+        name: _repeat_by_dwell(part, recipe.dwell_seconds, ticks_per_second)
+        if recipe.dwell_seconds and name in ("train", "train_tr")
+        else part
         for name, part in splits.items()
     }
+
+
+def _repeat_by_dwell(events: Events, seconds: float, ticks_per_second: int) -> Events:
+    """Repeats events in place; all copies carry the event's time, so they stay in order."""
+    copies = dwell_copies(events.times, events.offsets, seconds, ticks_per_second)
+    return events.select(np.repeat(np.arange(len(events)), copies))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,42 +11,54 @@ import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
 
-from tfrs_gru4rec.datasets.session_splits import SessionSplits
 from tfrs_gru4rec.datasets.session_statistics import SessionStatistics, describe
-from tfrs_gru4rec.datasets.time_splits import SPLIT_NAMES, session_starts
+from tfrs_gru4rec.datasets.source import SessionSplits, Source, load_splits
+from tfrs_gru4rec.datasets.time_splits import SPLIT_NAMES
+from tfrs_gru4rec.events.order import visiting_order
 
 PUBLISHED_TOLERANCE = 0.0005
 _KEY_BITS = 128
 _SESSIONS_AT_ONCE = 1 << 16
 
 
-class SessionBuilder(tfds.core.GeneratorBasedBuilder):
-    """Base of the builders; a builder names its source and says how to load its splits.
+class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
+    """Base of the builders; a builder names its source, or says how else to load its splits.
 
     Examples are stored in the order of the sessions' first events, so a slice such as `train[-10%:]` is a
     slice of time.
 
     Attributes:
+      SOURCE: the set; what follows is taken from it. A builder without one fills in these and `_load_splits`.
       HOMEPAGE: where the data is published.
       ITEM_DTYPE: np.int64, or np.str_ where raw item ids are text.
       TIME_DTYPE: np.int64 for whole seconds, np.float64 where the source has milliseconds.
+      HAS_METADATA: whether `_load_splits` fills `self.info.metadata`, which is kept beside the data.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
+    SOURCE: Source | None = None
     HOMEPAGE = ""
     ITEM_DTYPE: Any = np.int64
     TIME_DTYPE: Any = np.float64
+    HAS_METADATA = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
+        if cls.SOURCE is not None:
+            cls.HOMEPAGE = cls.SOURCE.homepage
+            cls.MANUAL_DOWNLOAD_INSTRUCTIONS = cls.SOURCE.instructions
+            cls.ITEM_DTYPE = np.str_ if cls.SOURCE.columns.has_text_ids else np.int64
+            cls.TIME_DTYPE = np.int64 if cls.SOURCE.columns.ticks_per_second == 1 else np.float64
         super().__init_subclass__(**kwargs)
         # Under an editable install TFDS looks for a builder's own files in a folder that does not exist.
         cls.code_path = epath.Path(sys.modules[cls.__module__].__file__)
         cls.pkg_dir_path = cls.code_path.parent
 
-    @abc.abstractmethod
     def _load_splits(self, dl_manager: tfds.download.DownloadManager) -> SessionSplits:
         """Reads the raw files and prepares the four splits."""
+        if self.SOURCE is None:
+            raise NotImplementedError("A builder without a SOURCE must load its splits itself.")
+        return load_splits(self.SOURCE, dl_manager.manual_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -65,6 +76,7 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(features),
             homepage=self.HOMEPAGE,
             disable_shuffling=True,
+            metadata=tfds.core.MetadataDict() if self.HAS_METADATA else None,
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[Any]]:
@@ -84,7 +96,7 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, loaded: SessionSplits, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         events = loaded.splits[name]
         offsets = events.offsets
-        order = np.argsort(session_starts(events), kind="stable")
+        order = visiting_order(events.first_times)
         items = loaded.item_ids[events.items]
         times = _seconds(events.times, loaded.ticks_per_second).astype(self.TIME_DTYPE, copy=False)
         # TFDS sorts by key in buckets of equal ranges of 128-bit keys: keys spread over the whole range keep

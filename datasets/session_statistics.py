@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from tfrs_gru4rec.datasets.events import Events
+from tfrs_gru4rec.events.events import Events
 
 _SECONDS_PER_DAY = 86_400
 
@@ -58,10 +58,14 @@ def describe(events: Events, ticks_per_second: float = 1) -> SessionStatistics:
 
     Returns:
       The numbers; zero throughout if there are no events.
+
+    >>> events = Events(np.array([1, 1, 2]), np.array([0, 1, 0], np.int32), np.array([0, 43_200, 86_400]))
+    >>> describe(events).to_line("train")
+    'train: 3 events, 2 sessions, 2 items, 1.0 days; 1.50 events a session, at most 2.'
     """
     if not len(events):
         return SessionStatistics(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0)
-    lengths = np.diff(events.offsets)
+    lengths = events.lengths
     ticks = float(events.times.max() - events.times.min())
     return SessionStatistics(
         events=len(events),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from tfrs_gru4rec.datasets.events import Events
-from tfrs_gru4rec.datasets.time_splits import session_starts
+from tfrs_gru4rec.atomic_files import replacing
+from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.offsets import positions
+from tfrs_gru4rec.events.order import visiting_order
 
 FORMATS = ("tsv.gz", "tsv", "parquet")
 STATISTICS_FILE = "statistics.json"
@@ -33,12 +35,13 @@ def split_table(events: Events, session_ids: np.ndarray | None, item_ids: np.nda
 
     Returns:
       A row an event.
+
+    >>> events = Events(np.array([1, 2, 2]), np.array([0, 1, 0], np.int32), np.array([30, 10, 20]))
+    >>> split_table(events, None, np.array(["lamp", "desk"], object))["ItemId"].to_pylist()
+    ['desk', 'lamp', 'lamp']
     """
-    offsets = events.offsets
-    order = np.argsort(session_starts(events), kind="stable")
-    lengths = np.diff(offsets)[order]
-    ends = np.cumsum(lengths)
-    rows = np.arange(len(events)) + np.repeat(offsets[:-1][order] - (ends - lengths), lengths)
+    order = visiting_order(events.first_times)
+    rows = positions(events.offsets[:-1][order], events.lengths[order])
     sessions = events.sessions[rows]
     ids = sessions if session_ids is None else session_ids[sessions]
     return pa.table(dict(zip(_COLUMNS, (ids, item_ids[events.items[rows]], events.times[rows]), strict=True)))
@@ -64,25 +67,20 @@ def write_splits(
       OSError: the folder cannot be written to, or the disk is full; then it is as it was before.
     """
     target = pathlib.Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    aside = target / f".{os.getpid()}.tmp"
-    aside.mkdir()
-    try:
-        for name, table in tables.items():
-            _write_table(aside / f"{name}.{file_format}", table)
-        (aside / STATISTICS_FILE).write_text(json.dumps(statistics, indent=2) + "\n", encoding="utf-8")
-        for path in sorted(aside.iterdir()):
-            os.replace(path, target / path.name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return [target / f"{name}.{file_format}" for name in tables]
+    paths = [target / f"{name}.{file_format}" for name in tables]
+    with contextlib.ExitStack() as stack:  # all files are whole before the first takes its place
+        for path, table in zip(paths, tables.values(), strict=True):
+            _write_table(stack.enter_context(replacing(path)), table, file_format)
+        text = json.dumps(statistics, indent=2) + "\n"
+        stack.enter_context(replacing(target / STATISTICS_FILE)).write_text(text, encoding="utf-8")
+    return paths
 
 
-def _write_table(path: pathlib.Path, table: pa.Table) -> None:
-    if path.suffix == ".parquet":
+def _write_table(path: pathlib.Path, table: pa.Table, file_format: str) -> None:
+    if file_format == "parquet":
         pyarrow.parquet.write_table(table, path)
         return
-    compression = "gzip" if path.suffix == ".gz" else None
+    compression = "gzip" if file_format.endswith(".gz") else None
     options = pyarrow.csv.WriteOptions(
         include_header=False, delimiter="\t", quoting_style="needed" if _needs_quotes(table) else "none"
     )

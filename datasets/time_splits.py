@@ -8,23 +8,14 @@ from collections.abc import Callable
 import numpy as np
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.datasets.events import Events
 from tfrs_gru4rec.datasets.preparation import drop_short_sessions, keep_items_of
+from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.order import visiting_order
 
-Splitter = Callable[[Events], tuple[Events, Events]]
+SplitTime = Callable[[Events], float]
 Divider = Callable[[Events, float], tuple[Events, Events]]
 
 SPLIT_NAMES = ("train", "test", "train_tr", "valid")
-
-
-def session_starts(events: Events) -> np.ndarray:
-    """Time of the first event of each session, [n_sessions]; events sorted by session, then time."""
-    return events.times[events.offsets[:-1]]
-
-
-def session_ends(events: Events) -> np.ndarray:
-    """Time of the last event of each session, [n_sessions]; events sorted by session, then time."""
-    return events.times[events.offsets[1:] - 1]
 
 
 def split_by_start(events: Events, split_time: float, min_length: int = 2) -> tuple[Events, Events]:
@@ -38,10 +29,14 @@ def split_by_start(events: Events, split_time: float, min_length: int = 2) -> tu
     Returns:
       The training events: all before `split_time`, so that a session that straddles it is cut, less the
       sessions that this leaves too short. The test events: the sessions that start at `split_time` or later.
+
+    >>> events = Events(np.array([1, 1, 1, 2, 2]), np.zeros(5, np.int32), np.array([0, 1, 9, 9, 10]))
+    >>> train, test = split_by_start(events, 5)
+    >>> train.times.tolist(), test.times.tolist()
+    ([0, 1], [9, 10])
     """
-    is_test = np.repeat(session_starts(events) >= split_time, np.diff(events.offsets))
     train = events.select(events.times < split_time)
-    return drop_short_sessions(train, min_length), events.select(is_test)
+    return drop_short_sessions(train, min_length), events.select_sessions(events.first_times >= split_time)
 
 
 def split_by_end(events: Events, split_time: float, min_length: int = 2) -> tuple[Events, Events]:
@@ -56,10 +51,9 @@ def split_by_end(events: Events, split_time: float, min_length: int = 2) -> tupl
       The training events: the sessions that end before `split_time`, whole. The test events: those of the
       other sessions whose item is trained, less the sessions that this leaves too short.
     """
-    lengths = np.diff(events.offsets)
-    is_test = np.repeat(session_ends(events) >= split_time, lengths)
-    train = events.select(~is_test)
-    test = keep_items_of(events.select(is_test), train)
+    is_test = events.last_times >= split_time
+    train = events.select_sessions(~is_test)
+    test = keep_items_of(events.select_sessions(is_test), train)
     return train, drop_short_sessions(test, min_length)
 
 
@@ -72,80 +66,45 @@ def start_quantile(events: Events, test_fraction: float) -> float:
 
     Returns:
       The start of the session that is `ceil(test_fraction * n_sessions)` from the end, by start.
+
+    >>> events = Events(np.arange(5), np.zeros(5, np.int32), np.array([10, 50, 30, 20, 40]))
+    >>> start_quantile(events, test_fraction=0.2)
+    50.0
     """
     require(0 < test_fraction < 1, "The test fraction must lie between 0 and 1.", test_fraction=test_fraction)
-    starts = session_starts(events)
+    starts = events.first_times
     require(len(starts) > 0, "There must be a session to split.", sessions=len(starts))
     n_test = math.ceil(test_fraction * len(starts) - 1e-9)  # 0.07 * 100 is above 7 in floating point
     position = len(starts) - n_test
     return float(np.partition(starts, position)[position])
 
 
-def four_splits(events: Events, split: Splitter, split_train: Splitter | None = None) -> dict[str, Events]:
+def four_splits(
+    events: Events,
+    split_at: SplitTime,
+    tuning_at: SplitTime | None = None,
+    divide: Divider = split_by_start,
+) -> dict[str, Events]:
     """Splits off a test set, and splits the training set once more for tuning.
 
     Args:
       events: sorted by session, then time.
-      split: divides events in (train, test); it is not asked to divide none.
-      split_train: divides the training events in (train_tr, valid); `split` if not given.
+      split_at: gives the time at which events are divided in (train, test); it is not asked about none.
+      tuning_at: gives the time at which the training events are divided in (train_tr, valid); None asks
+        `split_at` about them.
+      divide: `split_by_start` or `split_by_end`.
 
     Returns:
       The events of `train` (train_full in the literature), `test`, `train_tr` and `valid`.
+
+    >>> events = Events(np.repeat(np.arange(4), 2), np.zeros(8, np.int32), np.arange(8))
+    >>> splits = four_splits(events, lambda part: part.times.max() - 1)
+    >>> {name: part.times.tolist() for name, part in splits.items()}
+    {'train': [0, 1, 2, 3, 4, 5], 'test': [6, 7], 'train_tr': [0, 1, 2, 3], 'valid': [4, 5]}
     """
-    train, test = split(events) if len(events) else (events, events)
-    train_tr, valid = (split_train or split)(train) if len(train) else (train, train)
+    train, test = divide(events, split_at(events)) if len(events) else (events, events)
+    train_tr, valid = divide(train, (tuning_at or split_at)(train)) if len(train) else (train, train)
     return {"train": train, "test": test, "train_tr": train_tr, "valid": valid}
-
-
-def last_event_splits(events: Events, period: float, divide: Divider = split_by_start) -> dict[str, Events]:
-    """Four splits whose held-out part is the last `period` before the last event of what is divided.
-
-    Args:
-      events: sorted by session, then time.
-      period: in the unit of the times.
-      divide: `split_by_start` or `split_by_end`.
-
-    Returns:
-      The events of `train`, `test`, `train_tr` and `valid`.
-    """
-    return four_splits(events, lambda part: divide(part, part.times.max() - period))
-
-
-def fixed_splits(
-    events: Events, split_time: float, period: float, divide: Divider = split_by_start
-) -> dict[str, Events]:
-    """Four splits at `split_time` and, for tuning, one `period` earlier.
-
-    Args:
-      events: sorted by session, then time.
-      split_time: in the unit of the times.
-      period: likewise.
-      divide: `split_by_start` or `split_by_end`.
-
-    Returns:
-      The events of `train`, `test`, `train_tr` and `valid`.
-    """
-    return four_splits(
-        events,
-        lambda part: divide(part, split_time),
-        lambda part: divide(part, split_time - period),
-    )
-
-
-def fraction_splits(
-    events: Events, test_fraction: float, divide: Divider = split_by_start
-) -> dict[str, Events]:
-    """Four splits that hold out a fraction of the sessions, by start, and then of the training sessions.
-
-    Args:
-      events: sorted by session, then time.
-      test_fraction: above 0 and below 1.
-      divide: `split_by_start` or `split_by_end`.
-
-    Returns:
-      The events of `train`, `test`, `train_tr` and `valid`.
-    """
-    return four_splits(events, lambda part: divide(part, start_quantile(part, test_fraction)))
 
 
 def most_recent(events: Events, fraction: float) -> Events:
@@ -157,10 +116,14 @@ def most_recent(events: Events, fraction: float) -> Events:
 
     Returns:
       The events of the sessions kept, in the order given.
+
+    >>> events = Events(np.arange(4), np.zeros(4, np.int32), np.array([30, 10, 40, 20]))
+    >>> most_recent(events, 1 / 2).times.tolist()
+    [30, 40]
     """
     if fraction == 1:
         return events
-    order = np.argsort(session_starts(events), kind="stable")
-    keep = np.zeros(len(order), bool)
-    keep[order[-max(int(len(order) * fraction), 1) :]] = True
-    return events.select(np.repeat(keep, np.diff(events.offsets)))
+    order = visiting_order(events.first_times)
+    is_kept = np.zeros(len(order), bool)
+    is_kept[order[-max(int(len(order) * fraction), 1) :]] = True
+    return events.select_sessions(is_kept)

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from tfrs_gru4rec.datasets.movielens_sessions import movielens_sessions_parsing as parsing
-from tfrs_gru4rec.datasets.raw_files import RawFile, find_raw_file, has_raw_file
 from tfrs_gru4rec.datasets.session_builder import SessionBuilder
-from tfrs_gru4rec.datasets.session_splits import SessionSplits
+from tfrs_gru4rec.datasets.source import SessionSplits
+from tfrs_gru4rec.events.raw_files import RawFile, find_raw_file, has_raw_file
 
 _URL = "https://files.grouplens.org/datasets/movielens/ml-{archive}.zip"
 

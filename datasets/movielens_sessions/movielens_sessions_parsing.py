@@ -6,13 +6,12 @@ import dataclasses
 
 import numpy as np
 
-from tfrs_gru4rec.datasets import columns
-from tfrs_gru4rec.datasets.delimited import Layout, read_columns
-from tfrs_gru4rec.datasets.events import Events, sort_events
-from tfrs_gru4rec.datasets.preparation import cut_at_gaps, drop_long_sessions, drop_short_sessions, prepare
-from tfrs_gru4rec.datasets.raw_files import RawFile
-from tfrs_gru4rec.datasets.session_splits import SessionSplits
-from tfrs_gru4rec.datasets.time_splits import fraction_splits
+from tfrs_gru4rec.datasets.preparation import drop_long_sessions, drop_short_sessions
+from tfrs_gru4rec.datasets.recipe import Recipe
+from tfrs_gru4rec.datasets.source import Columns, SessionSplits, read_files, split_by_recipe
+from tfrs_gru4rec.events.delimited import Layout
+from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.raw_files import RawFile
 
 TEST_FRACTION = 0.1
 CALENDAR_TRAIN_START = "1995-01-09"
@@ -24,81 +23,44 @@ _CALENDAR_TEST = ("2014-04-02", "2015-04-01")
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """Where an archive of grouplens.org keeps its ratings.
+    """Where an archive of grouplens.org keeps its ratings, and how; rating a movie counts as having seen it.
 
     Attributes:
       file: name of the ratings file inside the archive's folder.
-      delimiter: between its fields.
-      names: its columns; None if a header line names them.
-      keys: names of the columns of users, movies and times.
+      layout: how the file is laid out.
+      columns: what its columns mean; times are in seconds since 1970 UTC.
     """
 
     file: str
-    delimiter: str
-    names: tuple[str, ...] | None
-    keys: tuple[str, str, str] = ("userId", "movieId", "timestamp")
+    layout: Layout = Layout()
+    columns: Columns = Columns(session="userId", item="movieId", time="timestamp")
 
 
-_CSV = Archive("ratings.csv", ",", None)
+_CSV = Archive("ratings.csv")
 ARCHIVES = {
-    "100k": Archive("u.data", "\t", ("userId", "movieId", "rating", "timestamp")),
+    "100k": Archive("u.data", Layout("\t", ("userId", "movieId", "rating", "timestamp"))),
     # Its separator is "::", so every second field is empty.
-    "1m": Archive("ratings.dat", ":", ("userId", "1", "movieId", "2", "rating", "3", "timestamp")),
+    "1m": Archive("ratings.dat", Layout(":", ("userId", "1", "movieId", "2", "rating", "3", "timestamp"))),
     "20m": _CSV,
     "25m": _CSV,
     "32m": _CSV,
 }
 
 
-def read_ratings(file: RawFile, archive: Archive) -> tuple[Events, np.ndarray]:
-    """Reads a ratings file.
-
-    Args:
-      file: the file.
-      archive: how it is laid out.
-
-    Returns:
-      The events in file order, sessions being users, times in seconds since 1970 UTC; and the movie ids by
-      item code. The ratings themselves are not read: rating a movie counts as having seen it.
-    """
-    user, movie, time = archive.keys
-    converters = {user: columns.integers, movie: columns.integer_categories, time: columns.integers}
-    table = read_columns([file], Layout(converters, archive.delimiter, archive.names))
-    items, item_ids = columns.pop_codes(table, movie)
-    return Events(columns.pop_ids(table, user), items, columns.pop_array(table, time)), item_ids
-
-
-def recent_splits(ratings: Events, gap_seconds: int | None = None) -> dict[str, Events]:
-    """Applies the rules common to the published sets; the last tenth of the sessions, by start, is the test.
-
-    Args:
-      ratings: in any order, sessions being users.
-      gap_seconds: a longer pause starts a new session; None makes all ratings of a user one session.
-
-    Returns:
-      The events of `train`, `test`, `train_tr` and `valid`.
-    """
-    events = sort_events(ratings)
-    if gap_seconds is not None:
-        events = cut_at_gaps(events, gap_seconds)
-    return fraction_splits(prepare(events), TEST_FRACTION)
-
-
-def calendar_splits(ratings: Events, train_start: str = CALENDAR_TRAIN_START) -> dict[str, Events]:
+def calendar_splits(events: Events, train_start: str = CALENDAR_TRAIN_START) -> dict[str, Events]:
     """Cuts ratings by calendar windows, as the Keras port of GRU4Rec does with MovieLens 20M.
 
     In each window a user's ratings are one session if they are 6 to 100. Both days that bound a window belong
     to it, from midnight to midnight UTC.
 
     Args:
-      ratings: in any order, sessions being users, times in seconds since 1970 UTC.
+      events: ratings sorted by user, time, movie; sessions are users, times seconds since 1970 UTC.
       train_start: first day of the training window.
 
     Returns:
       The events of `train`, `test`, `train_tr` and `valid`. The windows leave nothing of `valid` in `train`,
       so `train_tr` equals `train`.
     """
-    events = sort_events(ratings)
     train = _window(events, train_start, _CALENDAR_TRAIN_END)
     return {
         "train": train,
@@ -124,13 +86,15 @@ def load_splits(
     Args:
       file: the ratings file.
       archive: which of `ARCHIVES` it is from.
-      gap_seconds: for `recent_splits`.
-      calendar_start: first day of training for `calendar_splits`; None takes `recent_splits`.
+      gap_seconds: a longer pause starts a new session; None makes all ratings of a user one session.
+      calendar_start: first day of training for `calendar_splits`; None follows the rules common to the
+        published sets, the last tenth of the sessions, by start, being the test.
 
     Returns:
       The splits.
     """
-    ratings, item_ids = read_ratings(file, ARCHIVES[archive])
+    log = read_files([file], ARCHIVES[archive].layout, ARCHIVES[archive].columns)
     if calendar_start is not None:
-        return SessionSplits(calendar_splits(ratings, calendar_start), item_ids)
-    return SessionSplits(recent_splits(ratings, gap_seconds), item_ids)
+        return SessionSplits(calendar_splits(log.sorted_wanted(), calendar_start), log.item_ids)
+    recipe = Recipe(gap_seconds=gap_seconds, test_fraction=TEST_FRACTION)
+    return SessionSplits(split_by_recipe(log, recipe), log.item_ids)

@@ -6,9 +6,9 @@ import dataclasses
 
 import tensorflow_datasets as tfds
 
-from tfrs_gru4rec.datasets.rsc15 import rsc15_parsing
+from tfrs_gru4rec.datasets.rsc15 import source
 from tfrs_gru4rec.datasets.session_builder import SessionBuilder
-from tfrs_gru4rec.datasets.session_splits import SessionSplits
+from tfrs_gru4rec.datasets.source import SessionSplits
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -25,8 +25,7 @@ class Rsc15Config(tfds.core.BuilderConfig):
 class Builder(SessionBuilder):
     """Clicks of the RecSys Challenge 2015 under the rules of the published results."""
 
-    HOMEPAGE = "https://recsys.yoochoose.net"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = rsc15_parsing.INSTRUCTIONS
+    SOURCE = source.SOURCE
     BUILDER_CONFIGS = [
         Rsc15Config(name="full", description="All training sessions."),
         Rsc15Config(name="1_4", description="The most recent 1/4 of the training sessions.", fraction=1 / 4),
@@ -36,4 +35,4 @@ class Builder(SessionBuilder):
     ]
 
     def _load_splits(self, dl_manager: tfds.download.DownloadManager) -> SessionSplits:
-        return rsc15_parsing.load_splits(dl_manager.manual_dir, self.builder_config.fraction)
+        return source.load_splits(dl_manager.manual_dir, self.builder_config.fraction)

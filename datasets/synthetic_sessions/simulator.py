@@ -13,6 +13,8 @@ from tfrs_gru4rec.datasets.synthetic_sessions.world import (
     day_laws,
     places_in,
 )
+from tfrs_gru4rec.datasets.time_splits import four_splits
+from tfrs_gru4rec.events.events import Events
 
 SECONDS_PER_DAY = 86_400
 FIRST_SECOND = 1_704_067_200  # 2024-01-01 00:00 UTC
@@ -69,9 +71,10 @@ def split_by_time(config: SimulatorConfig, sessions: pd.DataFrame) -> dict[str, 
     """
     end = FIRST_SECOND + config.n_days * SECONDS_PER_DAY
     period = config.test_days * SECONDS_PER_DAY
-    train, test = _cut(sessions, end - period)
-    train_tr, valid = _cut(train, end - 2 * period)
-    return {"train": train, "test": test, "train_tr": train_tr, "valid": valid}
+    # The item of an event is its row in the frame.
+    rows = Events(sessions["SessionId"].to_numpy(), np.arange(len(sessions)), sessions["Time"].to_numpy())
+    splits = four_splits(rows, lambda part: end - period, lambda part: end - 2 * period)
+    return {name: sessions.iloc[part.items].reset_index(drop=True) for name, part in splits.items()}
 
 
 def draw_items(
@@ -122,11 +125,3 @@ def _click_seconds(starts: np.ndarray, lengths: np.ndarray, rng: np.random.Gener
     gaps[first] = 0
     elapsed = np.cumsum(gaps)
     return np.repeat(starts - elapsed[first], lengths) + elapsed
-
-
-def _cut(sessions: pd.DataFrame, moment: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Returns the clicks before `moment`, and the sessions that start at or after it."""
-    start = sessions.groupby("SessionId")["Time"].transform("min")
-    before = sessions[sessions["Time"] < moment]
-    length = before.groupby("SessionId")["ItemId"].transform("size")
-    return before[length > 1].reset_index(drop=True), sessions[start >= moment].reset_index(drop=True)

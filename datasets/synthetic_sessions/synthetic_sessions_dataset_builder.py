@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import tensorflow_datasets as tfds
-from etils import epath
 
 from tfrs_gru4rec import checks
+from tfrs_gru4rec.datasets.session_builder import SessionBuilder
+from tfrs_gru4rec.datasets.source import SessionSplits
 from tfrs_gru4rec.datasets.synthetic_sessions.optimum import optimal_metrics
 from tfrs_gru4rec.datasets.synthetic_sessions.simulator import simulate, split_by_time
 from tfrs_gru4rec.datasets.synthetic_sessions.world import SimulatorConfig
+from tfrs_gru4rec.events.events import Events
 
 OPTIMUM_K = (1, 5, 10, 20)
 
@@ -30,15 +30,15 @@ class SyntheticSessionsConfig(tfds.core.BuilderConfig):
     simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(SessionBuilder):
     """Simulated shop sessions whose best possible recall is known.
 
     Once the data is prepared, `builder.info.metadata` holds `optimal_recall` and `optimal_mrr` of the test
     split, each by k as in {"20": 0.66}, and `simulator`, the settings.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Initial release."}
+    TIME_DTYPE = np.int64
+    HAS_METADATA = True
     BUILDER_CONFIGS = [
         SyntheticSessionsConfig(name="default", description="Predictability 0.8, slow drift."),
         SyntheticSessionsConfig(
@@ -58,10 +58,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         ),
     ]
 
-    # Under an editable install TFDS looks for a builder's own files in a folder that does not exist.
-    pkg_dir_path = epath.Path(__file__).parent
-    code_path = epath.Path(__file__)
-
     def __init__(self, **kwargs: Any) -> None:
         """Makes the builder; arguments as for any TFDS builder.
 
@@ -80,22 +76,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             wanted={name: wanted[name] for name in differing},
         )
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "session_id": tfds.features.Scalar(np.int64, doc="Number of the session, by its start."),
-                    "item_ids": tfds.features.Sequence(np.int64, doc="Clicked items in order."),
-                    "timestamps": tfds.features.Sequence(
-                        np.int64, doc="Seconds since 1970 UTC of each click."
-                    ),
-                }
-            ),
-            disable_shuffling=True,
-            metadata=tfds.core.MetadataDict(),
-        )
-
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[Any]]:
+    def _load_splits(self, dl_manager: tfds.download.DownloadManager) -> SessionSplits:
         del dl_manager  # Nothing is downloaded.
         config = self.builder_config.simulator
         splits = split_by_time(config, simulate(config))
@@ -103,13 +84,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self.info.metadata["optimal_recall"] = best["recall"]
         self.info.metadata["optimal_mrr"] = best["mrr"]
         self.info.metadata["simulator"] = config.to_dict()
-        return {
-            name: self._generate_examples(splits[name]) for name in ("train", "test", "train_tr", "valid")
-        }
-
-    def _generate_examples(self, sessions: pd.DataFrame) -> Iterator[tuple[int, dict[str, Any]]]:
-        ids, first = np.unique(sessions["SessionId"].to_numpy(), return_index=True)
-        items = np.split(sessions["ItemId"].to_numpy(), first[1:])
-        times = np.split(sessions["Time"].to_numpy(), first[1:])
-        for session_id, item_ids, timestamps in zip(ids.tolist(), items, times, strict=True):
-            yield session_id, {"session_id": session_id, "item_ids": item_ids, "timestamps": timestamps}
+        columns = ("SessionId", "ItemId", "Time")
+        events = {name: Events(*(part[key].to_numpy() for key in columns)) for name, part in splits.items()}
+        return SessionSplits(events, item_ids=np.arange(config.n_items + 1))  # an item's code is its id

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfrs_gru4rec.datasets import preparation
-from tfrs_gru4rec.datasets.events import Events
+from tfrs_gru4rec.events.events import Events
 
 
 def _events(*rows):
@@ -13,18 +13,6 @@ def _events(*rows):
 
 def _items(events):
     return [events.items[a:b].tolist() for a, b in zip(events.offsets[:-1], events.offsets[1:], strict=True)]
-
-
-def test_a_pause_longer_than_the_gap_cuts_and_one_as_long_does_not():
-    events = _events((7, 1, 0), (7, 2, 10), (7, 3, 21), (8, 4, 22), (8, 5, 32))
-    assert preparation.cut_at_gaps(events, gap=10).sessions.tolist() == [0, 0, 1, 2, 2]
-
-
-def test_events_of_other_kinds_bridge_a_gap_before_they_are_dropped():
-    events = _events((7, 3, 18), (7, 1, 0), (7, 2, 9))  # 9 is no view, yet the visitor was there
-    views = preparation.cut_at_gaps_of_all(events, np.array([True, True, False]), gap=10)
-    assert views.sessions.tolist() == [0, 0]
-    assert views.items.tolist() == [1, 3]
 
 
 def test_only_immediate_repeats_within_a_session_collapse():
@@ -59,12 +47,6 @@ def test_filters_may_leave_nothing():
     left = preparation.filter_until_stable(events, 2, 5)
     assert len(left) == 0
     assert left.offsets.tolist() == [0]
-
-
-def test_preparing_sorts_by_session_time_and_item_before_it_collapses():
-    events = _events((2, 1, 9), (1, 2, 5), (1, 1, 5), (1, 2, 4), (2, 2, 8), (1, 1, 5))
-    # Session 1 in order: 2 at 4, then 1, 1, 2 at 5.
-    assert _items(preparation.prepare(events, 2, 1)) == [[2, 1, 2], [2, 1]]
 
 
 def test_items_of_a_reference_are_kept_whatever_the_codes():

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from tfrs_gru4rec.datasets.events import Events
-from tfrs_gru4rec.datasets.recipe import Recipe, augment_training, prepare_sessions, split_sessions
+from tfrs_gru4rec.datasets.recipe import (
+    Recipe,
+    augment_training,
+    divide_sessions,
+    prepare_sessions,
+    split_sessions,
+)
+from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.raw_log import RawLog
 
 DAY = 86_400
 ANY = Recipe(min_length=1, min_support=1)
@@ -13,6 +20,13 @@ ANY = Recipe(min_length=1, min_support=1)
 def _events(*rows):
     sessions, items, times = zip(*rows, strict=True)
     return Events(np.array(sessions), np.array(items, np.int32), np.array(times))
+
+
+def _log(*rows, is_wanted=None, ticks_per_second=1):
+    events = _events(*rows)
+    is_wanted = np.ones(len(rows), bool) if is_wanted is None else np.array(is_wanted)
+    item_ids = np.arange(events.items.max() + 1)
+    return RawLog(events, is_wanted, item_ids, ticks_per_second=ticks_per_second)
 
 
 def _rows(events):
@@ -31,20 +45,50 @@ def test_a_session_cut_by_the_split_must_keep_the_least_length():
 
 
 def test_repeats_stay_if_asked_for():
-    log = _events((1, 5, 3), (1, 5, 2), (1, 6, 1))
-    everything = np.ones(3, bool)
+    log = _log((1, 5, 3), (1, 5, 2), (1, 6, 1))
     kept = Recipe(min_length=1, min_support=1, collapse_repeats=False)
-    assert _rows(prepare_sessions(log, everything, kept)) == [(1, 6, 1), (1, 5, 2), (1, 5, 3)]
-    assert _rows(prepare_sessions(log, everything, ANY)) == [(1, 6, 1), (1, 5, 2)]
+    assert _rows(prepare_sessions(log, kept)) == [(1, 6, 1), (1, 5, 2), (1, 5, 3)]
+    assert _rows(prepare_sessions(log, ANY)) == [(1, 6, 1), (1, 5, 2)]
 
 
 def test_unwanted_events_count_for_pauses_only_if_asked_for():
-    log = _events((7, 1, 0), (7, 9, 50), (7, 2, 100))
-    wanted = np.array([True, False, True])
+    log = _log((7, 1, 0), (7, 9, 50), (7, 2, 100), is_wanted=[True, False, True])
     of_wanted = Recipe(gap_seconds=60, min_length=1, min_support=1)
     of_all = Recipe(gap_seconds=60, gap_over_all_events=True, min_length=1, min_support=1)
-    assert _rows(prepare_sessions(log, wanted, of_wanted)) == [(0, 1, 0), (1, 2, 100)]
-    assert _rows(prepare_sessions(log, wanted, of_all)) == [(0, 1, 0), (0, 2, 100)]
+    assert _rows(prepare_sessions(log, of_wanted)) == [(0, 1, 0), (1, 2, 100)]
+    assert _rows(prepare_sessions(log, of_all)) == [(0, 1, 0), (0, 2, 100)]
+
+
+def test_events_are_sorted_by_session_time_and_item_before_repeats_collapse():
+    log = _log((2, 1, 9), (1, 2, 5), (1, 1, 5), (1, 2, 4), (2, 2, 8), (1, 1, 5))
+    # Session 1 in order: 2 at 4, then 1, 1, 2 at 5.
+    expected = [(1, 2, 4), (1, 1, 5), (1, 2, 5), (2, 2, 8), (2, 1, 9)]
+    assert _rows(prepare_sessions(log, ANY)) == expected
+
+
+def test_a_gap_in_seconds_is_exact_in_a_log_of_milliseconds():
+    start = 1_400_000_000_001
+    rows = [(7, 1, start), (7, 2, start + 3_600_000), (7, 3, start + 7_200_001)]
+    log = _log(*rows, ticks_per_second=1_000)
+    recipe = Recipe(gap_seconds=3_600, min_length=1, min_support=1)
+    assert prepare_sessions(log, recipe).sessions.tolist() == [0, 0, 1]
+
+
+def test_days_count_back_from_the_end_of_the_log_where_it_is_told():
+    log = _events(*((day, 1, 1_000 * day * DAY) for day in range(5)))
+    recipe = Recipe(min_length=1, min_support=1, test_days=1, log_end=5 * DAY)
+    splits = divide_sessions(log, recipe, ticks_per_second=1_000)
+    found = {name: part.sessions.tolist() for name, part in splits.items()}
+    # The test starts with day 4, and the tuning test one day before: the last event does not matter.
+    assert found == {"train": [0, 1, 2, 3], "test": [4], "train_tr": [0, 1, 2], "valid": [3]}
+
+
+def test_an_empty_split_is_refused_where_it_cannot_be_used():
+    log = _events((1, 1, 0), (2, 1, DAY))
+    recipe = Recipe(min_length=1, min_support=1, test_from=2 * DAY)
+    assert len(divide_sessions(log, recipe)["test"]) == 0
+    with pytest.raises(ValueError, match="Each split must keep an event.*split='test'"):
+        split_sessions(log, recipe)
 
 
 def test_days_count_back_from_the_last_event():
@@ -58,16 +102,17 @@ def test_days_count_back_from_the_last_event():
 
 
 def test_only_what_is_trained_on_is_augmented():
-    part = _events((1, 5, 0), (1, 6, 10))
+    part = _events((1, 5, 0), (1, 6, 10), (2, 7, 11))
     splits = augment_training(
         dict.fromkeys(["train", "test", "train_tr", "valid"], part), Recipe(dwell_seconds=5)
     )
     assert {name: len(found) for name, found in splits.items()} == {
-        "train": 4,
-        "test": 2,
-        "train_tr": 4,
-        "valid": 2,
+        "train": 5,
+        "test": 3,
+        "train_tr": 5,
+        "valid": 3,
     }
+    assert _rows(splits["train"]) == [(1, 5, 0)] * 3 + [(1, 6, 10), (2, 7, 11)]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +121,7 @@ def test_only_what_is_trained_on_is_augmented():
         ({"min_length": 0}, "min_length must be at least 1"),
         ({"gap_seconds": 0}, "gap_seconds must be greater than 0"),
         ({"test_days": 1, "test_from": 5}, "At most one of.*test_days=1, test_from=5"),
+        ({"log_end": 5}, "log_end needs test_days"),
         ({"test_fraction": 1}, "test_fraction must lie between 0 and 1"),
         ({"gap_over_all_events": True}, "needs gap_seconds"),
         ({"dwell_seconds": -1}, "dwell_seconds must be greater than 0"),

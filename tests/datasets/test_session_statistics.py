@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tfrs_gru4rec.datasets.events import Events
 from tfrs_gru4rec.datasets.session_statistics import describe, format_table
+from tfrs_gru4rec.events.events import Events
 
 EVENTS = Events(
     np.array([1, 1, 1, 2, 2, 3]),

@@ -78,7 +78,7 @@ def test_tfds_load_finds_the_data_set_by_name_once_the_module_is_imported(tmp_pa
         with_info=True,
         builder_kwargs={"config": TINY},
     )
-    assert info.features["item_ids"].feature.np_dtype == np.int64
+    assert info.features["item_ids"].np_dtype == np.int64
     assert len(dataset) == info.splits["train"].num_examples > 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfrs_gru4rec.datasets import time_splits
-from tfrs_gru4rec.datasets.events import Events
+from tfrs_gru4rec.events.events import Events
 
 
 def _log(**sessions):
@@ -47,26 +47,28 @@ def test_by_end_test_sessions_left_with_one_trained_item_go():
 
 def test_tuning_splits_divide_the_training_set_by_its_own_last_event():
     log = _log(a=[0, 1], b=[50, 51], c=[60, 61], d=[88, 89], e=[95, 100])
-    splits = time_splits.last_event_splits(log, period=10)
+    splits = time_splits.four_splits(log, lambda part: part.times.max() - 10)
     assert _sessions(splits["test"]) == [4]  # starts at 90 or later
     assert _sessions(splits["train"]) == [0, 1, 2, 3]
     assert _sessions(splits["valid"]) == [3]  # the last event of training is at 89: starts at 79 or later
     assert _sessions(splits["train_tr"]) == [0, 1, 2]
 
 
-def test_fixed_splits_go_back_by_one_period_for_tuning():
+def test_the_tuning_split_may_have_a_time_of_its_own():
     log = _log(a=[0, 1], b=[80, 81], c=[90, 91], d=[99, 100])
-    splits = time_splits.fixed_splits(log, split_time=90, period=10)
+    splits = time_splits.four_splits(log, lambda part: 90, lambda part: 80)
     assert [_sessions(splits[name]) for name in time_splits.SPLIT_NAMES] == [[0, 1], [2, 3], [0], [1]]
 
 
 def test_a_log_of_less_than_a_period_leaves_nothing_to_train_on():
     log = _log(a=[0, 1], b=[5, 6])
-    for splits in (time_splits.last_event_splits(log, 10), time_splits.fixed_splits(log, 0, 10)):
-        assert {name: len(part) for name, part in splits.items()} == {
-            "train": 0, "test": 4, "train_tr": 0, "valid": 0
-        }  # fmt: skip
-    assert len(time_splits.fraction_splits(log.select(np.zeros(4, bool)), 0.5)["test"]) == 0
+    found = time_splits.four_splits(log, lambda part: part.times.max() - 10)
+    assert {name: len(part) for name, part in found.items()} == {
+        "train": 0, "test": 4, "train_tr": 0, "valid": 0
+    }  # fmt: skip
+    nothing = log.select(np.zeros(4, bool))
+    found = time_splits.four_splits(nothing, lambda part: time_splits.start_quantile(part, 0.5))
+    assert {len(part) for part in found.values()} == {0}
 
 
 @pytest.mark.parametrize(("n_sessions", "fraction", "n_test"), [(100, 0.07, 7), (31, 0.1, 4), (10, 0.25, 3)])

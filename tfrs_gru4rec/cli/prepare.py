@@ -27,10 +27,11 @@ from absl import flags
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.cli.command import run_command
-from tfrs_gru4rec.cli.raw_log import RawLog, read_raw_log, read_time
 from tfrs_gru4rec.datasets.recipe import Recipe, augment_training, prepare_sessions, split_sessions
 from tfrs_gru4rec.datasets.session_statistics import describe, format_table
 from tfrs_gru4rec.datasets.split_files import FORMATS, split_table, write_splits
+from tfrs_gru4rec.events.raw_log import RawLog, read_raw_log
+from tfrs_gru4rec.events.times import read_time
 
 _DEFAULT_TEST_DAYS = 1.0
 
@@ -153,7 +154,7 @@ def main(values: flags.FlagValues) -> int:
     """Prepares the log, writes the results and prints their statistics; returns the exit code."""
     recipe, log = read_recipe(values), read_log(values)
     statistics = {"raw": describe(log.sorted_wanted())}
-    prepared = prepare_sessions(log.events, log.is_wanted, recipe)
+    prepared = prepare_sessions(log, recipe)
     statistics["prepared"] = describe(prepared)
     session_ids = log.session_ids if recipe.gap_seconds is None else None
     item_ids = log.item_ids

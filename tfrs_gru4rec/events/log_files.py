@@ -11,11 +11,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.events.columns import LogColumn
+from tfrs_gru4rec.events.delimited import open_csv
 from tfrs_gru4rec.events.reading_progress import Progress
 from tfrs_gru4rec.events.text_lines import TextLines, split_header
 
@@ -25,17 +25,16 @@ _KEYS_RULE = (
     "A log must have columns of sessions, items and times: name them (session_key, item_key, time_key)."
 )
 _EVENTS_RULE = "A log must hold at least one event."
-_BLOCK_BYTES = 8 << 20
 _BATCH_EVENTS = 1 << 20
 
 
-def read_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> list[LogColumn]:
-    """Reads the columns of a log file.
+def read_log_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> list[LogColumn]:
+    r"""Reads the columns of a log file.
 
     Args:
       path: a .tsv, .csv, .txt or .parquet file, gzipped if .gz follows. Text files start with a header line;
         the separator (tab, comma, semicolon or bar) is the one that makes sense of it.
-      keys: names of the session, item and time columns.
+      keys: names of the session, item and time columns, and of further ones.
 
     Returns:
       The columns, in the order of `keys`. Session and item ids of text files are strings.
@@ -43,6 +42,14 @@ def read_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> list[LogC
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: the file cannot be read, has no events, or lacks a column.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "log.csv")
+    ...     _ = path.write_text("SessionId,ItemId,Time\n1,lamp,5\n1,desk,6\n")
+    ...     session, item, at = read_log_columns(path, ("SessionId", "ItemId", "Time"))
+    >>> item.values.to_pylist()
+    ['lamp', 'desk']
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -74,35 +81,26 @@ def _read_text(path: pathlib.Path, keys: Sequence[str], is_gzip: bool) -> list[L
     _require_keys(path, present, keys)
     require(has_events, _EVENTS_RULE, file=str(path))
     types = dict.fromkeys([*keys[:2], *keys[3:]], pa.string())
+
+    def read(newlines_in_values: bool) -> pa.Table:
+        with pa.input_stream(path, compression="gzip" if is_gzip else None) as stream:
+            return _table(
+                open_csv(stream, separator, keys, types, newlines_in_values=newlines_in_values), path
+            )
+
     try:
-        table = _read_text_table(lines, separator, keys, types)
+        table = read(newlines_in_values=False)
     except pa.ArrowInvalid:
         # A field with a line break in it, or a time unlike the first ones: reading with care takes longer.
         types[keys[2]] = pa.string()
         try:
-            table = _read_text_table(lines, separator, keys, types, newlines_in_values=True)
+            table = read(newlines_in_values=True)
         except pa.ArrowInvalid:
             lines.require_utf8()
             lines.require_full_lines(separator)
             raise
     locate = functools.partial(lines.line_of, separator=separator)
     return [LogColumn(table[key], {"file": str(path), "column": key}, True, locate) for key in keys]
-
-
-def _read_text_table(
-    lines: TextLines,
-    separator: str,
-    keys: Sequence[str],
-    types: dict[str, pa.DataType],
-    newlines_in_values: bool = False,
-) -> pa.Table:
-    reader = pyarrow.csv.open_csv(
-        pa.input_stream(lines.path, compression="gzip" if lines.is_gzip else None),
-        read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK_BYTES),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=newlines_in_values),
-        convert_options=pyarrow.csv.ConvertOptions(include_columns=list(keys), column_types=types),
-    )
-    return _table(reader, lines.path)
 
 
 def _table(batches: Iterable[pa.RecordBatch], path: pathlib.Path) -> pa.Table:
@@ -112,7 +110,7 @@ def _table(batches: Iterable[pa.RecordBatch], path: pathlib.Path) -> pa.Table:
     for batch in batches:
         collected.append(batch)
         progress.add(len(batch))
-    require(progress.n_events > 0, _EVENTS_RULE, file=str(path))
+    require(progress.count > 0, _EVENTS_RULE, file=str(path))
     progress.end()
     return pa.Table.from_batches(collected)
 

@@ -1,73 +1,136 @@
-"""Puts events in order: sessions contiguous and by their first event's time, events by time within them."""
+"""Puts events in order: by session and time, and sessions by their first event's time."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_RADIX_BITS = 16
+from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.offsets import offsets_of_lengths, offsets_of_runs, positions
+
+_DIGIT_BITS = 16
+
+
+def sort_order(sessions: np.ndarray, *keys: np.ndarray) -> np.ndarray | None:
+    """Finds the order of events by session, then by each key in turn, and at last as they stand.
+
+    Args:
+      sessions: integer [n_events].
+      *keys: [n_events] numbers each, such as times.
+
+    Returns:
+      int64 [n_events], such that events[order] is sorted; None if they are sorted already.
+
+    >>> sort_order(np.array([5, 2, 5]), np.array([8, 1, 7])).tolist()
+    [1, 2, 0]
+    """
+    order = None if (sessions[1:] >= sessions[:-1]).all() else _stable_order(sessions)
+    grouped_keys = [_take(key, order) for key in keys]
+    offsets = offsets_of_runs(_take(sessions, order))
+    # Logs mostly come in time order, so few sessions are left to sort.
+    falls = np.flatnonzero(_falls(grouped_keys)) + 1
+    session_of_fall = np.searchsorted(offsets, falls, side="right") - 1
+    unsorted = np.unique(session_of_fall[offsets[session_of_fall] != falls])
+    if not len(unsorted):
+        return order
+    lengths = np.diff(offsets)[unsorted]
+    at = positions(offsets[unsorted], lengths)
+    moved = at[np.lexsort([*(key[at] for key in reversed(grouped_keys)), np.repeat(unsorted, lengths)])]
+    order = np.arange(len(sessions)) if order is None else order
+    order[at] = order[moved]
+    return order
+
+
+def _stable_order(values: np.ndarray) -> np.ndarray:
+    """The stable order of integers; passes over digits of 16 bits are radix sorts: linear time."""
+    unsigned = np.uint32 if values.dtype.itemsize <= np.dtype(np.uint32).itemsize else np.uint64
+    # Counted from the least value, modulo 2**32 or 2**64: none is below 0, and small numbers have few digits.
+    digits = values.astype(unsigned) - values.min().astype(unsigned)
+    order = np.argsort(digits.astype(np.uint16), kind="stable")
+    for shift in range(_DIGIT_BITS, int(digits.max()).bit_length(), _DIGIT_BITS):
+        digit = (digits >> unsigned(shift)).astype(np.uint16)
+        order = order[np.argsort(digit[order], kind="stable")]
+    return order
+
+
+def _falls(keys: list[np.ndarray]) -> np.ndarray:
+    """Which rows but the first lie before the row above in the lexicographic order of the keys, [n - 1]."""
+    n_pairs = max(len(keys[0]) - 1, 0)
+    falls, tied = np.zeros(n_pairs, bool), np.ones(n_pairs, bool)
+    for key in keys:
+        falls |= tied & (key[1:] < key[:-1])
+        tied &= key[1:] == key[:-1]
+    return falls
+
+
+def _take(values: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    return values if order is None else values[order]
+
+
+def sort_events(events: Events, by_item: bool = True) -> Events:
+    """Sorts events by session, then time, then item.
+
+    Args:
+      events: in any order.
+      by_item: whether item codes decide between equal times; otherwise the given order does.
+
+    Returns:
+      The sorted events; the argument itself if it is sorted already.
+
+    >>> events = Events(np.array([2, 1, 1]), np.array([3, 5, 4], np.int32), np.array([7, 9, 9]))
+    >>> sort_events(events).items.tolist(), sort_events(events, by_item=False).items.tolist()
+    ([4, 5, 3], [5, 4, 3])
+    """
+    order = sort_order(events.sessions, events.times, *([events.items] if by_item else []))
+    return events if order is None else events.select(order)
+
+
+def visiting_order(first_times: np.ndarray, appearance: np.ndarray | None = None) -> np.ndarray:
+    """Finds the order in which sessions are visited: by their first event's time.
+
+    Args:
+      first_times: [n_sessions] numbers.
+      appearance: integer [n_sessions], what decides between equal times; None: the order they stand in.
+
+    Returns:
+      int64 [n_sessions].
+
+    >>> visiting_order(np.array([30, 10, 30, 20])).tolist()
+    [1, 3, 0, 2]
+    """
+    if appearance is None:
+        return np.argsort(first_times, kind="stable")
+    return np.lexsort((appearance, first_times))
 
 
 def session_order(sessions: np.ndarray, times: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Finds the order of events that the pipeline works in.
+    """Finds the order of events that training works in.
 
     Events of a session go by time, equal times as in the input. Sessions go by the time of their first event,
     equal ones by which appears first in the input.
 
     Args:
-      sessions: int32 [n_events], session codes; codes without an event are allowed.
+      sessions: integer [n_events], session of each event.
       times: [n_events] numbers.
 
     Returns:
       order int64 [n_events], such that events[order] is sorted, or None if they are sorted already; and
       offsets int64 [n_sessions + 1] of the sorted sessions.
+
+    >>> order, offsets = session_order(np.array([4, 9, 4, 9]), np.array([30, 10, 20, 40]))
+    >>> order.tolist(), offsets.tolist()
+    ([1, 3, 2, 0], [0, 2, 4])
     """
-    n_events = len(sessions)
-    order = _group(sessions)
-    grouped = sessions if order is None else sessions[order]
-    starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]]) if n_events else np.zeros(0, np.int64)
-    offsets = np.r_[starts, n_events].astype(np.int64)
-    # Stable grouping keeps input order inside a session, so its first event here appeared first in the input.
-    appearance = starts if order is None else order[starts]
-    order = _sort_within(order, times, offsets)
-    first_times = times[starts] if order is None else times[order[starts]]
-    visit = np.lexsort((appearance, first_times))
-    if (visit[1:] > visit[:-1]).all():
-        return order, offsets
-    moved = _gather_blocks(offsets, visit)
-    lengths = np.diff(offsets)[visit]
-    return (moved if order is None else order[moved]), np.r_[0, np.cumsum(lengths)].astype(np.int64)
+    order = sort_order(sessions, times)
+    offsets = offsets_of_runs(_take(sessions, order))
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    appearance = starts if order is None or not len(starts) else np.minimum.reduceat(order, starts)
+    visit = visiting_order(_take(times, order)[starts], appearance)
+    if not _rises(visit):
+        moved = positions(starts[visit], lengths[visit])
+        order = moved if order is None else order[moved]
+        offsets = offsets_of_lengths(lengths[visit])
+    return (None if order is None or _rises(order) else order), offsets
 
 
-def _group(sessions: np.ndarray) -> np.ndarray | None:
-    """A stable order that makes equal codes adjacent, or None if they are."""
-    changes = 1 + np.count_nonzero(sessions[1:] != sessions[:-1])
-    if not len(sessions) or changes == np.count_nonzero(np.bincount(sessions)):
-        return None
-    # Two stable passes over 16-bit digits are radix sorts: linear time.
-    order = np.argsort((sessions & 0xFFFF).astype(np.uint16), kind="stable")
-    if sessions.max() >> _RADIX_BITS:
-        high = (sessions >> _RADIX_BITS).astype(np.uint16)[order]
-        order = order[np.argsort(high, kind="stable")]
-    return order
-
-
-def _sort_within(order: np.ndarray | None, times: np.ndarray, offsets: np.ndarray) -> np.ndarray | None:
-    """Sorts by time, stably, the sessions that are not; logs mostly come in time order, so they are few."""
-    grouped = times if order is None else times[order]
-    falls = np.flatnonzero(grouped[1:] < grouped[:-1]) + 1
-    sessions_of_falls = np.searchsorted(offsets, falls, side="right") - 1
-    unsorted = np.unique(sessions_of_falls[offsets[sessions_of_falls] != falls])
-    if not len(unsorted):
-        return order
-    at = _gather_blocks(offsets, unsorted)
-    session_of = np.repeat(unsorted, np.diff(offsets)[unsorted])
-    order = np.arange(len(times)) if order is None else order
-    order[at] = order[at[np.lexsort((grouped[at], session_of))]]
-    return order
-
-
-def _gather_blocks(offsets: np.ndarray, blocks: np.ndarray) -> np.ndarray:
-    """Indices of all events of the given blocks, block after block."""
-    lengths = np.diff(offsets)[blocks]
-    ends = np.cumsum(lengths)
-    return np.arange(ends[-1]) + np.repeat(offsets[blocks] - (ends - lengths), lengths)
+def _rises(values: np.ndarray) -> bool:
+    return bool((values[1:] > values[:-1]).all())

@@ -27,6 +27,9 @@ def as_id_array(raw_ids: Iterable[int] | Iterable[str] | np.ndarray) -> np.ndarr
 
     Raises:
       ValueError: the ids are neither all integers nor all strings, or do not fit int64.
+
+    >>> as_id_array([b"lamp", b"desk"]).tolist(), as_id_array([7, 12]).dtype
+    (['lamp', 'desk'], dtype('int64'))
     """
     array = raw_ids if isinstance(raw_ids, np.ndarray) else _object_array(list(raw_ids))
     require(array.ndim == 1, "Ids must be a vector.", shape=array.shape)
@@ -76,6 +79,9 @@ def integers_from_text(strings: pa.Array) -> np.ndarray | None:
 
     Returns:
       int64 [n], or None if some string is no plain integer.
+
+    >>> integers_from_text(pa.array(["12", "-3"])).tolist(), integers_from_text(pa.array(["12", "007"]))
+    ([12, -3], None)
     """
     if not pc.all(is_plain_integer(strings)).as_py():
         return None

@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from absl import logging
 
-_SECONDS_BETWEEN_LINES = 10.0
-_SHORTEST = 0.1
-
 
 class Progress:
-    """Counts events and says every now and then how far it is."""
+    """Counts what was read and says every now and then how far it is.
 
-    def __init__(self, source: str) -> None:
+    >>> progress = Progress("clicks.tsv", clock=iter([0.0, 4.0, 10.0, 12.0]).__next__)
+    >>> progress.add(100)  # at 4 s: too early for a line
+    >>> progress.add(100)  # at 10 s: "Reading clicks.tsv: 200 events, 20 events/s."
+    >>> progress.end()  # "Read clicks.tsv: 200 events, 17 events/s."
+    >>> progress.count
+    200
+    """
+
+    def __init__(
+        self,
+        source: str,
+        unit: str = "events",
+        clock: Callable[[], float] = time.monotonic,
+        seconds_between_lines: float = 10.0,
+        shortest_seconds: float = 0.1,
+    ) -> None:
         """Starts the clock.
 
         Args:
           source: what is read.
+          unit: what is counted, in the plural.
+          clock: returns the time now, in seconds.
+          seconds_between_lines: the least time from one line to the next.
+          shortest_seconds: what took no longer was read ahead, and no rate is given.
         """
-        self._source = source
-        self._started = self._reported = time.monotonic()
-        self.n_events = 0
+        self._source, self._unit, self._clock = source, unit, clock
+        self._seconds_between_lines, self._shortest_seconds = seconds_between_lines, shortest_seconds
+        self._started = self._reported = clock()
+        self.count = 0
 
-    def add(self, n_events: int) -> None:
-        """Counts events just read."""
-        self.n_events += n_events
-        now = time.monotonic()
-        if now - self._reported >= _SECONDS_BETWEEN_LINES:
+    def add(self, count: int) -> None:
+        """Counts what was just read."""
+        self.count += count
+        now = self._clock()
+        if now - self._reported >= self._seconds_between_lines:
             self._reported = now
             self._log("Reading", now)
 
     def end(self) -> None:
         """Says what was read in all."""
-        self._log("Read", time.monotonic())
+        self._log("Read", self._clock())
 
     def _log(self, verb: str, now: float) -> None:
         seconds = now - self._started
-        # What took no time at all was read ahead, and has no rate.
-        rate = f", {self.n_events / seconds:.0f} events/s" if seconds > _SHORTEST else ""
-        logging.info("%s %s: %d events%s.", verb, self._source, self.n_events, rate)
+        rate = f", {self.count / seconds:.0f} {self._unit}/s" if seconds > self._shortest_seconds else ""
+        logging.info("%s %s: %d %s%s.", verb, self._source, self.count, self._unit, rate)

@@ -77,6 +77,9 @@ def split_header(header: str, wanted: tuple[str, ...]) -> tuple[str, list[str]]:
 
     Returns:
       The separator and the names it gives.
+
+    >>> split_header("user;item, size;at", ("user", "item", "at"))
+    (';', ['user', 'item, size', 'at'])
     """
 
     def columns(separator: str) -> list[str]:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import numpy as np
 from absl import logging
 
-from tfrs_gru4rec.checks import require, require_positive
+from tfrs_gru4rec.events.dwell_time import dwell_copies
+from tfrs_gru4rec.events.offsets import offsets_of_lengths
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
-_MICROSECONDS = 1_000_000
-_MOST_EVENTS = 2**31
-
 
 def augment_dwell_time(log: SessionLog, seconds: float, ticks_per_second: float = 1.0) -> SessionLog:
-    """Repeats each event floor(dwell / seconds) + 1 times.
+    """Repeats each event floor(dwell time / seconds) + 1 times, as `events.dwell_time.dwell_copies` says.
 
-    An event's dwell time is the time to the next event of its session; the last event has none and stays
-    single. Repeats stand right after their event and carry its time. Times are compared in whole
-    microseconds, so that 10 s are not 9.9999999 s for having been stored as a float.
+    Repeats stand right after their event and carry its time.
 
     Args:
       log: sessions with their events' times.
@@ -32,31 +28,19 @@ def augment_dwell_time(log: SessionLog, seconds: float, ticks_per_second: float 
 
     Raises:
       ValueError: the threshold is not above 0, or so short for these times that the log would explode.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"SessionId": [1, 1], "ItemId": [70, 80], "Time": [0, 25]})
+    >>> log = augment_dwell_time(SessionLog.from_frame(frame), seconds=10)
+    >>> log.vocabulary.ids[log.items].tolist()
+    [70, 70, 70, 80]
     """
-    require_positive(seconds=seconds, ticks_per_second=ticks_per_second)
-    repeats = _repeats(log, seconds, ticks_per_second)
-    n_events = repeats.sum()
-    rule = (
-        "Dwell time must not make more than 2**31 events; give a longer threshold or the unit of the times."
-    )
-    units = {"seconds": seconds, "ticks_per_second": ticks_per_second}
-    require(n_events < _MOST_EVENTS, rule, **units, events=log.n_events, repeated_to=n_events)
-    repeats = repeats.astype(np.int64)
-    logging.info("Dwell time makes %d events of %d.", n_events, log.n_events)
-    items, vocabulary = np.repeat(log.items, repeats), log.vocabulary
-    counts = np.bincount(log.items, minlength=vocabulary.n_items)
-    if np.array_equal(counts, vocabulary.counts):
+    copies = dwell_copies(log.times, log.offsets, seconds, ticks_per_second)
+    items, vocabulary = np.repeat(log.items, copies), log.vocabulary
+    logging.info("Dwell time makes %d events of %d.", len(items), log.n_events)
+    if np.array_equal(np.bincount(log.items, minlength=vocabulary.n_items), vocabulary.counts):
         old_ids = vocabulary.ids
         vocabulary = Vocabulary.from_counts(old_ids, np.bincount(items, minlength=len(old_ids)))
         items = vocabulary.rows(old_ids)[items]
-    ends = np.r_[0, np.cumsum(repeats)]
-    return SessionLog(items, ends[log.offsets], np.repeat(log.times, repeats), vocabulary, log.dropped_events)
-
-
-def _repeats(log: SessionLog, seconds: float, ticks_per_second: float) -> np.ndarray:
-    """How often each event stands in the augmented log, whole numbers as float64 [n_events]."""
-    threshold = max(round(seconds * _MICROSECONDS), 1)
-    dwell = np.zeros(log.n_events)
-    dwell[:-1] = np.diff(log.times)
-    dwell[log.offsets[1:] - 1] = 0
-    return np.rint(dwell * (_MICROSECONDS / ticks_per_second)) // threshold + 1
+    offsets = offsets_of_lengths(copies)[log.offsets]
+    return SessionLog(items, offsets, np.repeat(log.times, copies), vocabulary, log.dropped_events)

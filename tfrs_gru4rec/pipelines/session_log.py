@@ -13,9 +13,11 @@ import pyarrow as pa
 from absl import logging
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.events import log_files
-from tfrs_gru4rec.events.columns import LogColumn, event_times, id_codes, raw_id_array
+from tfrs_gru4rec.events.columns import LogColumn
+from tfrs_gru4rec.events.id_codes import id_codes
+from tfrs_gru4rec.events.log_files import read_log_columns
 from tfrs_gru4rec.events.order import session_order
+from tfrs_gru4rec.events.times import event_times
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
 
 
@@ -29,6 +31,11 @@ class SessionLog:
       times: int64 or float64 [n_events]: numbers as given; ISO dates as seconds since 1970 UTC.
       vocabulary: raw ids of the rows.
       dropped_events: events removed because a given vocabulary lacks their item.
+
+    >>> frame = pd.DataFrame({"SessionId": [1, 2, 1], "ItemId": [70, 80, 80], "Time": [5, 3, 6]})
+    >>> log = SessionLog.from_frame(frame)
+    >>> log.offsets.tolist(), log.vocabulary.ids[log.items].tolist()
+    ([0, 1, 3], [80, 70, 80])
     """
 
     items: np.ndarray
@@ -89,7 +96,7 @@ class SessionLog:
           FileNotFoundError: there is no such file.
           ValueError: the file or its content is no log; the message names file, column and first bad line.
         """
-        source = log_files.read_columns(path, (session_key, item_key, time_key))
+        source = read_log_columns(path, (session_key, item_key, time_key))
         return _from_columns(source, vocabulary, {"file": os.fspath(path)})
 
     @classmethod
@@ -142,7 +149,7 @@ class SessionLog:
 
         builder = tfds_log.load_builder(name, data_dir, manual_dir, download)
         place = {"data_set": f"{builder.info.full_name} {split}"}
-        return _from_columns(tfds_log.read_columns(builder, split), vocabulary, place)
+        return _from_columns(tfds_log.read_session_columns(builder, split), vocabulary, place)
 
 
 def _frame_column(frame: pd.DataFrame, key: str) -> LogColumn:
@@ -161,10 +168,9 @@ def _from_columns(
     """Builds the log, letting go of each column as soon as it is used, for the sake of peak memory."""
     started = time.monotonic()
     times = event_times(source.pop())
-    is_text = source[-1].is_text
     item_codes, item_ids = id_codes(source.pop())
     sessions, _ = id_codes(source.pop())
-    log = log_of_events(sessions, item_codes, raw_id_array(item_ids, is_text), times, vocabulary)
+    log = log_of_events(sessions, item_codes, item_ids, times, vocabulary)
     seconds = max(time.monotonic() - started, 1e-9)
     logging.info(
         "Sorted %d events of %d sessions, %d items, %.0f events/s.",
@@ -196,6 +202,11 @@ def log_of_events(
 
     Returns:
       The log.
+
+    >>> sessions, codes, times = np.array([0, 0], np.int32), np.array([1, 0], np.int32), np.array([5, 6])
+    >>> log = log_of_events(sessions, codes, np.array(["lamp", "desk"], object), times)
+    >>> log.vocabulary.ids[log.items].tolist()
+    ['desk', 'lamp']
     """
     if vocabulary is None:
         counts = np.bincount(item_codes, minlength=len(item_ids))

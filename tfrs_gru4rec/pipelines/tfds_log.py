@@ -66,7 +66,7 @@ def _import_our_builder(name: str) -> None:
             raise  # ours, but something it needs is missing
 
 
-def read_columns(builder: Any, split: str) -> list[LogColumn]:
+def read_session_columns(builder: Any, split: str) -> list[LogColumn]:
     """Reads a split of a prepared data set.
 
     Args:
@@ -92,7 +92,7 @@ def read_columns(builder: Any, split: str) -> list[LogColumn]:
         parts["timestamps"].append(_arrow(times))
         lengths.append(item_lengths)
         progress.add(len(items))
-    require(progress.n_events > 0, "A log must hold at least one event.", name=name, split=split)
+    require(progress.count > 0, "A log must hold at least one event.", name=name, split=split)
     progress.end()
     all_lengths = np.concatenate(lengths)
     sessions = pa.array(np.repeat(np.arange(len(all_lengths), dtype=np.int32), all_lengths))

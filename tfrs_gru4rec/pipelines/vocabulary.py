@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrs_gru4rec.atomic_files import replacing
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.events.raw_ids import as_id_array
 
@@ -27,6 +28,12 @@ class Vocabulary:
     Attributes:
       ids: [n_items] raw ids by row: int64, or an object array of Python str.
       counts: [n_items] int64, events of each item in the training log.
+
+    >>> vocabulary = Vocabulary.from_items(["lamp", "desk", "lamp"])
+    >>> vocabulary.ids.tolist(), vocabulary.counts.tolist()
+    (['lamp', 'desk'], [2, 1])
+    >>> vocabulary.rows(["desk", "chair"]).tolist()
+    [1, -1]
     """
 
     ids: np.ndarray
@@ -122,13 +129,8 @@ class Vocabulary:
         """Writes the vocabulary as a Parquet file with columns `id` and `count`, whole or not at all."""
         ids = pa.array(self.ids, pa.int64() if self.is_integer else pa.string())
         table = pa.table({"id": ids, "count": pa.array(self.counts, pa.int64())})
-        temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-        try:
+        with replacing(path) as temporary:
             pq.write_table(table.replace_schema_metadata({_FORMAT_KEY: _FORMAT_VERSION}), temporary)
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.remove(temporary)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocabulary:

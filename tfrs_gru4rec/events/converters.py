@@ -1,4 +1,4 @@
-"""From text columns to numbers: converters for `delimited.read_columns`, and Arrow columns to NumPy."""
+"""From text columns to numbers: converters for `delimited.read_raw_columns`, and Arrow columns to NumPy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrs_gru4rec.datasets.delimited import Converter
-from tfrs_gru4rec.datasets.events import MAX_INT32, reorder_codes
+from tfrs_gru4rec.events.delimited import Converter
+from tfrs_gru4rec.events.events import MAX_INT32
+from tfrs_gru4rec.events.id_codes import rising_codes
 
 
 def integers(values: pa.Array) -> pa.Array:
@@ -84,4 +85,4 @@ def pop_codes(table: dict[str, pa.ChunkedArray], name: str) -> tuple[np.ndarray,
     distinct = chunks[0].dictionary.to_numpy(zero_copy_only=False)
     del chunks
     pa.default_memory_pool().release_unused()
-    return reorder_codes(codes, distinct)
+    return rising_codes(codes, distinct)

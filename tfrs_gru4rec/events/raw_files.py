@@ -30,6 +30,9 @@ class RawFile:
     Attributes:
       path: the file, perhaps gzipped, or the archive that holds it.
       member: its name inside the archive; None if it is a file of its own.
+
+    >>> str(RawFile(pathlib.Path("archive.zip"), "data/clicks.csv"))
+    'archive.zip:data/clicks.csv'
     """
 
     path: pathlib.Path
@@ -114,6 +117,11 @@ def find_raw_file(
     Raises:
       FileNotFoundError: none exists; the message lists the places.
       ImportError: it can only be inside a .7z and there is no reader for that.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = pathlib.Path(folder, "clicks.csv.gz").touch()
+    ...     find_raw_file(folder, "clicks.csv").path.name
+    'clicks.csv.gz'
     """
     root = pathlib.Path(os.fspath(folder))
     for candidate in (root / name, root / f"{name}.gz"):

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from tfrs_gru4rec.datasets.raw_files import RawFile, find_raw_file, has_raw_file
+from tfrs_gru4rec.events.raw_files import RawFile, find_raw_file, has_raw_file
 
 TEXT = b"1,2\n" * 5_000
 

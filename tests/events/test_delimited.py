@@ -5,11 +5,13 @@ import gzip
 import numpy as np
 import pytest
 
-from tfrs_gru4rec.datasets import columns
-from tfrs_gru4rec.datasets.delimited import Layout, read_columns
-from tfrs_gru4rec.datasets.raw_files import RawFile
+from tfrs_gru4rec.events import converters
+from tfrs_gru4rec.events.delimited import Layout, read_raw_columns
+from tfrs_gru4rec.events.raw_files import RawFile
 
-LAYOUT = Layout({"id": columns.integers, "name": columns.texts}, delimiter=";")
+LAYOUT = Layout(delimiter=";")
+KINDS = Layout(names=("id", "kind"))
+COLUMNS = {"id": converters.integers, "name": converters.texts}
 N_ROWS = 900_000  # 11 MB: more than one block
 
 
@@ -22,18 +24,17 @@ def test_columns_are_read_by_name_and_in_file_order(tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
     first = _file(tmp_path, "x;name;id\n0;b;3\n0;a;1\n", "a.csv")
     second = _file(tmp_path, "name;id\nb;2\n", "b.csv")
-    table = read_columns([first, second], LAYOUT)
+    table = read_raw_columns([first, second], LAYOUT, COLUMNS)
     assert table["id"].to_pylist() == [3, 1, 2]
-    codes, names = columns.pop_codes(table, "name")
+    codes, names = converters.pop_codes(table, "name")
     assert names[codes].tolist() == ["b", "a", "b"]
     assert names.tolist() == ["a", "b"]
-    assert f"Read 2 rows of {first}" in caplog.text
-    assert "rows/s" in caplog.text
+    assert f"Read {first}: 2 rows" in caplog.text
 
 
 def test_rows_of_another_kind_are_not_even_parsed(tmp_path):
-    layout = Layout({"id": columns.integers}, names=("id", "kind"), keep=("kind", "view"))
-    table = read_columns([_file(tmp_path, "1,view\nnone,cart\n2,view\n")], layout)
+    file = _file(tmp_path, "1,view\nnone,cart\n2,view\n")
+    table = read_raw_columns([file], KINDS, {"id": converters.integers}, ("kind", "view"))
     assert table["id"].to_pylist() == [1, 2]
 
 
@@ -44,13 +45,13 @@ def test_the_first_bad_value_is_named_with_file_column_line_and_value(tmp_path, 
     rows[-1] = "also bad;text"
     file = _file(tmp_path, "\n".join(["id;name", *rows, ""]))
     with pytest.raises(ValueError, match=rf"a\.csv', column='id', line={line}, value='12x'"):
-        read_columns([file], LAYOUT)
+        read_raw_columns([file], LAYOUT, COLUMNS)
 
 
 def test_the_line_counts_rows_of_other_kinds_too(tmp_path):
-    layout = Layout({"id": columns.integers}, names=("id", "kind"), keep=("kind", "view"))
+    file = _file(tmp_path, "1,view\n,cart\n,view\n")
     with pytest.raises(ValueError, match="line=3, value=''"):
-        read_columns([_file(tmp_path, "1,view\n,cart\n,view\n")], layout)
+        read_raw_columns([file], KINDS, {"id": converters.integers}, ("kind", "view"))
 
 
 def test_a_line_with_too_few_fields_is_named(tmp_path):
@@ -58,23 +59,23 @@ def test_a_line_with_too_few_fields_is_named(tmp_path):
     rows[N_ROWS - 3] = "12"
     file = _file(tmp_path, "\n".join(["id;name", *rows, ""]))
     with pytest.raises(ValueError, match=rf"Row #{N_ROWS - 1}: Expected 2 columns, got 1: 12.*a\.csv"):
-        read_columns([file], LAYOUT)
+        read_raw_columns([file], LAYOUT, COLUMNS)
 
 
 def test_a_missing_column_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"column is missing.*name.*a\.csv"):
-        read_columns([_file(tmp_path, "id;other\n1;2\n")], LAYOUT)
+        read_raw_columns([_file(tmp_path, "id;other\n1;2\n")], LAYOUT, COLUMNS)
 
 
 def test_a_header_alone_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"at least one row.*a\.csv"):
-        read_columns([_file(tmp_path, "id;name\n")], LAYOUT)
+        read_raw_columns([_file(tmp_path, "id;name\n")], LAYOUT, COLUMNS)
 
 
 def test_text_that_is_no_utf8_is_refused(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"id;name\n1;\xff\n")
     with pytest.raises(ValueError, match=r"could not be read.*a\.csv"):
-        read_columns([RawFile(tmp_path / "a.csv")], LAYOUT)
+        read_raw_columns([RawFile(tmp_path / "a.csv")], LAYOUT, COLUMNS)
 
 
 def test_a_gzip_cut_off_in_the_middle_is_refused(tmp_path):
@@ -83,27 +84,35 @@ def test_a_gzip_cut_off_in_the_middle_is_refused(tmp_path):
     packed = gzip.compress(text.encode())
     (tmp_path / "a.csv.gz").write_bytes(packed[: len(packed) // 2])
     with pytest.raises(ValueError, match=r"truncated or damaged.*a\.csv\.gz"):
-        read_columns([RawFile(tmp_path / "a.csv.gz")], LAYOUT)
+        read_raw_columns([RawFile(tmp_path / "a.csv.gz")], LAYOUT, COLUMNS)
 
 
 @pytest.mark.parametrize(
     ("converter", "good", "value", "bad"),
     [
-        (columns.integers, "-12", -12, "1.5"),
-        (columns.iso_milliseconds, "2014-04-07T10:51:09.277Z", 1_396_867_869_277, "2014-04-07T10:51:09.277"),
-        (columns.iso_milliseconds, "1970-01-01T00:00:01Z", 1_000, "1970-01-01"),
-        (columns.utc_seconds, "2019-12-01 00:00:00 UTC", 1_575_158_400, "2019-12-01 00:00:00"),
-        (columns.date_milliseconds, "1970-01-03", 2 * 86_400_000, "1970-01-3x"),
+        (converters.integers, "-12", -12, "1.5"),
+        (
+            converters.iso_milliseconds,
+            "2014-04-07T10:51:09.277Z",
+            1_396_867_869_277,
+            "2014-04-07T10:51:09.277",
+        ),
+        (converters.iso_milliseconds, "1970-01-01T00:00:01Z", 1_000, "1970-01-01"),
+        (converters.utc_seconds, "2019-12-01 00:00:00 UTC", 1_575_158_400, "2019-12-01 00:00:00"),
+        (converters.date_milliseconds, "1970-01-03", 2 * 86_400_000, "1970-01-3x"),
     ],
 )
 def test_converters_read_what_they_say_and_nothing_else(tmp_path, converter, good, value, bad):
-    layout = Layout({"c": converter}, names=("c",))
-    assert read_columns([_file(tmp_path, f"{good}\n")], layout)["c"].to_pylist() == [value]
+    def read(text):
+        return read_raw_columns([_file(tmp_path, text)], Layout(names=("c",)), {"c": converter})["c"]
+
+    assert read(f"{good}\n").to_pylist() == [value]
     for wrong in (bad, "?"):
         with pytest.raises(ValueError, match="line=2"):
-            read_columns([_file(tmp_path, f"{good}\n{wrong}\n")], layout)
+            read(f"{good}\n{wrong}\n")
 
 
 def test_a_text_is_compared_with_the_wanted_one(tmp_path):
-    layout = Layout({"kind": columns.equals("view")}, names=("kind",))
-    assert read_columns([_file(tmp_path, "view\ncart\n")], layout)["kind"].to_pylist() == [True, False]
+    file = _file(tmp_path, "1,view\n2,cart\n")
+    table = read_raw_columns([file], KINDS, {"kind": converters.equals("view")})
+    assert table["kind"].to_pylist() == [True, False]

@@ -1,0 +1,48 @@
+"""From long pauses to sessions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.order import sort_events
+
+
+def cut_at_gaps(events: Events, gap: float) -> Events:
+    """Starts a new session wherever an owner pauses for longer than `gap`.
+
+    Args:
+      events: sorted by owner (the user, or a session that may be cut further), then time.
+      gap: in the unit of the times; a pause of exactly `gap` does not cut.
+
+    Returns:
+      The same events with sessions int32 numbered from 0 by owner, then time.
+
+    >>> events = Events(np.array([7, 7, 7, 8]), np.zeros(4, np.int32), np.array([0, 10, 21, 22]))
+    >>> cut_at_gaps(events, gap=10).sessions.tolist()
+    [0, 0, 1, 2]
+    """
+    is_start = np.ones(len(events), bool)
+    is_start[1:] = events.sessions[1:] != events.sessions[:-1]
+    is_start[1:] |= np.diff(events.times) > gap
+    return Events(np.cumsum(is_start, dtype=np.int32) - np.int32(1), events.items, events.times)
+
+
+def cut_at_gaps_of_all(events: Events, is_wanted: np.ndarray, gap: float) -> Events:
+    """Cuts sessions by the pauses between events of all kinds, then keeps those of one kind.
+
+    Args:
+      events: of all kinds, in any order.
+      is_wanted: bool [n_events], the kind to keep.
+      gap: as for `cut_at_gaps`.
+
+    Returns:
+      The wanted events, sorted by session, then time; sessions are numbered over the events of all kinds.
+
+    >>> events = Events(np.array([7, 7, 7]), np.array([1, 2, 3], np.int32), np.array([0, 9, 18]))
+    >>> cut_at_gaps_of_all(events, np.array([True, False, True]), gap=10).sessions.tolist()
+    [0, 0]
+    """
+    marked = Events(events.sessions, np.where(is_wanted, events.items, np.int32(-1)), events.times)
+    cut = cut_at_gaps(sort_events(marked), gap)
+    return cut.select(cut.items >= 0)

@@ -1,0 +1,99 @@
+"""From a column of raw ids to small numbers: codes of the distinct ids."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.events import raw_ids
+from tfrs_gru4rec.events.columns import LogColumn, is_text_type
+
+_EMPTY_RULE = "An id must not be empty: fill it in or drop the event."
+_KIND_RULE = "Ids must be integers or strings."
+_NULL_SPELLINGS = pa.array(["nan", "null", "none", "na", "n/a", "#n/a", "<na>"])
+
+
+def id_codes(column: LogColumn) -> tuple[np.ndarray, np.ndarray]:
+    """Replaces the ids of a column by codes of the distinct ids, in the order of their appearance.
+
+    Ids of a text file become integers if every one is an integer's plain spelling; a single "007" or "A1"
+    leaves all of them strings. Ids of a typed column keep their type.
+
+    Args:
+      column: ids, integers or strings.
+
+    Returns:
+      codes int32 [n_events] and ids [n_ids], int64 or an object array of Python str; the id of event e is
+      ids[codes[e]].
+
+    Raises:
+      ValueError: an id is empty, or the column is neither of integers nor of strings.
+
+    >>> codes, ids = id_codes(LogColumn(pa.chunked_array([["12", "7", "12"]]), {}, is_text=True))
+    >>> codes.tolist(), ids.tolist()
+    ([0, 1, 0], [12, 7])
+    """
+    encoded = _integers_or_strings(column).dictionary_encode()
+    codes = np.empty(len(encoded), dtype=np.int32)
+    start = 0
+    for chunk in encoded.chunks:
+        codes[start : start + len(chunk)] = chunk.indices.to_numpy()
+        start += len(chunk)
+    ids = encoded.chunk(0).dictionary  # all chunks share it
+    if not column.is_text:
+        return codes, ids.to_numpy(zero_copy_only=False)
+    is_empty = _is_empty_text(ids).to_numpy(zero_copy_only=False)
+    if is_empty.any():
+        column.reject_first(is_empty[codes], _EMPTY_RULE)
+    integers = raw_ids.integers_from_text(ids)
+    return codes, ids.to_numpy(zero_copy_only=False) if integers is None else integers
+
+
+def rising_codes(codes: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Renumbers codes, so that they sort as what they stand for.
+
+    Args:
+      codes: integer [n], positions in `ids`.
+      ids: [n_ids] different values, in any order.
+
+    Returns:
+      codes int32 [n] into the second result, which is `ids` in rising order.
+
+    >>> codes, ids = rising_codes(np.array([0, 1, 0]), np.array([12, 7]))
+    >>> codes.tolist(), ids.tolist()
+    ([1, 0, 1], [7, 12])
+    """
+    order = np.argsort(ids, kind="stable")
+    ranks = np.empty(len(order), np.int32)
+    ranks[order] = np.arange(len(order), dtype=np.int32)
+    return ranks[codes], ids[order]
+
+
+def _integers_or_strings(column: LogColumn) -> pa.ChunkedArray:
+    values = column.plain_values()
+    kind = values.type
+    column.reject_first(pc.is_null(values, nan_is_null=True), _EMPTY_RULE)
+    if is_text_type(kind):
+        return values
+    if pa.types.is_floating(kind):  # what pandas makes of integers when one is missing
+        column.reject_first(pc.not_equal(pc.floor(values), values), _KIND_RULE)
+    elif not pa.types.is_integer(kind):
+        require(False, _KIND_RULE, **column.place, type=str(kind))
+    try:
+        return values.cast(pa.int64())
+    except pa.ArrowInvalid:
+        require(False, "Integer ids must fit in 64 bits, signed.", **column.place, type=str(kind))
+        raise
+
+
+def _is_empty_text(ids: pa.Array) -> pa.BooleanArray:
+    """Which ids mean "no value": the empty text; and among integers, but not among names, words for it."""
+    is_word = pc.is_in(pc.utf8_lower(ids), _NULL_SPELLINGS)
+    is_empty = pc.equal(ids, "")
+    if pc.any(is_word).as_py():
+        others = pc.or_(is_word, is_empty)
+        if pc.all(pc.or_(others, raw_ids.is_plain_integer(ids))).as_py():
+            return others
+    return is_empty

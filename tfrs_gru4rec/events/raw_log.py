@@ -1,0 +1,103 @@
+"""Reads a raw log, with events of all kinds."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.events.columns import LogColumn
+from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.id_codes import id_codes, rising_codes
+from tfrs_gru4rec.events.log_files import read_log_columns
+from tfrs_gru4rec.events.order import sort_events
+from tfrs_gru4rec.events.times import event_times
+
+_KIND_RULE = "No event is of a kind to keep."
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RawLog:
+    """A raw log in memory.
+
+    Attributes:
+      events: all events in file order; sessions are those given, or users. The items of unwanted events say
+        nothing.
+      is_wanted: bool [n_events], whether the event is of a kind to keep.
+      item_ids: raw ids by item code, rising.
+      session_ids: raw ids by session code, rising; None if the sessions are numbers as they stand.
+      ticks_per_second: unit of the times.
+
+    >>> views = Events(np.array([2, 1]), np.array([0, -1], np.int32), np.array([20, 10]))
+    >>> log = RawLog(views, np.array([True, False]), item_ids=np.array(["lamp"], object))
+    >>> log.wanted().times.tolist()
+    [20]
+    """
+
+    events: Events
+    is_wanted: np.ndarray
+    item_ids: np.ndarray
+    session_ids: np.ndarray | None = None
+    ticks_per_second: int = 1
+
+    def wanted(self) -> Events:
+        """The wanted events in file order."""
+        return self.events if self.is_wanted.all() else self.events.select(self.is_wanted)
+
+    def sorted_wanted(self) -> Events:
+        """The wanted events by session, then time, then item."""
+        return sort_events(self.wanted())
+
+
+def read_raw_log(
+    path: str | os.PathLike[str],
+    keys: tuple[str, str, str],
+    time_unit: str = "s",
+    kinds: tuple[str, Sequence[str]] | None = None,
+) -> RawLog:
+    r"""Reads a log file.
+
+    Args:
+      path: TSV, CSV or Parquet, also gzipped.
+      keys: columns of sessions (or users), items and times.
+      time_unit: of times that are numbers: s, ms, us or ns.
+      kinds: column of the kind of event, and the kinds to keep; None keeps all.
+
+    Returns:
+      The log; times in seconds, int64 if all are whole. The items of unwanted events are -1.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: the file or its content is no log; the message names file, column and first bad line.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "log.csv")
+    ...     _ = path.write_text("user,item,at,kind\nann,lamp,5,view\nann,,6,search\n")
+    ...     log = read_raw_log(path, ("user", "item", "at"), kinds=("kind", ["view"]))
+    >>> log.events.items.tolist(), log.item_ids.tolist()
+    ([0, -1], ['lamp'])
+    """
+    columns = read_log_columns(path, [*keys, *([kinds[0]] if kinds else [])])
+    is_wanted = _is_wanted(columns.pop(), kinds[1]) if kinds else np.ones(len(columns[0].values), bool)
+    times = event_times(columns.pop(), time_unit)
+    # An event of another kind need not have an item.
+    wanted_items, item_ids = rising_codes(*id_codes(columns.pop().take(np.flatnonzero(is_wanted))))
+    items = np.full(len(is_wanted), -1, np.int32)
+    items[is_wanted] = wanted_items
+    sessions, session_ids = rising_codes(*id_codes(columns.pop()))
+    return RawLog(Events(sessions, items, times), is_wanted, item_ids, session_ids)
+
+
+def _is_wanted(column: LogColumn, kinds: Sequence[str]) -> np.ndarray:
+    values = column.values.cast(pa.string())
+    is_wanted = pc.is_in(values, pa.array(list(kinds), pa.string())).to_numpy()
+    if not is_wanted.any():
+        present = sorted(kind for kind in values.unique().to_pylist()[:20] if kind is not None)
+        require(False, _KIND_RULE, **column.place, event_values=list(kinds), present=present)
+    return is_wanted
