@@ -31,7 +31,7 @@ from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog, log_of_events
 from tfrs_gru4rec.training import ModelFolder, fit
-from tfrs_gru4rec.upkeep.day_logs import in_rows_of
+from tfrs_gru4rec.upkeep.carried_rows import in_rows_of
 from tfrs_gru4rec.upkeep.warm_start import WarmStart
 
 # The recipe of cross-entropy on this log, by Adagrad.

@@ -6,9 +6,9 @@ import pytest
 
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.evaluation import evaluate
+from tfrs_gru4rec.metrics import RankedPairs
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.training import Evaluation
 
 import tensorflow as tf  # isort: skip
 
@@ -90,7 +90,7 @@ def test_rejects_an_unknown_tie_rule():
 
 def test_figures_by_hand():
     # Ranks 1, 2, 4, 20: recall@2 = 2/4, MRR@2 = (1 + 1/2) / 4, recall@20 = 1, MRR@20 = (1 + .5 + .25 + .05) / 4.
-    found = Evaluation(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
+    found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
     figures = found.figures((2, 20))
     assert figures["recall"] == {"2": 0.5, "20": 1.0}
     assert figures["mrr"] == pytest.approx({"2": 0.375, "20": 0.45})

@@ -9,8 +9,7 @@ from absl import logging
 
 from tfrs_gru4rec.checks import require, require_one_of, require_positive
 from tfrs_gru4rec.layers.gru_tower import State
-from tfrs_gru4rec.metrics import TIES, ranks_in_blocks
-from tfrs_gru4rec.metrics.figures import Evaluation
+from tfrs_gru4rec.metrics import TIES, RankedPairs, ranks_in_blocks
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch, session_parallel
@@ -26,7 +25,7 @@ def evaluate(
     tie: str = "standard",
     lanes: int = LANES,
     score_bytes: int = SCORE_BYTES,
-) -> Evaluation:
+) -> RankedPairs:
     """Ranks the true next item of every pair of a log among all items.
 
     The state is zero at each session's start and follows it to its end, whatever the number of sessions and lanes.
@@ -67,7 +66,7 @@ def evaluate(
             log.n_pairs,
             n_done / seconds,
         )
-    return Evaluation(
+    return RankedPairs(
         np.concatenate(all_ranks),
         np.concatenate(all_positions),
         log.dropped_events,
