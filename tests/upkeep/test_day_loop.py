@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
-from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.training.model_folder import load_model
-from tfrs_gru4rec.upkeep import day_loop
-from tfrs_gru4rec.upkeep.day_logs import day_files, in_rows_of
+from tfrs_gru4rec.training import load_model
+from tfrs_gru4rec.training.folder_lock import lock_folder
+from tfrs_gru4rec.upkeep import day_figures, day_loop, publisher
+from tfrs_gru4rec.upkeep.carried_rows import in_rows_of
+from tfrs_gru4rec.upkeep.day_logs import day_files
 from tfrs_gru4rec.upkeep.day_loop import DayLoop, DayLoopConfig
 from tfrs_gru4rec.upkeep.ledger import Ledger
 
@@ -41,14 +43,6 @@ def days_dir(tmp_path):
     for number, fashion in enumerate(fashions, 1):
         write_day(folder, number, [OLD_RING, [f"{fashion}-{n}" for n in range(6)]])
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_xla():
-    """Trains without XLA, whose compiling would take most of the time here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GRU4Rec.compile, "__defaults__", ("adagrad", False))
-        yield
 
 
 class Versions:
@@ -97,7 +91,7 @@ def test_refreshed_beats_stale_under_drift_and_keeps_the_old_items(days_dir, tmp
     newest = load_model(tmp_path / "work" / "days" / "2024-05-04")
     first = load_model(tmp_path / "work" / "days" / "2024-05-01")
     recalls = [
-        day_loop.evaluate(model, SessionLog.from_frame(old, vocabulary=model.vocabulary)).recall(1)
+        evaluate(model, SessionLog.from_frame(old, vocabulary=model.vocabulary)).recall(1)
         for model in (first, newest)
     ]
     assert min(recalls) > 0.9
@@ -150,16 +144,17 @@ def tiny(**settings):
     )
 
 
+# Day 2 trains second, reports second, measures second and third, and is published and entered second.
 KILLS = {
-    "before training": (kill_before, "fit", 2),
-    "after training": (kill_after, "fit", 2),
-    "before the report": (kill_before, "write_json", 3),
-    "before the comparison ends": (kill_before, "evaluate", 3),
-    "before the version is noted": (kill_before, "write_json", 4),
-    "after the version is noted": (kill_after, "write_json", 4),
-    "after publishing": (kill_after, "publish", 2),
-    "before the ledger": (kill_before, "append", 2),
-    "after the ledger": (kill_after, "append", 2),
+    "before training": (kill_before, day_loop, "fit", 2),
+    "after training": (kill_after, day_loop, "fit", 2),
+    "before the report": (kill_before, day_loop, "write_json", 2),
+    "before the comparison ends": (kill_before, day_figures, "evaluate", 3),
+    "before the version is noted": (kill_before, publisher, "write_json", 2),
+    "after the version is noted": (kill_after, publisher, "write_json", 2),
+    "after publishing": (kill_after, Versions, "publish", 2),
+    "before the ledger": (kill_before, Ledger, "append", 2),
+    "after the ledger": (kill_after, Ledger, "append", 2),
 }
 
 
@@ -179,8 +174,7 @@ def short(tmp_path_factory):
 def test_goes_on_after_a_kill_without_losing_or_repeating_a_day(short, tmp_path, monkeypatch, kill):
     logs, whole, whole_versions = short
     versions = Versions()
-    how, name, at = KILLS[kill]
-    target = {"publish": versions, "append": Ledger}.get(name, day_loop)
+    how, target, name, at = KILLS[kill]
     with monkeypatch.context() as patch:
         how(patch, target, name, at)
         with pytest.raises(Killed):
@@ -197,27 +191,22 @@ def test_goes_on_after_a_kill_without_losing_or_repeating_a_day(short, tmp_path,
         np.testing.assert_allclose(table, expected_table, rtol=1e-4, atol=1e-5)
 
 
-def test_worse_model_is_held_back(short, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("refreshed", "last_version"),
+    [(0.44, None), (0.46, 2)],
+    ids=["worse: held back", "hardly worse: exported"],
+)
+def test_export_depends_on_the_margin(short, tmp_path, refreshed, last_version):
     logs, *_ = short
-    recalls = iter([0.5, 0.44, 0.5])  # day 1; day 2 refreshed; day 2 serving, which is the stale one as well
-    monkeypatch.setattr(
-        DayLoop, "_figures", lambda *_: {"recall": next(recalls), "mrr": 0.0, "recall_known": 0.0}
-    )
+    # In this order: day 1; day 2 refreshed; day 2 serving, which is the stale one as well.
+    recalls = iter([0.5, refreshed, 0.5])
     versions = Versions()
-    days = DayLoop(logs, tmp_path / "work", versions, tiny(margin=0.05)).run()
-    assert [day["version"] for day in days] == [1, None]
-    assert days[1]["serving"]["recall"] == 0.5
-    assert versions.calls == 1
-
-
-def test_slightly_worse_model_is_exported(short, tmp_path, monkeypatch):
-    logs, *_ = short
-    recalls = iter([0.5, 0.46, 0.5])
-    monkeypatch.setattr(
-        DayLoop, "_figures", lambda *_: {"recall": next(recalls), "mrr": 0.0, "recall_known": 0.0}
-    )
-    days = DayLoop(logs, tmp_path / "work", Versions(), tiny(margin=0.05)).run()
-    assert [day["version"] for day in days] == [1, 2]
+    days = DayLoop(
+        logs, tmp_path / "work", versions, tiny(margin=0.05), lambda *_: {"recall": next(recalls)}
+    ).run()
+    assert [day["version"] for day in days] == [1, last_version]
+    assert days[1]["serving"] == days[1]["stale"] == {"recall": 0.5}
+    assert versions.calls == (1 if last_version is None else 2)
 
 
 def test_unknown_items_count_as_misses():
@@ -293,7 +282,7 @@ def test_damaged_ledger_is_refused(tmp_path, text):
 
 def test_two_loops_do_not_share_a_folder(short, tmp_path):
     logs, *_ = short
-    with day_loop._only_one(tmp_path / "work"), pytest.raises(BlockingIOError, match="Another process"):
+    with lock_folder(tmp_path / "work"), pytest.raises(BlockingIOError, match="Another process"):
         DayLoop(logs, tmp_path / "work", Versions(), tiny()).run()
 
 

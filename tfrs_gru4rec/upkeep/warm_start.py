@@ -1,9 +1,11 @@
 """Going on from an old model with a new log: items and weights are carried over, new items get rows.
 
-start = WarmStart("models/monday", SessionLog.from_file("tuesday.tsv"))
-model = GRU4Rec(start.log.vocabulary, config)
-fit(model, start.log, training_config, folder, prepare=start.apply)
-keep_last_seen(folder, start.log.vocabulary, start.last_seen)
+A warm start takes four calls::
+
+    start = WarmStart("models/monday", SessionLog.from_file("tuesday.tsv"))
+    model = GRU4Rec(start.log.vocabulary, config)
+    fit(model, start.log, training_config, folder, prepare=start.apply)
+    keep_last_seen(folder, start.log.vocabulary, start.last_seen)
 """
 
 import os
@@ -120,7 +122,7 @@ class WarmStart:
         return old
 
     def _carry_slots(self, old: GRU4Rec, model: GRU4Rec) -> None:
-        """Carries the slots of the items' tables row by row, all others whole; the learning rate is the new run's own."""
+        """Carries the slots of the items' tables by row, all others whole; the learning rate is the new run's own."""
         old_slots, slots = _slots(old), _slots(model)
         require(
             type(old.optimizer) is type(model.optimizer) and list(old_slots) == list(slots),
