@@ -6,7 +6,6 @@ import pytest
 
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.evaluation import evaluate
-from tfrs_gru4rec.metrics import RankedPairs
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
@@ -86,14 +85,3 @@ def test_rejects_an_unknown_tie_rule():
     log, test_log, _ = logs(10)
     with pytest.raises(ValueError, match="tie must be one of standard, conservative, median"):
         evaluate(make_model(log), test_log, tie="best")
-
-
-def test_figures_by_hand():
-    # Ranks 1, 2, 4, 20: recall@2 = 2/4, MRR@2 = (1 + 1/2) / 4, recall@20 = 1, MRR@20 = (1 + .5 + .25 + .05) / 4.
-    found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
-    figures = found.figures((2, 20))
-    assert figures["recall"] == {"2": 0.5, "20": 1.0}
-    assert figures["mrr"] == pytest.approx({"2": 0.375, "20": 0.45})
-    by_position = found.by_position(2)
-    assert by_position["1"] == {"recall": 1.0, "mrr": 0.75, "events": 2.0}
-    assert set(by_position) == {"1", "2", "10+"}

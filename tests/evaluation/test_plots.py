@@ -47,25 +47,6 @@ def days():
     ]
 
 
-def test_recall_by_popularity_by_hand():
-    table = evaluation().by_popularity(COUNTS, 20)
-    # Twenty items, two a tenth: rows 0 and 1 are the first, row 9 lies in the fifth, row 19 in the last.
-    assert {name: (row["recall"], row["events"]) for name, row in table.items()} == {
-        "1": (pytest.approx(2 / 3), 3),
-        "5": (0.0, 1),
-        "10": (0.5, 2),
-    }
-    # The order of the rows does not matter, only the counts: turned round, row 19 is the most popular.
-    assert evaluation().by_popularity(COUNTS[::-1], 20)["1"]["events"] == 2
-    with pytest.raises(ValueError, match="needs the targets"):
-        RankedPairs(np.ones(1), np.ones(1)).by_popularity(COUNTS)
-
-
-def test_a_part_by_position_keeps_its_own_targets():
-    part = evaluation().at_position(2, 2)
-    assert list(part.targets) == [1, 19]
-
-
 def test_report_is_drawn_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "report.png"
     assert plots.plot_report(report(), path)

@@ -5,7 +5,7 @@ import pytest
 from tfrs_gru4rec.models import GRU4Rec
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _without_xla():
     compile_model = GRU4Rec.compile
 
