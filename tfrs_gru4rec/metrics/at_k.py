@@ -54,9 +54,7 @@ class Recall(_MeanAtK):
     """Recall@k with one target for each event: the share of ranks that are at most k.
 
     Example:
-      >>> metric = Recall(k=5)
-      >>> metric.update_state(tf.constant([1.0, 2.0, 5.0, 6.0]))
-      >>> float(metric.result())
+      >>> float(Recall(k=5)(tf.constant([1.0, 2.0, 5.0, 6.0])))
       0.75
     """
 
@@ -69,9 +67,7 @@ class MRR(_MeanAtK):
     """MRR@k, mean reciprocal rank: the mean of 1 / rank, where a rank above k counts as 0.
 
     Example:
-      >>> metric = MRR(k=5)
-      >>> metric.update_state(tf.constant([1.0, 2.0, 4.0, 6.0]))
-      >>> float(metric.result())  # (1 + 1/2 + 1/4 + 0) / 4
+      >>> float(MRR(k=5)(tf.constant([1.0, 2.0, 4.0, 6.0])))  # (1 + 1/2 + 1/4 + 0) / 4
       0.4375
     """
 

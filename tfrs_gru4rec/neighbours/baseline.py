@@ -27,6 +27,19 @@ class Baseline(abc.ABC):
 
     Attributes:
       counts: int64 [n_items], events of each item in the training log.
+
+    Example:
+      A recommender of the last item once more.
+
+      >>> import pandas as pd
+      >>> class Again(Baseline):
+      ...     def scores(self, items, clicks):
+      ...         places = (np.arange(len(clicks)), clicks.inputs)
+      ...         return sparse.csr_array((np.ones(len(clicks)), places), shape=(len(clicks), self.counts.size))
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 1], "ItemId": list("abba"), "Time": range(4)})
+      >>> log = SessionLog.from_frame(frame)
+      >>> Again(log).ranks(log).tolist()  # b after a, b after b, a after b
+      [2.0, 1.0, 2.0]
     """
 
     def __init__(self, log: SessionLog) -> None:

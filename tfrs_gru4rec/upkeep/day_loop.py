@@ -78,7 +78,19 @@ class DayLoop:
     """Works the days of a folder of logs, one after the other.
 
     Attributes:
-      ledger: what is done.
+      ledger: the days that are done and what came of them.
+
+    Example:
+      The last day waits for its successor.
+
+      >>> import tempfile
+      >>> logs, work = Path(tempfile.mkdtemp()), tempfile.mkdtemp()
+      >>> for name in ("monday.tsv", "tuesday.tsv"):
+      ...     (logs / name).touch()
+      >>> config = DayLoopConfig(GRU4RecConfig(), TrainingConfig(), WarmStartConfig())
+      >>> loop = DayLoop(logs, work, publisher=None, config=config)
+      >>> [(name, following.name) for name, _, following in loop.pending()]
+      [('monday', 'tuesday.tsv')]
     """
 
     def __init__(

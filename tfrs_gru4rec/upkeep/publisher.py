@@ -36,6 +36,20 @@ def publish_once(publisher: Publisher, model: GRU4Rec, note_path: str | os.PathL
 
     Raises:
       OSError: the note or the version cannot be written.
+
+    Example:
+      >>> import tempfile
+      >>> class Shelf:
+      ...     versions = {}
+      ...     def next_version(self):
+      ...         return len(self.versions) + 1
+      ...     def has(self, version):
+      ...         return version in self.versions
+      ...     def publish(self, model, version):
+      ...         self.versions[version] = model
+      >>> note = Path(tempfile.mkdtemp()) / "version.json"
+      >>> publish_once(Shelf(), "a model", note), publish_once(Shelf(), "a model", note), Shelf.versions
+      (1, 1, {1: 'a model'})
     """
     note = Path(note_path)
     if not note.exists():

@@ -166,6 +166,13 @@ def keep_last_seen(folder: ModelFolder, vocabulary: Vocabulary, last_seen: np.nd
 
     Raises:
       OSError: the folder cannot be written to.
+
+    Example:
+      >>> import tempfile
+      >>> folder = ModelFolder(tempfile.mkdtemp())
+      >>> keep_last_seen(folder, Vocabulary.from_items(list("aab")), np.array([7.0, 9.0]))
+      >>> pd.read_parquet(folder.path / "last_seen.parquet")["last_seen"].tolist()
+      [7.0, 9.0]
     """
     with replacing(folder.path / _LAST_SEEN) as temporary:
         pd.DataFrame({"id": vocabulary.ids, "last_seen": last_seen}).to_parquet(temporary)
