@@ -1,8 +1,10 @@
-"""Training is quick to start here: tiny models train eagerly, because tracing and compiling would take most of the time."""
+"""What takes most of the time of a tiny run is left out here: tracing and compiling the steps, and drawing."""
 
 import pytest
 
+from tfrs_gru4rec.evaluation import plot_days
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.upkeep import day_loop
 
 
 def compile_with(patch, **settings):
@@ -16,13 +18,15 @@ def compile_with(patch, **settings):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _in_eager_mode():
+def _tiny_runs():
     with pytest.MonkeyPatch.context() as patch:
         compile_with(patch, jit_compile=False, run_eagerly=True)
+        patch.setattr(day_loop, "plot_days", lambda *_: False)
         yield
 
 
 @pytest.fixture
-def in_graph_mode(monkeypatch):
-    """Traces the steps after all, where a test trains for long enough."""
+def longer_run(monkeypatch):
+    """Traces the steps and draws after all, where a test trains for long enough."""
     compile_with(monkeypatch, jit_compile=False, run_eagerly=False)
+    monkeypatch.setattr(day_loop, "plot_days", plot_days)

@@ -79,7 +79,7 @@ def config(**settings):
     )
 
 
-@pytest.mark.usefixtures("in_graph_mode")
+@pytest.mark.usefixtures("longer_run")
 def test_refreshed_beats_stale_under_drift_and_keeps_the_old_items(days_dir, tmp_path):
     versions = Versions()
     loop = DayLoop(days_dir, tmp_path / "work", versions, config(warm_start={"retire_after_days": 1.5}))
@@ -246,7 +246,7 @@ def test_unknown_items_count_as_misses():
     assert (log.n_pairs, known.n_pairs, known.dropped_events) == (3, 1, 2)
     model = GRU4Rec(known.vocabulary, GRU4RecConfig(layers=(4,), n_sample=0))
     counted = {"pairs": 3, "known_pairs": 1, "dropped_events": 2}
-    # Of two items the next is among the first two: a hit, and a half or a whole for MRR, which a third of the pairs have.
+    # Of two items the next is among the first two: a hit in the one pair of three whose items are known.
     rank = metrics.ranks(model(known.items[np.newaxis, :1]), known.items[1:2]).numpy()[0]
     assert figures_of_all_pairs(model, log, 2) == {
         "recall": pytest.approx(1 / 3),
