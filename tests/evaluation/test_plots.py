@@ -64,8 +64,13 @@ def panels_of(monkeypatch, draw):
     from matplotlib.figure import Figure
 
     figures = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: (figures.append(self), path.touch()))
-    monkeypatch.setattr(Figure, "clear", lambda self: None)  # so that there is something left to look at
+
+    def keep(self, path, **_):
+        figures.append(self)
+        self.clear = lambda: None  # so that there is something left to look at
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", keep)
     assert draw()
     return {axis.get_title(): axis for axis in figures[0].axes if axis.get_title()}
 

@@ -10,11 +10,11 @@ import pytest
 from tfrs_gru4rec import metrics
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation import evaluate
+from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import load_model
-from tfrs_gru4rec.training.folder_lock import lock_folder
 from tfrs_gru4rec.upkeep import day_loop, publisher
 from tfrs_gru4rec.upkeep.carried_rows import in_rows_of
 from tfrs_gru4rec.upkeep.day_figures import figures_of_all_pairs

@@ -24,10 +24,10 @@ from tfrs_gru4rec.checks import require, require_at_least, require_positive
 from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation.plots import plot_days
 from tfrs_gru4rec.evaluation.report import make_report
+from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.fit import fit
-from tfrs_gru4rec.training.folder_lock import lock_folder
 from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 from tfrs_gru4rec.upkeep.carried_rows import last_seen
 from tfrs_gru4rec.upkeep.day_figures import figures_of_all_pairs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfrs_gru4rec.training.folder_lock import lock_folder
+from tfrs_gru4rec.folder_lock import lock_folder
 
 
 def test_a_locked_folder_is_refused_until_its_block_ends(tmp_path):
@@ -28,7 +28,7 @@ def test_an_error_in_the_block_lets_the_lock_go(tmp_path):
 
 def test_another_process_is_kept_out_and_a_dead_one_leaves_no_lock(tmp_path, run_fresh):
     code = f"""
-from tfrs_gru4rec.training.folder_lock import lock_folder
+from tfrs_gru4rec.folder_lock import lock_folder
 with lock_folder({str(tmp_path)!r}):
     print("in", flush=True)
     import os; os._exit(9)
