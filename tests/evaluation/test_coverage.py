@@ -19,7 +19,7 @@ def test_counts_the_items_of_all_lists():
     listed, clicked = set(), set()
     for first, last in zip(log.offsets[:-1], log.offsets[1:], strict=True):
         for end in range(first + 1, last):
-            scores = model(tf.constant(log.items[np.newaxis, first:end]))[0].numpy()
+            scores = model.scores(model(tf.constant(log.items[np.newaxis, first:end]))[0])[0].numpy()
             listed |= set(np.argsort(-scores)[:2])
             clicked.add(log.items[end])
     found = catalogue_coverage(model, log, k=2)

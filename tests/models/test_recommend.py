@@ -18,7 +18,7 @@ def model():
 
 
 def test_items_go_by_the_model_s_scores(model):
-    scores = model(tf.constant([[1, 0]]))[0].numpy()
+    scores = model.scores(model(tf.constant([[1, 0]]))[0])[0].numpy()
     found = recommend(model, ["b", "?", "a"], top_k=3)
     best = np.argsort(-scores)[:3]
     assert found.items == ["abcd"[row] for row in best]
