@@ -1,5 +1,7 @@
 """Evaluation against a slow one that follows each session by itself and sorts the scores."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,23 +35,28 @@ def make_model(log, **settings):
     return model
 
 
-def slow_ranks(model, frame, tie):
-    """Follows each session by itself, item by item, leaving out unknown items; sorts all scores."""
-    found = []
+@functools.cache
+def followed(n_sessions):
+    """Follows each session by itself, item by item, leaving out unknown items; compares all scores.
+
+    Returns the model, the test log, and (position, items above the target, items level with it) of each pair.
+    """
+    log, test_log, frame = logs(n_sessions)
+    model = make_model(log)
+    # Items 3 and 4 score alike, so that ties occur.
+    for table in (model.embedding.output_table, model.embedding.output_bias):
+        table.assign(tf.tensor_scatter_nd_update(table, [[4]], table[3:4]))
+    pairs = []
     for _, session in frame.groupby("SessionId"):
         rows = model.vocabulary.rows(session["ItemId"].to_numpy())
         rows = rows[rows >= 0]
-        for end in range(1, len(rows)):
-            state = model.initial_state(1)
-            for row in rows[:end]:
-                query, state = model.step(tf.constant([row]), state)
+        state = model.initial_state(1)
+        for position, (row, target) in enumerate(zip(rows, rows[1:], strict=False), 1):
+            query, state = model.step(tf.constant([row]), state)
             scores = model.scores(query)[0].numpy()
-            above, level = np.sum(scores > scores[rows[end]]), np.sum(scores == scores[rows[end]])
-            rank = {"standard": 1 + above, "conservative": above + level, "median": above + (1 + level) / 2}[
-                tie
-            ]
-            found.append((end, float(rank)))
-    return sorted(found)
+            pairs.append((position, np.sum(scores > scores[target]), np.sum(scores == scores[target])))
+    assert n_sessions == 1 or any(level > 1 for _, _, level in pairs)
+    return model, test_log, pairs
 
 
 @pytest.mark.parametrize("tie", ["standard", "conservative", "median"])
@@ -57,15 +64,15 @@ def slow_ranks(model, frame, tie):
     ("n_sessions", "lanes", "score_bytes"), [(40, 512, 1 << 26), (40, 7, 4 * 30 * 5), (1, 3, 1)]
 )
 def test_ranks_equal_those_of_single_sessions(tie, n_sessions, lanes, score_bytes):
-    log, test_log, frame = logs(n_sessions)
-    model = make_model(log)
-    # Items 3 and 4 score alike, so that ties occur.
-    for table in (model.embedding.output_table, model.embedding.output_bias):
-        table.assign(tf.tensor_scatter_nd_update(table, [[4]], table[3:4]))
+    model, test_log, pairs = followed(n_sessions)
+    rank = {
+        "standard": lambda above, level: 1 + above,
+        "conservative": lambda above, level: above + level,
+        "median": lambda above, level: above + (1 + level) / 2,
+    }[tie]
     found = evaluate(model, test_log, tie, lanes, score_bytes)
-    assert sorted(zip(found.positions.tolist(), found.ranks.tolist(), strict=True)) == slow_ranks(
-        model, frame, tie
-    )
+    expected = sorted((position, float(rank(above, level))) for position, above, level in pairs)
+    assert sorted(zip(found.positions.tolist(), found.ranks.tolist(), strict=True)) == expected
 
 
 def test_unknown_items_are_dropped_and_counted():
