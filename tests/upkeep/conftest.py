@@ -7,12 +7,14 @@ from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.upkeep import day_loop
 
 
+COMPILE = GRU4Rec.compile
+
+
 def compile_with(patch, **settings):
     """Makes every model compile with these settings."""
-    compile_model = GRU4Rec.compile
 
     def compile_model_with(self, *arguments, **given):
-        compile_model(self, *arguments, **{**given, **settings})
+        COMPILE(self, *arguments, **{**given, **settings})
 
     patch.setattr(GRU4Rec, "compile", compile_model_with)
 
