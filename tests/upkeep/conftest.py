@@ -6,7 +6,6 @@ from tfrs_gru4rec.evaluation import plot_days
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.upkeep import day_loop
 
-
 COMPILE = GRU4Rec.compile
 
 
