@@ -27,6 +27,7 @@ REQUIREMENTS = [
     "numpy>=2.2,<2.5",
     "pandas>=2.3,<4",
     "pyarrow>=20,<27",
+    "scipy>=1.13,<2",
     "tensorboard>=2.20,<2.22",  # tf.summary needs it, and TensorFlow 2.21 no longer brings it
     "tensorflow>=2.20,<2.22",
     "tensorflow-datasets>=4.9.10,<4.10",

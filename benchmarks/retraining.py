@@ -27,11 +27,10 @@ from measuring import data_folder
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
-from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog, log_of_events
 from tfrs_gru4rec.training import ModelFolder, fit
-from tfrs_gru4rec.upkeep.day_logs import in_rows_of
+from tfrs_gru4rec.upkeep.day_figures import figures_of_all_pairs
 from tfrs_gru4rec.upkeep.warm_start import WarmStart
 
 # The recipe of cross-entropy on this log, by Adagrad.
@@ -44,12 +43,6 @@ def part(log: SessionLog, first: int, last: int) -> SessionLog:
     events = slice(log.offsets[first], log.offsets[last])
     sessions = np.repeat(np.arange(last - first, dtype=np.int32), log.lengths[first:last])
     return log_of_events(sessions, log.items[events], log.vocabulary.ids, log.times[events])
-
-
-def recall(model: GRU4Rec, log: SessionLog, k: int) -> float:
-    """Returns recall@k over all pairs of a log, of known items or not."""
-    known = in_rows_of(log, model.vocabulary)
-    return evaluate(model, known).recall(k) * known.n_pairs / log.n_pairs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +85,8 @@ def compare(log: SessionLog, work: Path) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"block": block + 1, "pairs": following.n_pairs}
         for name, trained in models.items():
             seconds = 0.0 if name == "stale" else trained.seconds
-            row[name] = {"recall": recall(trained.model, following, values.k), "seconds": seconds}
+            recall = figures_of_all_pairs(trained.model, following, values.k)["recall"]
+            row[name] = {"recall": recall, "seconds": seconds}
         cells = "".join(f"{row[name]['recall']:11.4f}{row[name]['seconds']:8.1f}" for name in COLOURS)
         print(f"{row['block']:5}{row['pairs']:8}{cells}", flush=True)
         rows.append(row)

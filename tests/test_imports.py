@@ -18,7 +18,7 @@ FOLDERS = {
     "export": "tfrs_gru4rec.export",
 }
 
-FLOOR = ("checks", "config", "atomic_files", "_keras")
+FLOOR = ("checks", "config", "atomic_files", "folder_lock", "_keras")
 BELOW_EVENTS = ("checks", "atomic_files")
 NEIGHBOURS = ("losses", "sampling", "layers", "metrics", "optimizers", "pipelines")
 BELOW_TASKS = (*FLOOR, "events", *NEIGHBOURS)
@@ -30,6 +30,7 @@ BELOW_UPKEEP = (*BELOW_TRAINING, "training")
 MAY_KNOW = {
     "checks": (),
     "atomic_files": (),
+    "folder_lock": (),
     "_keras": (),
     "config": ("checks",),
     "events": BELOW_EVENTS,

@@ -1,68 +1,83 @@
 """Files that appear whole or not at all."""
 
-import contextlib
 import json
 import os
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
-@contextlib.contextmanager
+@contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Lends a temporary sibling to write to, which takes a file's place once it is written and on disk.
+    """Gives a temporary sibling of a file to write to, and puts it in the file's place at the end of the block.
+
+    A reader sees the old content or the new, never a part, and so it is after a power cut: the content reaches the
+    disk before the new name does. If the block raises, the old file stays as it was.
 
     Args:
       path: the file; its folder is made if need be.
 
     Yields:
-      Where to write; the file appears when the block ends, and stays as it was if the block raises.
-
-    Raises:
-      OSError: the folder cannot be written to, or the disk is full.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(Path(folder, "a.txt")) as temporary:
-    ...         _ = temporary.write_text("whole")
-    ...     Path(folder, "a.txt").read_text()
-    'whole'
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file by way of a temporary sibling, so that a reader sees the old content or the new.
-
-    Args:
-      path: the file; its folder is made if need be.
-      text: its content.
+      The path of the temporary file, which the block must write.
 
     Raises:
       OSError: the folder cannot be written to, or the disk is full; the old file, if any, is as it was.
+
+    Example:
+      >>> import tempfile
+      >>> path = Path(tempfile.mkdtemp()) / "greeting.txt"
+      >>> with replacing(path) as temporary:
+      ...     _ = temporary.write_text("hello")
+      ...     path.exists()
+      False
+      >>> path.read_text(), [each.name for each in path.parent.iterdir()]
+      ('hello', ['greeting.txt'])
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _flush_to_disk(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    _flush_to_disk(path.parent)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file in UTF-8; whole or not at all, with the errors of `replacing`.
+
+    Example:
+      >>> import tempfile
+      >>> path = Path(tempfile.mkdtemp()) / "new" / "greeting.txt"
+      >>> write_text(path, "hello")
+      >>> path.read_text()
+      'hello'
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Writes a value as indented JSON; errors as for `write_text`."""
+    """Writes a value as indented JSON; whole or not at all, with the errors of `replacing`.
+
+    Example:
+      >>> import tempfile
+      >>> path = Path(tempfile.mkdtemp()) / "numbers.json"
+      >>> write_json(path, [1, 2])
+      >>> json.loads(path.read_text())
+      [1, 2]
+    """
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Waits until a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

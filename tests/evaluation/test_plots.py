@@ -7,7 +7,7 @@ import pytest
 
 from tfrs_gru4rec.evaluation import plots
 from tfrs_gru4rec.evaluation.report import describe_test
-from tfrs_gru4rec.training import Evaluation
+from tfrs_gru4rec.metrics import RankedPairs
 
 pytest.importorskip("matplotlib")
 
@@ -17,7 +17,7 @@ COUNTS = np.arange(20, 0, -1)
 def evaluation():
     targets = np.array([0, 1, 0, 9, 19, 19])
     ranks = np.array([1.0, 30.0, 2.0, 40.0, 5.0, 50.0])
-    return Evaluation(ranks, np.array([1, 2, 3, 1, 2, 12]), targets=targets)
+    return RankedPairs(ranks, np.array([1, 2, 3, 1, 2, 12]), targets=targets)
 
 
 def report():
@@ -47,31 +47,12 @@ def days():
     ]
 
 
-def test_recall_by_popularity_by_hand():
-    table = evaluation().by_popularity(COUNTS, 20)
-    # Twenty items, two a tenth: rows 0 and 1 are the first, row 9 lies in the fifth, row 19 in the last.
-    assert {name: (row["recall"], row["events"]) for name, row in table.items()} == {
-        "1": (pytest.approx(2 / 3), 3),
-        "5": (0.0, 1),
-        "10": (0.5, 2),
-    }
-    # The order of the rows does not matter, only the counts: turned round, row 19 is the most popular.
-    assert evaluation().by_popularity(COUNTS[::-1], 20)["1"]["events"] == 2
-    with pytest.raises(ValueError, match="needs the targets"):
-        Evaluation(np.ones(1), np.ones(1)).by_popularity(COUNTS)
-
-
-def test_a_part_by_position_keeps_its_own_targets():
-    part = evaluation().at_position(2, 2)
-    assert list(part.targets) == [1, 19]
-
-
 def test_report_is_drawn_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "report.png"
     assert plots.plot_report(report(), path)
     before = path.read_bytes()
     assert before.startswith(b"\x89PNG")
-    monkeypatch.setattr(plots.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         plots.plot_report({**report(), "epochs": []}, path)
     assert path.read_bytes() == before
@@ -83,7 +64,13 @@ def panels_of(monkeypatch, draw):
     from matplotlib.figure import Figure
 
     figures = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: (figures.append(self), path.touch()))
+
+    def keep(self, path, **_):
+        figures.append(self)
+        self.clear = lambda: None  # so that there is something left to look at
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", keep)
     assert draw()
     return {axis.get_title(): axis for axis in figures[0].axes if axis.get_title()}
 
@@ -116,6 +103,15 @@ def test_days_show_stale_against_refreshed(tmp_path, monkeypatch):
     assert lines == {"stale": [0.30, 0.20, 0.12, 0.08], "refreshed": [0.30, 0.31, 0.10, 0.33]}
     marked = axis.collections[0].get_offsets()
     assert marked.tolist() == [[2.0, 0.10]]
+
+
+def test_a_picture_is_let_go_of_once_it_is_drawn(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: (figures.append(self), path.touch()))
+    assert plots.plot_days(days(), tmp_path / "d.png", 20)
+    assert figures[0].axes == []
 
 
 def test_nothing_to_show(tmp_path):

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tfrs_gru4rec._keras import keras
-from tfrs_gru4rec.metrics import MRR, Recall
+from tfrs_gru4rec.metrics import MRR, RankedPairs, Recall
+from tfrs_gru4rec.metrics.figures import require_list_lengths
 
 from oracle import ranks as oracle
 
@@ -35,6 +36,10 @@ def test_oracle(k):
     ranks = np.random.default_rng(0).integers(1, 40, 500)
     np.testing.assert_allclose(Recall(k)(tf.constant(ranks, tf.float32)), oracle.recall(ranks, k), rtol=1e-6)
     np.testing.assert_allclose(MRR(k)(tf.constant(ranks, tf.float32)), oracle.mrr(ranks, k), rtol=1e-6)
+    found = RankedPairs(ranks.astype(np.float32), np.ones(500, int))
+    # Sums of 500 float64 numbers of at most 1.
+    assert found.recall(k) == pytest.approx(oracle.recall(ranks, k), rel=500 * 2**-52)
+    assert found.mrr(k) == pytest.approx(oracle.mrr(ranks, k), rel=500 * 2**-52)
 
 
 def test_weights():
@@ -88,3 +93,9 @@ def test_configuration_round_trip(metric_class, name):
 def test_k_out_of_range(metric_class):
     with pytest.raises(ValueError, match="k must be at least 1.*k=0"):
         metric_class(0)
+
+
+@pytest.mark.parametrize("k", [(), (5, 0)])
+def test_list_lengths_out_of_range(k):
+    with pytest.raises(ValueError, match="k must name list lengths above 0"):
+        require_list_lengths(k)

@@ -6,14 +6,13 @@ import pytest
 
 from tfrs_gru4rec import metrics
 from tfrs_gru4rec.neighbours import (
+    NextClicks,
     Popularity,
     SessionKNN,
     Transitions,
-    baseline_evaluations,
     evaluate_baselines,
-    test_pairs,
+    rank_by_baselines,
 )
-from tfrs_gru4rec.neighbours.next_clicks import sample_pairs
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
@@ -39,7 +38,7 @@ def random_sessions(seed, n_sessions, n_items, repeats=True):
 
 
 def test_pairs_are_listed_in_the_order_of_events_and_know_their_position():
-    pairs = test_pairs(log_of([[4, 1, 2], [3], [0, 4]], 5))
+    pairs = NextClicks.of(log_of([[4, 1, 2], [3], [0, 4]], 5))
     assert pairs.inputs.tolist() == [4, 1, 0]
     assert pairs.targets.tolist() == [1, 2, 4]
     assert pairs.positions.tolist() == [1, 2, 1]
@@ -48,7 +47,7 @@ def test_pairs_are_listed_in_the_order_of_events_and_know_their_position():
 
 def test_popularity_by_hand():
     # Counts: a 3, b 2, c 2, d 1, e 0.
-    model = Popularity.fit(log_of([[0, 1], [0, 2, 1], [0, 2, 3]], 5))
+    model = Popularity(log_of([[0, 1], [0, 2, 1], [0, 2, 3]], 5))
     test = log_of([[0, 0, 1, 2, 3, 4]], 5)
     # Targets a, b, c, d, e; b and c are level.
     assert model.ranks(test).tolist() == [1, 2, 2, 4, 5]
@@ -58,7 +57,7 @@ def test_popularity_by_hand():
 
 def test_transitions_by_hand():
     # After a: b twice, c once, d once. Counts: a 4, b 3, c 2, d 1, e 1, f 0.
-    model = Transitions.fit(log_of([[0, 1], [0, 1, 2], [0, 2], [0, 3], [4, 1]], 6))
+    model = Transitions(log_of([[0, 1], [0, 1, 2], [0, 2], [0, 3], [4, 1]], 6))
     test = log_of([[0, target] for target in range(6)], 6)
     # b; then c before d, once each but c is more popular; then a, e, f, never seen after a, by popularity.
     assert model.ranks(test).tolist() == [4, 1, 2, 3, 5, 6]
@@ -79,40 +78,40 @@ def test_session_knn_by_hand():
     """
     past = log_of([[0, 2], [1, 3], [0, 1, 4], [5, 6]], 7)
     test = log_of([[0, 1, target] for target in range(7)], 7)
-    second = test_pairs(test).take(np.arange(1, 14, 2))
+    second = NextClicks.of(test).take(np.arange(1, 14, 2))
     assert second.targets.tolist() == list(range(7))
-    plain = SessionKNN.fit(past, idf=False)
-    assert plain.ranks(test, pairs=second).tolist() == [2, 1, 5, 4, 3, 6, 6]
+    plain = SessionKNN(past, idf=False)
+    assert plain.ranks(test, clicks=second).tolist() == [2, 1, 5, 4, 3, 6, 6]
     assert plain.ranks(test, "conservative", second).tolist() == [2, 1, 5, 4, 3, 7, 7]
-    assert SessionKNN.fit(past).ranks(test, pairs=second).tolist() == [4, 2, 5, 3, 1, 6, 6]
+    assert SessionKNN(past).ranks(test, clicks=second).tolist() == [4, 2, 5, 3, 1, 6, 6]
     # One neighbour of the two most recent candidates, (b, d) and (a, b, e): a = b = e = 3/2. Of these a and b
     # have two events each, e one; then popularity alone: c, d, f, g with one each.
-    nearest = SessionKNN.fit(past, n_neighbours=1, n_candidates=2, idf=False)
-    assert nearest.ranks(test, pairs=second).tolist() == [1, 1, 4, 4, 3, 4, 4]
+    nearest = SessionKNN(past, n_neighbours=1, n_candidates=2, idf=False)
+    assert nearest.ranks(test, clicks=second).tolist() == [1, 1, 4, 4, 3, 4, 4]
     assert nearest.ranks(test, "conservative", second).tolist() == [2, 2, 7, 7, 3, 7, 7]
     # One candidate, the most recent that shares an item, is (a, b, e) and not (f, g).
-    only = SessionKNN.fit(past, n_neighbours=1, n_candidates=1, idf=False)
-    assert only.ranks(test, pairs=second).tolist() == [1, 1, 4, 4, 3, 4, 4]
+    only = SessionKNN(past, n_neighbours=1, n_candidates=1, idf=False)
+    assert only.ranks(test, clicks=second).tolist() == [1, 1, 4, 4, 3, 4, 4]
 
 
 def test_session_knn_takes_the_more_recent_of_equally_similar_sessions_and_the_last_of_repeated_clicks():
     past = log_of([[0, 1], [0, 2], [0, 3]], 4)
-    model = SessionKNN.fit(past, n_neighbours=2, idf=False)
+    model = SessionKNN(past, n_neighbours=2, idf=False)
     # Neighbours of (a): the second and third session. Scores a 2, c 1, d 1, b 0.
     assert model.ranks(log_of([[0, target] for target in range(4)], 4)).tolist() == [1, 4, 2, 2]
     # Prefix (a, b, a): a weighs 1, b 2/3. Session (a, c) 1, (b, d) 2/3: c before d, though a was there first.
     past = log_of([[0, 2], [1, 3]], 4)
     test = log_of([[0, 1, 0, 2], [0, 1, 0, 3]], 4)
-    last = test_pairs(test).take(np.array([2, 5]))
-    assert SessionKNN.fit(past, idf=False).ranks(test, pairs=last).tolist() == [1, 3]
+    last = NextClicks.of(test).take(np.array([2, 5]))
+    assert SessionKNN(past, idf=False).ranks(test, clicks=last).tolist() == [1, 3]
 
 
 def test_equal_similarities_are_equal_in_floating_point_too():
     # Prefix (a, b, c, d, e): (a, b, g) has 1/5 + 2/5, which floats make more than the 3/5 of (c, f).
     past = log_of([[0, 1, 6], [2, 5]], 7)
     test = log_of([[0, 1, 2, 3, 4, 5]], 7)
-    last = test_pairs(test).take(np.array([4]))
-    assert SessionKNN.fit(past, n_neighbours=1, idf=False).ranks(test, pairs=last).tolist() == [1]
+    last = NextClicks.of(test).take(np.array([4]))
+    assert SessionKNN(past, n_neighbours=1, idf=False).ranks(test, clicks=last).tolist() == [1]
 
 
 def expected_ranks(sessions, prefixes, n_items, tie, score):
@@ -131,10 +130,10 @@ def test_ranks_equal_brute_force_on_random_logs(seed, tie):
     train, test = random_sessions(seed, 60, n_items), random_sessions(seed + 10, 25, n_items)
     log, test_log = log_of(train, n_items), log_of(test, n_items)
     counts = oracle.popularity_counts(train, n_items)
-    assert Popularity.fit(log).ranks(test_log, tie).tolist() == expected_ranks(
+    assert Popularity(log).ranks(test_log, tie).tolist() == expected_ranks(
         train, test, n_items, tie, lambda prefix: counts
     )
-    assert Transitions.fit(log).ranks(test_log, tie).tolist() == expected_ranks(
+    assert Transitions(log).ranks(test_log, tie).tolist() == expected_ranks(
         train, test, n_items, tie, lambda prefix: oracle.transition_scores(train, n_items, prefix)
     )
     for n_neighbours, n_candidates, idf in (
@@ -143,7 +142,7 @@ def test_ranks_equal_brute_force_on_random_logs(seed, tie):
         (5, 20, True),
         (3, 3, False),
     ):
-        model = SessionKNN.fit(log, n_neighbours, n_candidates, idf)
+        model = SessionKNN(log, n_neighbours, n_candidates, idf)
         expected = expected_ranks(
             train,
             test,
@@ -159,20 +158,18 @@ def test_ranks_equal_brute_force_on_random_logs(seed, tie):
 @pytest.mark.parametrize("tie", TIES)
 def test_the_tie_rules_are_those_of_the_model_s_evaluation(tie):
     train, test = log_of(random_sessions(9, 40, 25), 25), log_of(random_sessions(10, 30, 25), 25)
-    targets = test_pairs(test).targets
+    targets = NextClicks.of(test).targets
     counts = np.bincount(train.items, minlength=25).astype(np.float32)
     assert len(set(counts.tolist())) < 25  # There are ties.
     expected = metrics.ranks(np.tile(counts, (len(targets), 1)), targets, tie)
-    assert Popularity.fit(train).ranks(test, tie).tolist() == expected.numpy().tolist()
+    assert Popularity(train).ranks(test, tie).tolist() == expected.numpy().tolist()
 
 
-def test_blocks_do_not_change_ranks(monkeypatch):
+@pytest.mark.parametrize("baseline", [Popularity, Transitions, SessionKNN])
+def test_blocks_do_not_change_ranks(baseline):
     train, test = random_sessions(3, 80, 20), log_of(random_sessions(4, 30, 20), 20)
-    whole = [model.fit(log_of(train, 20)).ranks(test) for model in (Transitions, SessionKNN)]
-    for module in ("transitions", "session_knn"):
-        monkeypatch.setattr(f"tfrs_gru4rec.neighbours.{module}._BLOCK_ENTRIES", 7)
-    parts = [model.fit(log_of(train, 20)).ranks(test) for model in (Transitions, SessionKNN)]
-    np.testing.assert_array_equal(whole, parts)
+    model = baseline(log_of(train, 20))
+    np.testing.assert_array_equal(model.ranks(test), model.ranks(test, block_entries=7))
 
 
 def test_evaluation_reports_the_figures_of_the_ranks():
@@ -184,28 +181,28 @@ def test_evaluation_reports_the_figures_of_the_ranks():
         ("transitions", Transitions),
         ("session_knn", SessionKNN),
     ):
-        ranks = model.fit(train).ranks(test, "median")
+        ranks = model(train).ranks(test, "median")
         assert figures[name]["recall"]["5"] == pytest.approx(np.mean([rank <= 5 for rank in ranks]))
         reciprocal = [1 / rank if rank <= 5 else 0 for rank in ranks]
         assert figures[name]["mrr"]["5"] == pytest.approx(np.mean(reciprocal))
         assert figures[name]["events"] == test.n_pairs
         assert figures[name]["seconds"] >= 0
-    by_position = baseline_evaluations(train, test)["transitions"].at_position(1, 1)
-    first = test_pairs(test).positions == 1
-    np.testing.assert_array_equal(by_position.ranks, Transitions.fit(train).ranks(test)[first])
+    by_position = rank_by_baselines(train, test)["transitions"].at_position(1, 1)
+    first = NextClicks.of(test).positions == 1
+    np.testing.assert_array_equal(by_position.ranks, Transitions(train).ranks(test)[first])
 
 
 def test_sampling_asks_session_knn_a_seeded_share_of_the_pairs():
     train, test = log_of(random_sessions(7, 80, 30), 30), log_of(random_sessions(8, 40, 30), 30)
-    everything = SessionKNN.fit(train).ranks(test)
-    found = baseline_evaluations(train, test, max_pairs=25, seed=1)
+    everything = SessionKNN(train).ranks(test)
+    found = rank_by_baselines(train, test, max_pairs=25, seed=1)
     assert len(found["popularity"].ranks) == test.n_pairs
     assert len(found["session_knn"].ranks) == 25
-    pairs = test_pairs(test)
+    pairs = NextClicks.of(test)
     chosen = np.sort(np.random.default_rng(1).choice(len(pairs), 25, replace=False))
     np.testing.assert_array_equal(found["session_knn"].ranks, everything[chosen])
     np.testing.assert_array_equal(found["session_knn"].positions, pairs.positions[chosen])
-    assert len(sample_pairs(pairs, 10**6, 0)) == len(pairs)
+    assert len(pairs.sample(10**6, 0)) == len(pairs)
 
 
 def test_logs_of_different_vocabularies_and_logs_without_a_pair_are_refused():
@@ -217,7 +214,7 @@ def test_logs_of_different_vocabularies_and_logs_without_a_pair_are_refused():
     with pytest.raises(ValueError, match="tie must be one of standard, conservative, median"):
         evaluate_baselines(train, train, tie="kind")
     with pytest.raises(ValueError, match="n_candidates must be at least 500"):
-        SessionKNN.fit(train, n_candidates=100)
+        SessionKNN(train, n_candidates=100)
 
 
 def test_a_log_read_from_a_frame_is_ranked_in_its_own_vocabulary():
@@ -226,5 +223,14 @@ def test_a_log_read_from_a_frame_is_ranked_in_its_own_vocabulary():
     log = SessionLog.from_frame(train)
     test_log = SessionLog.from_frame(test, log.vocabulary)
     # The unknown q is dropped, so z is asked for after x: y followed twice, z once.
-    assert Transitions.fit(log).ranks(test_log).tolist() == [2]
-    assert baseline_evaluations(log, test_log)["transitions"].dropped_events == 1
+    assert Transitions(log).ranks(test_log).tolist() == [2]
+    assert rank_by_baselines(log, test_log)["transitions"].dropped_events == 1
+
+
+def test_learning_leaves_the_log_as_it_is():
+    log = log_of([[0, 1, 0], [2, 2, 1]], 3)
+    before = log.items.copy(), log.offsets.copy()
+    for baseline in (Popularity, Transitions, SessionKNN):
+        baseline(log).ranks(log)
+    np.testing.assert_array_equal(log.items, before[0])
+    np.testing.assert_array_equal(log.offsets, before[1])

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrs_gru4rec.neighbours import Popularity, SessionKNN, Transitions, test_pairs
-from tfrs_gru4rec.neighbours.next_clicks import sample_pairs
+from tfrs_gru4rec.neighbours import NextClicks, Popularity, SessionKNN, Transitions
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 DATA = pathlib.Path(os.environ.get("GRU4REC_DATA", pathlib.Path(__file__).parents[3] / "shared" / "data"))
@@ -40,12 +39,12 @@ def expected_ranks(scores, counts, targets):
 def test_real_sessions_are_ranked_as_dense_scores_rank_them(logs):
     train, test = logs
     n_items, n_sessions = len(train.vocabulary.ids), train.n_sessions
-    pairs = sample_pairs(test_pairs(test), 150, 0)
+    pairs = NextClicks.of(test).sample(150, 0)
     session = np.repeat(np.arange(n_sessions), np.diff(train.offsets))
     events = pd.DataFrame({"session": session, "item": train.items})
     counts = events["item"].value_counts().reindex(range(n_items), fill_value=0).to_numpy()
     unscored = np.zeros((len(pairs), n_items))
-    assert Popularity.fit(train).ranks(test, "conservative", pairs).tolist() == expected_ranks(
+    assert Popularity(train).ranks(test, "conservative", pairs).tolist() == expected_ranks(
         unscored, counts, pairs.targets
     )
 
@@ -55,7 +54,7 @@ def test_real_sessions_are_ranked_as_dense_scores_rank_them(logs):
     for row, item in enumerate(pairs.inputs):
         if item in followed.index.get_level_values(0):
             transitions[row, followed[item].index.astype(int)] = followed[item].to_numpy()
-    assert Transitions.fit(train).ranks(test, "conservative", pairs).tolist() == expected_ranks(
+    assert Transitions(train).ranks(test, "conservative", pairs).tolist() == expected_ranks(
         transitions, counts, pairs.targets
     )
 
@@ -73,7 +72,7 @@ def test_real_sessions_are_ranked_as_dense_scores_rank_them(logs):
         order = np.lexsort((-np.arange(n_sessions), -similarity))[:30]
         order = order[similarity[order] > 0]
         scores[row] = (similarity[order] * shared[order].max(axis=1, initial=0)) @ binary[order] * idf
-    model = SessionKNN.fit(train, n_neighbours=30, n_candidates=5_000)
+    model = SessionKNN(train, n_neighbours=30, n_candidates=5_000)
     found = model.ranks(test, "conservative", pairs)
     assert found.tolist() == expected_ranks(scores, counts, pairs.targets)
     assert np.mean(found <= 20) > 0.1  # Neighbours know something of real sessions.

@@ -57,7 +57,7 @@ def test_integers_and_strings_meet_as_strings():
 def test_log_in_the_joined_rows_has_the_same_items():
     log = log_of("xay", "ya")
     rows = carried_rows.map_rows(vocabulary(c=9, a=5), log.vocabulary)
-    joined = carried_rows.with_vocabulary(log, rows.vocabulary)
+    joined = carried_rows.in_rows_of(log, rows.vocabulary)
     assert "".join(joined.vocabulary.ids[joined.items]) == "xayya"
     # y occurs twice and x once, behind c and a.
     assert list(joined.items) == [3, 1, 2, 2, 1]
@@ -99,7 +99,7 @@ def test_neighbours_mean_by_hand():
     log = log_of("axbxa", "xy", "zy")
     rows = carried_rows.map_rows(vocabulary(a=1, b=1), log.vocabulary)
     assert list(rows.vocabulary.ids) == ["a", "b", "x", "y", "z"]
-    joined = carried_rows.with_vocabulary(log, rows.vocabulary)
+    joined = carried_rows.in_rows_of(log, rows.vocabulary)
     old, start = np.array([[1.0, 10.0], [3.0, 30.0]]), np.full((5, 2), -7.0)
     found = carried_rows.neighbour_means(old, start, rows.old_rows, joined)
     # x has the neighbours a, b, b, a; y has x and z, which are new as well; z has y.

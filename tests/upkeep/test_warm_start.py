@@ -36,7 +36,7 @@ def ring(items, n_sessions, first_time, seed=0):
 
 
 OLD_RING, NEW_RING = [f"old-{n}" for n in range(10)], [f"new-{n}" for n in range(6)]
-DAY_1 = SessionLog.from_frame(ring(OLD_RING, 60, 0))
+DAY_1 = SessionLog.from_frame(ring(OLD_RING, 30, 0))
 DAY_2_FRAME = pd.concat([ring(OLD_RING[:6], 40, 10_000), ring(NEW_RING, 40, 20_000)])
 DAY_2 = SessionLog.from_frame(DAY_2_FRAME)
 
@@ -158,12 +158,14 @@ def test_adam_goes_on_too(tmp_path):
         assert np.any(old_value != 0)
 
 
+@pytest.mark.usefixtures("longer_run")
 def test_new_items_are_learned_and_old_ones_kept(tmp_path):
     training = TrainingConfig(batch_size=4, n_epochs=6, learning_rate=0.2)
     settings = config(layers=(16,), n_sample=8)
     first, second = ModelFolder(tmp_path / "day1"), ModelFolder(tmp_path / "day2")
-    stale = GRU4Rec(DAY_1.vocabulary, settings)
-    fit(stale, DAY_1, training, first)
+    day_1 = SessionLog.from_frame(ring(OLD_RING, 60, 0))
+    stale = GRU4Rec(day_1.vocabulary, settings)
+    fit(stale, day_1, training, first)
     day_2 = pd.concat([ring(OLD_RING, 15, 10_000, seed=2), ring(NEW_RING, 45, 20_000)])
     start = WarmStart(first.path, SessionLog.from_frame(day_2))
     model = GRU4Rec(start.log.vocabulary, settings)

@@ -71,7 +71,7 @@ def _print_recommendations(session: list[str], found: Any) -> None:
     if found.unknown:
         print(f"  (unknown, left out: {', '.join(map(str, found.unknown))})")
     if len(found.unknown) == len(session):
-        print("  (no known item: the most popular ones, with their number of events)")
+        print("  (no known item: the most popular ones, with the logarithm of their share of all events)")
     for place, (item, score) in enumerate(zip(found.items, found.scores, strict=True), start=1):
         print(f"  {place:>3}  {item}  {score:.4f}")
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfrs_gru4rec.checks import require_positive
 from tfrs_gru4rec.models import GRU4Rec
-from tfrs_gru4rec.neighbours.next_clicks import sample_pairs, test_pairs
+from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 LISTS = 2048
@@ -26,31 +26,44 @@ def catalogue_coverage(
       log: test sessions in the model's vocabulary.
       k: length of a list.
       max_lists: pairs drawn at random, without replacement.
-      seed: of that draw.
+      seed: seed of that draw.
 
     Returns:
       `k`, `lists`, `items` (different ones recommended), `share` (of the catalogue), `clicked_items`.
+
+    Raises:
+      ValueError: k or max_lists is not above zero.
+
+    Example:
+      A list of all four items holds them all.
+
+      >>> import pandas as pd
+      >>> from tfrs_gru4rec import GRU4RecConfig
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 2, 2], "ItemId": list("abcbd"), "Time": range(5)})
+      >>> log = SessionLog.from_frame(frame)
+      >>> model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(2,), n_sample=0))
+      >>> catalogue_coverage(model, log, k=4)
+      {'k': 4, 'lists': 3, 'items': 4, 'share': 1.0, 'clicked_items': 3}
     """
     require_positive(k=k, max_lists=max_lists)
     k = min(k, model.vocabulary.n_items)
-    pairs = sample_pairs(test_pairs(log), max_lists, seed)
-    ends = pairs.starts + pairs.positions
+    asked = NextClicks.of(log).sample(max_lists, seed)
     is_recommended = np.zeros(model.vocabulary.n_items, bool)
-    for first in range(0, len(pairs), _BLOCK):
-        block = slice(first, first + _BLOCK)
-        histories = _histories(log.items, pairs.starts[block], ends[block])
+    for first in range(0, len(asked), _BLOCK):
+        histories = _histories(log.items, asked.take(slice(first, first + _BLOCK)))
         _, items = tf.math.top_k(model.scores(model(tf.constant(histories))[0]), k)
         is_recommended[items.numpy()] = True
     return {
         "k": k,
-        "lists": len(pairs),
+        "lists": len(asked),
         "items": int(is_recommended.sum()),
         "share": float(is_recommended.mean()),
-        "clicked_items": len(np.unique(pairs.targets)),
+        "clicked_items": len(np.unique(asked.targets)),
     }
 
 
-def _histories(items: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Returns the events before each end, int32 [n, 20], -1 on the left of short ones."""
-    places = ends[:, np.newaxis] - np.arange(_HISTORY, 0, -1)
-    return np.where(places >= starts[:, np.newaxis], items[np.maximum(places, 0)], -1).astype(np.int32)
+def _histories(items: np.ndarray, asked: NextClicks) -> np.ndarray:
+    """Returns the rows of the latest events before each click, int32 [n_clicks, 20], short ones with -1 on the left."""
+    from_start = asked.positions[:, np.newaxis] - np.arange(_HISTORY, 0, -1)
+    events = asked.starts[:, np.newaxis] + np.maximum(from_start, 0)
+    return np.where(from_start >= 0, items[events], -1).astype(np.int32)

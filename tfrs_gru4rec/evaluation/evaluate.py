@@ -10,8 +10,7 @@ from absl import logging
 
 from tfrs_gru4rec.checks import require, require_one_of, require_positive
 from tfrs_gru4rec.layers.gru_tower import State
-from tfrs_gru4rec.metrics import TIES, ranks_in_blocks
-from tfrs_gru4rec.metrics.figures import Evaluation
+from tfrs_gru4rec.metrics import TIES, RankedPairs, ranks_in_blocks
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch, session_parallel
@@ -27,16 +26,15 @@ def evaluate(
     tie: str = "standard",
     lanes: int = LANES,
     score_bytes: int = SCORE_BYTES,
-) -> Evaluation:
+) -> RankedPairs:
     """Ranks the true next item of every pair of a log among all items.
 
     The state is zero at each session's start and follows it to its end, whatever the number of sessions and lanes.
 
     Args:
-      model: to evaluate.
+      model: the model to evaluate.
       log: test sessions, read with the model's vocabulary (events of other items are then dropped and counted).
-      tie: "standard": 1 + #(scores above the target's); "conservative": #(scores at or above it, its own included);
-        "median": the mean of both.
+      tie: "standard", "conservative" or "median", see `tfrs_gru4rec.metrics.ranks.tie_ranks`.
       lanes: sessions followed at a time.
       score_bytes: memory for one block of scores: a catalogue is scored for as many pairs at a time as fit.
 
@@ -45,6 +43,15 @@ def evaluate(
 
     Raises:
       ValueError: the tie rule is unknown, or the log was read with another vocabulary.
+
+    Example:
+      >>> import pandas as pd
+      >>> from tfrs_gru4rec import GRU4RecConfig
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("aba"), "Time": range(3)})
+      >>> log = SessionLog.from_frame(frame)
+      >>> model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(2,), n_sample=0))
+      >>> evaluate(model, log).recall(2)  # there are but two items
+      1.0
     """
     require_one_of(TIES, tie=tie)
     require_positive(lanes=lanes, score_bytes=score_bytes)
@@ -68,7 +75,7 @@ def evaluate(
             log.n_pairs,
             n_done / seconds,
         )
-    return Evaluation(
+    return RankedPairs(
         np.concatenate(all_ranks),
         np.concatenate(all_positions),
         log.dropped_events,

@@ -8,6 +8,8 @@ from typing import Any
 
 from absl import logging
 
+from tfrs_gru4rec.atomic_files import replacing
+
 _Draw = Callable[[Any], None]
 _BLUE, _ORANGE, _GREY = "#2166ac", "#e08214", "#9a9a9a"
 
@@ -24,6 +26,10 @@ def plot_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> bool
 
     Raises:
       OSError: the file cannot be written.
+
+    Example:
+      >>> plot_report({}, "nothing.png")
+      False
     """
     test = report.get("test") or {}
     panels: list[_Draw] = []
@@ -53,7 +59,14 @@ def plot_days(days: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], k
       k: list length of the recall.
 
     Returns:
-      As `plot_report`.
+      Whether it was drawn, as for `plot_report`.
+
+    Raises:
+      OSError: the file cannot be written.
+
+    Example:
+      >>> plot_days([], "nothing.png", k=20)
+      False
     """
     panels = [functools.partial(_days, days, k), functools.partial(_catalogue, days)] if days else []
     return _draw(panels, path)
@@ -80,12 +93,9 @@ def _draw(panels: Sequence[_Draw], path: str | os.PathLike[str]) -> bool:
         axis.set_axis_on()
         axis.spines[["top", "right"]].set_visible(False)
         panel(axis)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    figure.clear()  # axes, lines and texts refer to one another: without this their memory waits for the collector
     return True
 
 
@@ -122,7 +132,7 @@ def _baselines(rows: Mapping[str, Mapping[str, Any]], axis: Any) -> None:
 
 
 def _recall_by(table: Mapping[str, Mapping[str, float]], title: str, label: str, k: int, axis: Any) -> None:
-    """Bars of recall, and above each how many pairs it stands for."""
+    """Draws bars of recall, and above each the number of pairs it stands for."""
     names, recalls = list(table), [row["recall"] for row in table.values()]
     axis.bar(range(len(names)), recalls, color=_BLUE)
     axis.set_xticks(range(len(names)), names)
@@ -178,6 +188,6 @@ def _catalogue(days: Sequence[Mapping[str, Any]], axis: Any) -> None:
 
 
 def _label_days(axis: Any, names: Sequence[str]) -> None:
-    """Names every day, or every so many."""
+    """Writes the names of at most twelve days below the axis, evenly spaced."""
     step = -(-len(names) // 12)
     axis.set_xticks(range(0, len(names), step), names[::step], rotation=45, ha="right", fontsize=7)

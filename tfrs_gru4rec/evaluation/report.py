@@ -6,39 +6,46 @@ from typing import Any
 import numpy as np
 
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
-from tfrs_gru4rec.metrics.figures import DEFAULT_K, Evaluation
+from tfrs_gru4rec.metrics.figures import DEFAULT_K
+from tfrs_gru4rec.metrics.ranked_pairs import RankedPairs
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 
 def describe_test(
-    evaluation: Evaluation,
+    found: RankedPairs,
     k: Sequence[int] = DEFAULT_K,
     counts: np.ndarray | None = None,
     coverage: dict[str, float] | None = None,
 ) -> dict[str, Any]:
-    """Returns an evaluation's figures.
+    """Makes the part of a report that says how well a model predicts a test log.
 
     Args:
-      evaluation: ranks of a test log.
+      found: ranks of the test log, as `evaluate` returns them.
       k: list lengths.
       counts: int [n_items], events of each item in the training log, for figures by popularity.
       coverage: what `catalogue_coverage` returned.
 
     Returns:
-      `recall` and `mrr` by k, the same `by_position` and `by_popularity`, `coverage`, and what was counted.
+      `recall` and `mrr` by k; both at the largest k `by_position` and, with counts, `by_popularity`; `coverage` if it
+      is given; `events`, `dropped_events` and `seconds`.
+
+    Example:
+      >>> test = describe_test(RankedPairs(np.array([1.0, 4.0]), np.array([1, 2])), k=(1, 5))
+      >>> test["recall"], test["mrr"], test["events"]
+      ({'1': 0.5, '5': 1.0}, {'1': 0.5, '5': 0.625}, 2)
     """
-    figures: dict[str, Any] = {
-        **evaluation.figures(k),
-        "events": len(evaluation.ranks),
-        "dropped_events": evaluation.dropped_events,
-        "seconds": evaluation.seconds,
-        "by_position": evaluation.by_position(max(k)),
+    test: dict[str, Any] = {
+        **found.figures(k),
+        "events": len(found.ranks),
+        "dropped_events": found.dropped_events,
+        "seconds": found.seconds,
+        "by_position": found.by_position(max(k)),
     }
     if counts is not None:
-        figures["by_popularity"] = evaluation.by_popularity(counts, max(k))
+        test["by_popularity"] = found.by_popularity(counts, max(k))
     if coverage is not None:
-        figures["coverage"] = coverage
-    return figures
+        test["coverage"] = coverage
+    return test
 
 
 def make_report(
@@ -46,9 +53,7 @@ def make_report(
     training: TrainingConfig,
     log: SessionLog,
     epochs: list[dict[str, Any]],
-    test: dict[str, Any] | None = None,
-    baselines: dict[str, Any] | None = None,
-    warm_start: dict[str, Any] | None = None,
+    **parts: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Puts a run's report together.
 
@@ -57,22 +62,23 @@ def make_report(
       training: how it was trained.
       log: training sessions.
       epochs: one record for each epoch, as `fit` returns them.
-      test: what `describe_test` returned, None without a test log.
-      baselines: the same by name.
-      warm_start: what `WarmStart.summary` returned, None for a run from the beginning.
+      **parts: what else there is to report, left out where it is None: `warm_start` (`WarmStart.summary`), `test`
+        (`describe_test`) and `baselines` (`evaluate_baselines`).
 
     Returns:
-      `config`, `data` (events, sessions, items), `epochs`, with a test log `test` and `baselines`, and `warm_start`.
+      `config`, `data` (events, sessions, items), `epochs` and the parts.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [0, 1]})
+      >>> log = SessionLog.from_frame(frame)
+      >>> report = make_report(GRU4RecConfig(), TrainingConfig(), log, [{"loss": 0.7}], test=None)
+      >>> list(report), report["data"]
+      (['config', 'data', 'epochs'], {'events': 2, 'sessions': 1, 'items': 2})
     """
-    report: dict[str, Any] = {
+    return {
         "config": {**model.to_dict(), **training.to_dict()},
         "data": {"events": log.n_events, "sessions": log.n_sessions, "items": log.vocabulary.n_items},
         "epochs": epochs,
+        **{name: part for name, part in parts.items() if part is not None},
     }
-    if test is not None:
-        report["test"] = test
-    if baselines is not None:
-        report["baselines"] = baselines
-    if warm_start is not None:
-        report["warm_start"] = warm_start
-    return report

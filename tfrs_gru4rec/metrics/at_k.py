@@ -1,26 +1,38 @@
-"""Recall@k and MRR@k as Keras metrics over ranks."""
+"""Recall@k and MRR@k as Keras metrics over ranks, for validation while a model trains."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from tfrs_gru4rec._keras import keras
 from tfrs_gru4rec.checks import require_at_least
+from tfrs_gru4rec.metrics.figures import hits_at, reciprocal_ranks_at
 
 
 class _MeanAtK(keras.metrics.Mean):
-    """Weighted mean over events of a value that a rank has at k.
+    """Weighted mean over events of what a rank is worth at k.
 
     Sums are kept in float64: in float32 counting ends at 2**24 events.
     """
 
-    def __init__(self, k: int, name: str, dtype: Any) -> None:
-        require_at_least(1, k=k)
-        super().__init__(name=name, dtype=dtype)
-        self.k = k
+    _value_at: Callable[[tf.Tensor, int], tf.Tensor]
+    _short_name: str
 
-    def value_of(self, ranks: tf.Tensor) -> tf.Tensor:
-        raise NotImplementedError
+    def __init__(self, k: int = 20, name: str | None = None, dtype: Any = "float64") -> None:
+        """Makes an empty mean.
+
+        Args:
+          k: length of the list of recommendations, at least 1.
+          name: name of the metric, `recall_at_<k>` or `mrr_at_<k>` unless given.
+          dtype: type of the sums.
+
+        Raises:
+          ValueError: k is below 1.
+        """
+        require_at_least(1, k=k)
+        super().__init__(name=name or f"{self._short_name}_at_{k}", dtype=dtype)
+        self.k = k
 
     def update_state(self, ranks: tf.Tensor, sample_weight: tf.Tensor | None = None) -> Any:
         """Adds events.
@@ -29,7 +41,7 @@ class _MeanAtK(keras.metrics.Mean):
           ranks: `[n]`, 1 the best, see `tfrs_gru4rec.metrics.ranks`.
           sample_weight: `[n]`, weight of each event; 0 leaves a padded row out. None weighs all alike.
         """
-        values = self.value_of(tf.cast(ranks, self.dtype))
+        values = type(self)._value_at(tf.cast(ranks, self.dtype), self.k)
         return super().update_state(values, sample_weight=sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -39,43 +51,25 @@ class _MeanAtK(keras.metrics.Mean):
 
 @keras.saving.register_keras_serializable(package="tfrs_gru4rec")
 class Recall(_MeanAtK):
-    """Recall@k with one target an event: the share of ranks at most k."""
+    """Recall@k with one target for each event: the share of ranks that are at most k.
 
-    def __init__(self, k: int = 20, name: str | None = None, dtype: Any = "float64") -> None:
-        """Makes an empty mean.
+    Example:
+      >>> float(Recall(k=5)(tf.constant([1.0, 2.0, 5.0, 6.0])))
+      0.75
+    """
 
-        Args:
-          k: length of the list of recommendations, at least 1.
-          name: name of the metric, `recall_at_<k>` unless given.
-          dtype: type of the sums.
-
-        Raises:
-          ValueError: k is below 1.
-        """
-        super().__init__(k, name or f"recall_at_{k}", dtype)
-
-    def value_of(self, ranks: tf.Tensor) -> tf.Tensor:
-        """1 where the rank is at most k, else 0; `[n]`."""
-        return tf.cast(ranks <= self.k, ranks.dtype)
+    _value_at = staticmethod(hits_at)
+    _short_name = "recall"
 
 
 @keras.saving.register_keras_serializable(package="tfrs_gru4rec")
 class MRR(_MeanAtK):
-    """MRR@k, mean reciprocal rank: the mean of 1 / rank where the rank is at most k, else 0."""
+    """MRR@k, mean reciprocal rank: the mean of 1 / rank, where a rank above k counts as 0.
 
-    def __init__(self, k: int = 20, name: str | None = None, dtype: Any = "float64") -> None:
-        """Makes an empty mean.
+    Example:
+      >>> float(MRR(k=5)(tf.constant([1.0, 2.0, 4.0, 6.0])))  # (1 + 1/2 + 1/4 + 0) / 4
+      0.4375
+    """
 
-        Args:
-          k: length of the list of recommendations, at least 1.
-          name: name of the metric, `mrr_at_<k>` unless given.
-          dtype: type of the sums.
-
-        Raises:
-          ValueError: k is below 1.
-        """
-        super().__init__(k, name or f"mrr_at_{k}", dtype)
-
-    def value_of(self, ranks: tf.Tensor) -> tf.Tensor:
-        """1 / rank where the rank is at most k, else 0; `[n]`."""
-        return tf.where(ranks <= self.k, 1.0 / ranks, tf.zeros_like(ranks))
+    _value_at = staticmethod(reciprocal_ranks_at)
+    _short_name = "mrr"

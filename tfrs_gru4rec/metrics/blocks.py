@@ -13,11 +13,15 @@ def block_rows(n_items: int, max_scores_bytes: int = MAX_SCORES_BYTES) -> int:
     """Returns how many rows of float32 scores of all items fit in a budget, at least one.
 
     Args:
-      n_items: columns.
-      max_scores_bytes: the budget.
+      n_items: scores in a row.
+      max_scores_bytes: memory for the scores, in bytes.
 
     Raises:
       ValueError: a value is not above zero.
+
+    Example:
+      >>> block_rows(10_000_000)
+      6
     """
     require_positive(n_items=n_items, max_scores_bytes=max_scores_bytes)
     return max(1, max_scores_bytes // (4 * n_items))
@@ -49,6 +53,13 @@ def ranks_in_blocks(
 
     Raises:
       ValueError: unknown tie rule, or a budget that is not above zero.
+
+    Example:
+      Scores -1, 0 and 1; the target has the lowest.
+
+      >>> items, biases = tf.constant([[-1.0], [0.0], [1.0]]), tf.zeros([3])
+      >>> ranks_in_blocks(tf.constant([[1.0]]), items, biases, tf.constant([0])).numpy().tolist()
+      [3.0]
     """
     rows = block_rows(item_weights.shape[0], max_scores_bytes)
     n = tf.shape(query)[0]

@@ -1,17 +1,44 @@
 """Rank of the target among all items, under a stated tie rule."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfrs_gru4rec import checks
 from tfrs_gru4rec.config import TIES
 
 
+def tie_ranks(above: Any, level: Any, tie: str) -> Any:
+    """Turns counts into ranks: the one place that says what a tie means.
+
+        standard:     1 + above
+        conservative: above + level
+        median:       the mean of both
+
+    Args:
+      above: `[n]`, floating point, NumPy array or tensor: items before the target.
+      level: `[n]`, of the same kind: items level with the target, the target itself included, so 1 or more.
+      tie: one of `TIES`.
+
+    Returns:
+      `[n]`, of the same kind, 1 the best.
+
+    Raises:
+      ValueError: the tie rule is none of these.
+
+    Example:
+      Two items score more than the target, and two others score the same.
+
+      >>> [float(tie_ranks(2.0, 3.0, tie)) for tie in ("standard", "conservative", "median")]
+      [3.0, 5.0, 4.0]
+    """
+    checks.require_one_of(TIES, tie=tie)
+    standard, conservative = 1 + above, above + level
+    return {"standard": standard, "conservative": conservative, "median": (standard + conservative) / 2}[tie]
+
+
 def ranks(scores: tf.Tensor, target_rows: tf.Tensor, tie: str = "standard") -> tf.Tensor:
     """Ranks each row's target among all columns, 1 the best.
-
-        standard:     1 + #(scores > target)
-        conservative: #(scores >= target), the target itself included
-        median:       the mean of both
 
     A NaN is the worst case for the target: a NaN score counts as above it, and a target that is NaN
     itself has every item above or level with it. So a model that diverged ranks last, never first.
@@ -19,24 +46,26 @@ def ranks(scores: tf.Tensor, target_rows: tf.Tensor, tie: str = "standard") -> t
     Args:
       scores: `[n, n_items]`, floating point.
       target_rows: `[n]`, integer, the target's column in each row.
-      tie: one of `TIES`.
+      tie: one of `TIES`, see `tie_ranks`.
 
     Returns:
       `[n]`, float32, from 1 to n_items (exact up to 2**24 items).
 
     Raises:
       ValueError: the tie rule is none of these.
+
+    Example:
+      >>> scores = tf.constant([[3.0, 2.0, 2.0, 0.0]])
+      >>> ranks(scores, tf.constant([1]), "conservative").numpy().tolist()
+      [3.0]
     """
-    checks.require_one_of(TIES, tie=tie)
     target = tf.gather(scores, target_rows, batch_dims=1)[:, tf.newaxis]
     n_items = tf.shape(scores)[1]
     # What is below is counted, not what is above: a comparison with a NaN is false, so that NaNs end up
     # above. (Negating the comparison would not do: TensorFlow's optimizer turns it round.)
-    standard = tf.cast(tf.minimum(1 + n_items - _row_count(scores <= target), n_items), tf.float32)
-    if tie == "standard":
-        return standard
-    conservative = tf.cast(n_items - _row_count(scores < target), tf.float32)
-    return conservative if tie == "conservative" else (standard + conservative) / 2
+    above = tf.minimum(n_items - _row_count(scores <= target), n_items - 1)
+    level = n_items - _row_count(scores < target) - above
+    return tie_ranks(tf.cast(above, tf.float32), tf.cast(level, tf.float32), tie)
 
 
 def _row_count(marked: tf.Tensor) -> tf.Tensor:

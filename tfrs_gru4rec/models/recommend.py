@@ -1,4 +1,4 @@
-"""Recommendations for a session given as raw item ids."""
+"""The likeliest next items of a session given as raw item ids."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,16 +6,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfrs_gru4rec.checks import require, require_positive
+from tfrs_gru4rec.checks import require_positive
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.models.popularity import popularity_scores
 
 
-class Recommendations(NamedTuple):
+class NextItems(NamedTuple):
     """The likeliest next items, best first.
 
     Attributes:
       items: raw ids.
-      scores: their scores, before the final activation.
+      scores: their scores, before the final activation; or those of `popularity_scores`.
       unknown: raw ids of the session that the model does not know; they were skipped.
     """
 
@@ -26,20 +27,28 @@ class Recommendations(NamedTuple):
 
 def recommend(
     model: GRU4Rec, session: Sequence[Any], top_k: int = 10, exclude_seen: bool = False
-) -> Recommendations:
+) -> NextItems:
     """Follows a session and returns the likeliest next items.
 
     Args:
-      model: trained.
+      model: a trained model.
       session: raw item ids, oldest first; text is taken for integer ids where the vocabulary has those.
-      top_k: how many items, at most the catalogue.
+      top_k: how many items; never more than there are.
       exclude_seen: leave out the session's own items.
 
     Returns:
-      The items; for a session without a known item, the most popular ones, scored by their number of events.
+      The items; for a session without a known item, the most popular ones, scored by `popularity_scores`.
 
     Raises:
-      ValueError: top_k is below 1.
+      ValueError: top_k is below 1, or an id is no integer where the model's ids are integers.
+
+    Example:
+      >>> from tfrs_gru4rec import GRU4RecConfig, Vocabulary
+      >>> model = GRU4Rec(Vocabulary.from_items(list("aaabbc")), GRU4RecConfig(layers=(2,), n_sample=0))
+      >>> recommend(model, ["x"], top_k=2).items, recommend(model, ["x"]).unknown
+      (['a', 'b'], ['x'])
+      >>> sorted(recommend(model, ["a"], exclude_seen=True).items)
+      ['b', 'c']
     """
     require_positive(top_k=top_k)
     rows = model.vocabulary.rows(_raw_ids(model, session))
@@ -48,14 +57,13 @@ def recommend(
         query, _ = model(tf.constant(known[np.newaxis, :]))
         scores = model.scores(query)[0].numpy()
     else:
-        scores = model.vocabulary.counts.astype(np.float32)
+        scores = popularity_scores(model.vocabulary.counts)
+    best = np.argsort(-scores, kind="stable")
     if exclude_seen:
-        scores[known] = -np.inf
-    best = np.argsort(-scores, kind="stable")[
-        : min(top_k, model.vocabulary.n_items - exclude_seen * len(set(known)))
-    ]
+        best = best[~np.isin(best, known)]
+    best = best[:top_k]
     unknown = [item for item, row in zip(session, rows, strict=True) if row < 0]
-    return Recommendations(model.vocabulary.ids[best].tolist(), scores[best].tolist(), unknown)
+    return NextItems(model.vocabulary.ids[best].tolist(), scores[best].tolist(), unknown)
 
 
 def _raw_ids(model: GRU4Rec, session: Sequence[Any]) -> np.ndarray:
@@ -63,6 +71,7 @@ def _raw_ids(model: GRU4Rec, session: Sequence[Any]) -> np.ndarray:
         return np.array([str(item) for item in session], dtype=object)
     try:
         return np.array([int(item) for item in session], dtype=np.int64)
-    except ValueError:
-        require(False, "The model's item ids are integers.", session=list(session))
-        raise
+    except ValueError as error:
+        raise ValueError(
+            f"The model's item ids are integers. Received: session={list(session)!r}."
+        ) from error

@@ -1,17 +1,18 @@
-"""Simple recommenders trained on the same log and measured by the same protocol as the model. Pure NumPy."""
+"""Simple recommenders that learn from the same log as the model and are measured in the same way."""
 
-from tfrs_gru4rec.neighbours.compare import baseline_evaluations, evaluate_baselines
-from tfrs_gru4rec.neighbours.next_clicks import TestPairs, test_pairs
+from tfrs_gru4rec.neighbours.baseline import Baseline
+from tfrs_gru4rec.neighbours.compare import evaluate_baselines, rank_by_baselines
+from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.neighbours.popularity import Popularity
 from tfrs_gru4rec.neighbours.session_knn import SessionKNN
 from tfrs_gru4rec.neighbours.transitions import Transitions
 
 __all__ = [
+    "Baseline",
+    "NextClicks",
     "Popularity",
     "SessionKNN",
-    "TestPairs",
     "Transitions",
-    "baseline_evaluations",
     "evaluate_baselines",
-    "test_pairs",
+    "rank_by_baselines",
 ]

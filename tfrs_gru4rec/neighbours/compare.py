@@ -10,14 +10,16 @@ import numpy as np
 from absl import logging
 
 from tfrs_gru4rec import checks
-from tfrs_gru4rec.metrics.figures import DEFAULT_K, Evaluation, check_k
-from tfrs_gru4rec.neighbours.next_clicks import sample_pairs, test_pairs
+from tfrs_gru4rec.metrics.figures import DEFAULT_K, require_list_lengths
+from tfrs_gru4rec.metrics.ranked_pairs import RankedPairs
+from tfrs_gru4rec.neighbours.baseline import Baseline
+from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.neighbours.popularity import Popularity
 from tfrs_gru4rec.neighbours.session_knn import SessionKNN
 from tfrs_gru4rec.neighbours.transitions import Transitions
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
-BASELINES: dict[str, type[Popularity] | type[Transitions] | type[SessionKNN]] = {
+BASELINES: dict[str, type[Baseline]] = {
     "popularity": Popularity,
     "transitions": Transitions,
     "session_knn": SessionKNN,
@@ -32,54 +34,62 @@ def evaluate_baselines(
     max_pairs: int | None = None,
     seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
-    """Fits every baseline on one log and measures it on another.
+    """Trains every baseline on one log and measures it on another.
 
     Args:
       train_log: sessions to learn from.
       test_log: sessions to predict, in the vocabulary of `train_log`.
       k: list lengths.
-      tie: standard, conservative or median, see `protocol`.
+      tie: standard, conservative or median, see `tfrs_gru4rec.metrics.ranks.tie_ranks`.
       max_pairs: most pairs that session kNN, the slow one, is asked, drawn at random; None asks all.
       seed: seed of that draw.
 
     Returns:
       By name (popularity, transitions, session_knn): `recall` and `mrr`, each by k as in {"20": 0.3};
-      `events`, the pairs ranked; `seconds`, of fitting and ranking.
+      `events`, the pairs ranked; `seconds`, of training and ranking.
 
     Raises:
       ValueError: the logs have different vocabularies, the test log has no pair, or k or tie is wrong.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 3, 3], "ItemId": list("abacab"), "Time": range(6)})
+      >>> log = SessionLog.from_frame(frame)
+      >>> found = evaluate_baselines(log, log, k=(1, 2))
+      >>> found["transitions"]["mrr"], found["transitions"]["events"]  # ranks 1, 2, 1
+      ({'1': 0.6666666666666666, '2': 0.8333333333333334}, 3)
     """
-    check_k(k)
+    require_list_lengths(k)
     return {
         name: {**found.figures(k), "events": len(found.ranks), "seconds": found.seconds}
-        for name, found in baseline_evaluations(train_log, test_log, tie, max_pairs, seed).items()
+        for name, found in rank_by_baselines(train_log, test_log, tie, max_pairs, seed).items()
     }
 
 
-def baseline_evaluations(
+def rank_by_baselines(
     train_log: SessionLog,
     test_log: SessionLog,
     tie: str = "standard",
     max_pairs: int | None = None,
     seed: int = 0,
-) -> dict[str, Evaluation]:
+) -> dict[str, RankedPairs]:
     """Does what `evaluate_baselines` does, but returns the ranks themselves, in the order of the test log."""
     checks.require(
         np.array_equal(train_log.vocabulary.ids, test_log.vocabulary.ids),
         "The test log must be read with the training log's vocabulary.",
-        train_items=len(train_log.vocabulary.ids),
-        test_items=len(test_log.vocabulary.ids),
+        train_items=train_log.vocabulary.n_items,
+        test_items=test_log.vocabulary.n_items,
     )
-    pairs = test_pairs(test_log)
-    checks.require(len(pairs) > 0, "The test log must have a session of two known items.", pairs=len(pairs))
+    clicks = NextClicks.of(test_log)
+    checks.require(len(clicks) > 0, "The test log must have a session of two known items.", pairs=len(clicks))
     results = {}
     for name, baseline in BASELINES.items():
         started = time.monotonic()
-        asked = sample_pairs(pairs, max_pairs, seed) if baseline is SessionKNN else pairs
-        if len(asked) < len(pairs):
-            logging.info("Baseline %s is measured on %d of %d pairs.", name, len(asked), len(pairs))
-        ranks = baseline.fit(train_log).ranks(test_log, tie, asked)
+        asked = clicks.sample(max_pairs, seed) if baseline is SessionKNN else clicks
+        if len(asked) < len(clicks):
+            logging.info("Baseline %s is measured on %d of %d pairs.", name, len(asked), len(clicks))
+        ranks = baseline(train_log).ranks(test_log, tie, asked)
         seconds = time.monotonic() - started
         logging.info("Baseline %s took %.1f s for %d pairs.", name, seconds, len(asked))
-        results[name] = Evaluation(ranks, asked.positions, test_log.dropped_events, seconds)
+        results[name] = RankedPairs(ranks, asked.positions, test_log.dropped_events, seconds, asked.targets)
     return results

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
-from tfrs_gru4rec.neighbours.next_clicks import PopularityOrder, TestPairs, test_pairs, tie_ranks
-from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.neighbours.baseline import Baseline
+from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 
 
-class Popularity:
-    """score(j) = number of events of item j in the training log, whatever the session."""
+class Popularity(Baseline):
+    """Orders the items by their number of events in the training log, whatever the session.
 
-    def __init__(self, order: PopularityOrder) -> None:
-        """Use `fit`."""
-        self._order = order
+    Example:
+      >>> import pandas as pd
+      >>> from tfrs_gru4rec import SessionLog
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 2, 2], "ItemId": list("aabac"), "Time": range(5)})
+      >>> log = SessionLog.from_frame(frame)
+      >>> Popularity(log).ranks(log, "conservative").tolist()  # a, b, c follow; b and c are level
+      [1.0, 3.0, 3.0]
+    """
 
-    @classmethod
-    def fit(cls, log: SessionLog) -> Popularity:
-        """Counts the events of a training log."""
-        return cls(PopularityOrder(np.bincount(log.items, minlength=len(log.vocabulary.ids))))
-
-    def ranks(self, log: SessionLog, tie: str = "standard", pairs: TestPairs | None = None) -> np.ndarray:
-        """Ranks the next clicks of a test log in the vocabulary of the training log.
-
-        Args:
-          log: the test log.
-          tie: standard, conservative or median, see `protocol`.
-          pairs: the pairs of `log` to rank; None takes all.
-
-        Returns:
-          float64 [n_pairs].
-        """
-        targets = (test_pairs(log) if pairs is None else pairs).targets
-        return tie_ranks(self._order.above(targets), self._order.level(targets), tie)
+    def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
+        """Gives no item a score, so that popularity, which parts equal scores, decides alone."""
+        return sparse.csr_array((len(clicks), self.counts.size))

@@ -15,57 +15,37 @@ n is the set of its items.
 
 Recency is the order of the sessions' first clicks. Items of equal score, those of no neighbour among them, go
 by popularity.
+
+In matrices: P [n_clicks, n_items] holds the p(i), S [n_sessions, n_items] is 1 where a past session has an item. The
+similarities are P S', and the scores are the neighbours' votes sim * w, [n_clicks, n_sessions], times S. The 1 / l is
+left out: it changes no rank, and sums of whole numbers are exact, so that equals stay equal.
 """
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
+from scipy import sparse
 
 from tfrs_gru4rec import checks
-from tfrs_gru4rec.neighbours.next_clicks import PopularityOrder, TestPairs, sparse_ranks, test_pairs
-from tfrs_gru4rec.neighbours.ragged import blocks, grouped, pointers, spans
+from tfrs_gru4rec.neighbours.baseline import Baseline
+from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
-_BLOCK_ENTRIES = 1 << 18
 
+class SessionKNN(Baseline):
+    """V-SkNN; the equations are those of the module.
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _SessionIndex:
-    """Items of each past session, and past sessions of each item.
-
-    Attributes:
-      session_begins: int64 [n_sessions + 1], into session_items.
-      session_items: int64, distinct items of session after session.
-      item_begins: int64 [n_items + 1], into item_sessions.
-      item_sessions: int64, sessions with each item, the oldest first.
-      idf: float64 [n_items].
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 3, 3], "ItemId": list("abcdab"), "Time": range(6)})
+      >>> log = SessionLog.from_frame(frame)
+      >>> SessionKNN(log, n_neighbours=2, n_candidates=2).ranks(log).tolist()
+      [1.0, 1.0, 1.0]
     """
 
-    session_begins: np.ndarray
-    session_items: np.ndarray
-    item_begins: np.ndarray
-    item_sessions: np.ndarray
-    idf: np.ndarray
-
-
-class SessionKNN:
-    """V-SkNN; the equations are those of the module."""
-
     def __init__(
-        self, index: _SessionIndex, popularity: PopularityOrder, n_neighbours: int, n_candidates: int
+        self, log: SessionLog, n_neighbours: int = 500, n_candidates: int = 5000, idf: bool = True
     ) -> None:
-        """Use `fit`."""
-        self._index = index
-        self._popularity = popularity
-        self._n_neighbours = n_neighbours
-        self._n_candidates = n_candidates
-
-    @classmethod
-    def fit(
-        cls, log: SessionLog, n_neighbours: int = 500, n_candidates: int = 5000, idf: bool = True
-    ) -> SessionKNN:
         """Indexes the sessions of a training log.
 
         Args:
@@ -74,99 +54,79 @@ class SessionKNN:
           n_candidates: most recent sessions considered, m in the paper; at least n_neighbours.
           idf: whether rare items weigh more.
 
-        Returns:
-          The fitted baseline.
+        Raises:
+          ValueError: a number is out of its range.
         """
         checks.require_at_least(1, n_neighbours=n_neighbours)
         checks.require_at_least(n_neighbours, n_candidates=n_candidates)
-        n_items = len(log.vocabulary.ids)
-        popularity = PopularityOrder(np.bincount(log.items, minlength=n_items))
-        return cls(_index_of(log, idf), popularity, n_neighbours, n_candidates)
+        super().__init__(log)
+        self._n_neighbours = n_neighbours
+        self._n_candidates = n_candidates
+        shape = (log.n_sessions, log.vocabulary.n_items)
+        parts = (np.ones(log.n_events), log.items, log.offsets)
+        self._sessions = sparse.csr_array(
+            parts, shape=shape, copy=True
+        )  # what follows would write into the log
+        self._sessions.sum_duplicates()
+        self._sessions.data[:] = 1.0
+        holders = (
+            self._sessions.T.tocsr()
+        )  # [n_items, n_sessions], the sessions of each item, the oldest first
+        n_holders = np.maximum(np.diff(holders.indptr), 1)
+        self._idf = np.log(log.n_sessions / n_holders) if idf else np.ones(log.vocabulary.n_items)
+        # A session that is not among the n_candidates latest of one of its items is no candidate by that item.
+        self._holders = _keep(holders, _from_end(holders) <= n_candidates)
 
-    def ranks(self, log: SessionLog, tie: str = "standard", pairs: TestPairs | None = None) -> np.ndarray:
-        """Ranks the next clicks of a test log in the vocabulary of the training log.
+    def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
+        """Returns the scores of the module's equations, [n_clicks, n_items]."""
+        positions = self._positions(items, clicks)
+        neighbours = self._neighbours(positions)
+        rows = np.repeat(np.arange(len(clicks)), np.diff(neighbours.indptr))
+        shared = self._sessions[neighbours.indices].multiply(positions[rows])
+        weights = shared.max(axis=1).toarray().ravel()
+        votes = neighbours.copy()
+        votes.data *= weights
+        scores = votes @ self._sessions
+        scores.data *= self._idf[scores.indices]
+        return scores
 
-        Args:
-          log: the test log.
-          tie: standard, conservative or median, see `protocol`.
-          pairs: the pairs of `log` to rank; None takes all.
+    def work(self, items: np.ndarray, clicks: NextClicks) -> np.ndarray:
+        """Returns how many sessions the items seen so far have, each counted for each of them, int64 [n_clicks]."""
+        n_holders = np.diff(self._holders.indptr)[items]
+        before = np.concatenate([[0], np.cumsum(n_holders)])
+        return before[clicks.starts + clicks.positions] - before[clicks.starts] + clicks.positions
 
-        Returns:
-          float64 [n_pairs].
-        """
-        pairs = test_pairs(log) if pairs is None else pairs
-        posted = np.diff(self._index.item_begins)[log.items]
-        before = np.concatenate([[0], np.cumsum(posted)])
-        ranks = np.empty(len(pairs))
-        work = before[pairs.starts + pairs.positions] - before[pairs.starts] + pairs.positions
-        for block in blocks(work, _BLOCK_ENTRIES):
-            ranks[block] = self._block_ranks(log.items, pairs.take(np.r_[block]), tie)
-        return ranks
+    def _positions(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
+        """Returns P [n_clicks, n_items]: p(i) of each item seen."""
+        n_items = self.counts.size
+        rows, events = clicks.seen_events()
+        # The last of several clicks on an item counts, which is the first one from behind.
+        keys, from_behind = np.unique((rows * n_items + items[events])[::-1], return_index=True)
+        last = rows.size - 1 - from_behind
+        position = (events[last] - clicks.starts[rows[last]] + 1).astype(np.float64)
+        return sparse.csr_array((position, (keys // n_items, keys % n_items)), shape=(len(clicks), n_items))
 
-    def _block_ranks(self, items: np.ndarray, pairs: TestPairs, tie: str) -> np.ndarray:
-        rows, sessions, similarity, weight = self._candidates(items, pairs)
-        chosen = _best(rows, similarity, self._n_neighbours)
-        rows, sessions, vote = rows[chosen], sessions[chosen], (similarity * weight)[chosen]
-        begins = self._index.session_begins[sessions]
-        voters, entries = spans(begins, self._index.session_begins[sessions + 1] - begins)
-        n_items = self._index.idf.size
-        keys, bounds, order = grouped(rows[voters] * n_items + self._index.session_items[entries])
-        scored = keys % n_items
-        scores = np.add.reduceat(vote[voters][order], bounds[:-1]) * self._index.idf[scored]
-        return sparse_ranks(keys // n_items, scored, scores, pairs.targets, self._popularity, tie)
-
-    def _candidates(
-        self, items: np.ndarray, pairs: TestPairs
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Finds the candidates of each pair.
-
-        Returns:
-          (rows, sessions, similarity, weight), each [n_found], sorted by pair and recency, the newest last;
-          the similarity and the weight times the session's length l.
-        """
-        rows, events = spans(pairs.starts, pairs.positions)
-        n_items, n_sessions = self._index.idf.size, self._index.session_begins.size - 1
-        keys, bounds, order = grouped(rows * n_items + items[events])
-        seen_by, seen = keys // n_items, keys % n_items
-        last_click = events[order[bounds[1:] - 1]]
-        # p(i) without the 1 / l: no rank changes, and sums of whole numbers are exact, so equals stay equal.
-        position = (last_click - pairs.starts[seen_by] + 1).astype(np.float64)
-        ends = self._index.item_begins[seen + 1]
-        lengths = np.minimum(ends - self._index.item_begins[seen], self._n_candidates)
-        shared, entries = spans(ends - lengths, lengths)
-        keys = seen_by[shared] * n_sessions + self._index.item_sessions[entries]
-        found, bounds, order = grouped(keys)
-        ordered = position[shared[order]]
-        similarity = np.add.reduceat(ordered, bounds[:-1])
-        weight = np.maximum.reduceat(ordered, bounds[:-1])
-        rows = found // n_sessions
-        newest = _from_end(rows) < self._n_candidates
-        return rows[newest], found[newest] % n_sessions, similarity[newest], weight[newest]
+    def _neighbours(self, positions: sparse.csr_array) -> sparse.csr_array:
+        """Returns the similarities [n_clicks, n_sessions] of the neighbours alone."""
+        similarity = positions @ self._holders
+        similarity.sort_indices()  # by recency
+        candidates = _keep(similarity, _from_end(similarity) <= self._n_candidates)
+        rows = np.repeat(np.arange(candidates.shape[0]), np.diff(candidates.indptr))
+        order = np.lexsort(
+            (candidates.data, rows)
+        )  # stable: of equally similar ones the more recent come last
+        is_near = np.empty(order.size, bool)
+        is_near[order] = _from_end(candidates) <= self._n_neighbours
+        return _keep(candidates, is_near)
 
 
-def _index_of(log: SessionLog, idf: bool) -> _SessionIndex:
-    n_items, n_sessions = len(log.vocabulary.ids), log.offsets.size - 1
-    session = np.repeat(np.arange(n_sessions), np.diff(log.offsets))
-    keys = np.unique(session * n_items + log.items)
-    sessions, items = keys // n_items, keys % n_items
-    order = np.argsort(items, kind="stable")
-    holders = np.bincount(items, minlength=n_items)
-    weights = np.log(n_sessions / np.maximum(holders, 1)) if idf else np.ones(n_items)
-    return _SessionIndex(
-        pointers(sessions, n_sessions), items, pointers(items, n_items), sessions[order], weights
-    )
+def _from_end(matrix: sparse.csr_array) -> np.ndarray:
+    """Returns each stored entry's place in its row, counted from the end: the last is 1; int64 [n_stored]."""
+    return np.repeat(matrix.indptr[1:], np.diff(matrix.indptr)) - np.arange(matrix.nnz)
 
 
-def _from_end(rows: np.ndarray) -> np.ndarray:
-    """Distance of each entry from the last one of its row; rows are sorted."""
-    lengths = np.bincount(rows)
-    return np.cumsum(lengths)[rows] - 1 - np.arange(rows.size)
-
-
-def _best(rows: np.ndarray, similarity: np.ndarray, n_best: int) -> np.ndarray:
-    """Returns the entries of the highest similarity of each row, of equals the later; rows are sorted."""
-    crowded = np.bincount(rows)[rows] > n_best
-    spare, busy = np.flatnonzero(~crowded), np.flatnonzero(crowded)
-    busy = busy[np.lexsort((busy, similarity[busy], rows[busy]))]
-    kept = busy[_from_end(rows[busy]) < n_best]
-    return np.sort(np.concatenate([spare, kept]))
+def _keep(matrix: sparse.csr_array, is_kept: np.ndarray) -> sparse.csr_array:
+    """Returns a matrix of the stored entries that are marked, bool [n_stored]."""
+    kept_before = np.concatenate([[0], np.cumsum(is_kept)])
+    parts = (matrix.data[is_kept], matrix.indices[is_kept], kept_before[matrix.indptr])
+    return sparse.csr_array(parts, shape=matrix.shape)

@@ -7,7 +7,7 @@ import numpy as np
 from absl import logging
 
 from tfrs_gru4rec._keras import keras
-from tfrs_gru4rec.training.checkpoints import Progress
+from tfrs_gru4rec.training.checkpoints import RunProgress
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -21,15 +21,20 @@ class KeepCallbackState(keras.callbacks.Callback):
     begins anew: without those weights the rest of what it knows would mislead it.
     """
 
-    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> None:
-        """Remembers whose state goes where; must come after `callbacks` in the list, and before what saves."""
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], progress: RunProgress) -> None:
+        """Names the callbacks to keep; in Keras' list this one comes after them, and before `SaveCheckpoints`.
+
+        Args:
+          callbacks: the user's own callbacks.
+          progress: the progress of the run, which checkpoints hold.
+        """
         super().__init__()
         self._callbacks = list(callbacks)
         self._progress = progress
         self._fresh: list[dict[str, Any]] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Gives the callbacks what they held at the last checkpoint."""
+        """Gives the callbacks the state that they had at the last checkpoint."""
         self._fresh = [_plain(callback) for callback in self._callbacks]
         states = self._progress.callbacks
         names = [type(callback).__name__ for callback in self._callbacks]
@@ -50,11 +55,11 @@ class KeepCallbackState(keras.callbacks.Callback):
                 fresh.pop(name, None)  # kept from now on, whatever its value
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Notes what the callbacks hold."""
+        """Copies the callbacks' state into the run's progress."""
         self._note()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Notes what the callbacks hold."""
+        """Copies the callbacks' state into the run's progress."""
         self._note()
 
     def _note(self) -> None:

@@ -13,8 +13,15 @@ from tfrs_gru4rec.models import GRU4Rec
 _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 
 
-class Progress(tf.Module):
-    """How far a run has come, as variables that a checkpoint holds."""
+class RunProgress(tf.Module):
+    """How far a run has come, as variables that a checkpoint holds.
+
+    Example:
+      >>> progress = RunProgress()
+      >>> progress.set(epoch=2, step=31, records=[{"loss": 0.7}, {"loss": 0.6}])
+      >>> progress.epoch, progress.step, progress.records[-1]
+      (2, 31, {'loss': 0.6})
+    """
 
     def __init__(self) -> None:
         """Starts at the first step of the first epoch."""
@@ -37,29 +44,29 @@ class Progress(tf.Module):
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What was recorded of the epochs done."""
+        """The records of the epochs done, one for each, as `fit` returns them."""
         return list(json.loads(self._records.numpy()))
 
     @property
     def ended_epochs(self) -> int:
-        """The epochs that were asked for when a callback ended the run, 0 if none did."""
+        """How many epochs were asked for when a callback ended the run; 0 if none did."""
         return int(self._ended_epochs)
 
     def end(self, epochs: int) -> None:
-        """Notes that a callback ends a run of so many epochs."""
+        """Notes that a callback ended the run before all the epochs that were asked for were done."""
         self._ended_epochs.assign(epochs)
 
     @property
     def callbacks(self) -> list[dict[str, Any]]:
-        """What the user's callbacks hold, in their order."""
+        """The state of each of the user's callbacks, in the order of the callbacks; see `KeepCallbackState`."""
         return list(json.loads(self._callbacks.numpy()))
 
     def set_callbacks(self, states: list[dict[str, Any]]) -> None:
-        """Sets what the user's callbacks hold."""
+        """Sets the state of each of the user's callbacks."""
         self._callbacks.assign(json.dumps(states))
 
     def set(self, epoch: int, step: int, records: list[dict[str, Any]]) -> None:
-        """Sets how far the run has come."""
+        """Sets how far the run has come: whole epochs, steps of the next one, and the records of the epochs."""
         self._epoch.assign(epoch)
         self._step.assign(step)
         self._records.assign(json.dumps(records))
@@ -69,14 +76,14 @@ class Checkpointer:
     """Saves and restores a run; the last few checkpoints are kept."""
 
     def __init__(self, model: GRU4Rec, folder: str | os.PathLike[str], keep: int) -> None:
-        """Names what is saved; a compiled model's optimizer is part of it.
+        """Names what is saved: the model with its lanes and optimizer, and the run's progress.
 
         Args:
-          model: compiled, its lanes built.
-          folder: of the checkpoints.
-          keep: how many are kept.
+          model: a compiled model whose lanes are built.
+          folder: the folder of the checkpoints.
+          keep: how many of the newest checkpoints are kept.
         """
-        self.progress = Progress()
+        self.progress = RunProgress()
         self._folder = folder
         self._checkpoint = tf.train.Checkpoint(model=model, progress=self.progress)
         self._manager = tf.train.CheckpointManager(self._checkpoint, os.fspath(folder), max_to_keep=keep)
@@ -110,8 +117,8 @@ def restore_newest(
     """Restores the newest checkpoint of a folder that can be read.
 
     Args:
-      checkpoint: what to restore into.
-      folder: of the checkpoints.
+      checkpoint: the objects to restore into.
+      folder: the folder of the checkpoints.
       partial: whether the checkpoint may hold more than is asked for, such as optimizer slots.
 
     Returns:
@@ -119,6 +126,15 @@ def restore_newest(
 
     Raises:
       ValueError: there are checkpoints, but none can be read.
+
+    Example:
+      >>> import tempfile
+      >>> folder = tempfile.mkdtemp()
+      >>> old = tf.train.Checkpoint(number=tf.Variable(7))
+      >>> _ = tf.train.CheckpointManager(old, folder, max_to_keep=1).save()
+      >>> new = tf.train.Checkpoint(number=tf.Variable(0))
+      >>> restore_newest(new, folder) is not None, int(new.number)
+      (True, 7)
     """
     state = tf.train.get_checkpoint_state(os.fspath(folder))
     paths = list(reversed(state.all_model_checkpoint_paths)) if state else []

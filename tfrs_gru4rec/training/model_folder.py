@@ -24,7 +24,14 @@ _MAY_CHANGE = ("n_epochs",)
 
 
 def describe(log: SessionLog) -> dict[str, int]:
-    """Returns what tells one log from another: events, sessions, items, and a checksum of all of them."""
+    """Returns what tells one log from another: events, sessions, items, and a checksum of all of them.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [0, 1]})
+      >>> describe(SessionLog.from_frame(frame))["events"]
+      2
+    """
     checksum = zlib.crc32(log.offsets.tobytes(), zlib.crc32(log.items.tobytes()))
     return {
         "events": log.n_events,
@@ -35,14 +42,16 @@ def describe(log: SessionLog) -> dict[str, int]:
 
 
 class ModelFolder:
-    """Where a model lives: config.json, vocabulary.parquet, checkpoints/, logs/ and report.json."""
+    """Where a model lives: config.json, vocabulary.parquet, checkpoints/, logs/ and report.json.
+
+    Example:
+      >>> folder = ModelFolder("models/shop")
+      >>> folder.exists(), folder.report_path.as_posix()
+      (False, 'models/shop/report.json')
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Names the folder; nothing is read or written yet.
-
-        Args:
-          path: the folder.
-        """
+        """Names the folder; nothing is read or written yet."""
         self.path = Path(path)
         self.config_path = self.path / "config.json"
         self.vocabulary_path = self.path / "vocabulary.parquet"
@@ -64,14 +73,14 @@ class ModelFolder:
         """Writes what the model is, or checks that it is what the folder holds already.
 
         Args:
-          model: to train.
-          training: how.
-          log: on what.
+          model: the model to train.
+          training: how it is trained.
+          log: the sessions it is trained on.
           allow_changed: what may differ from the folder, as "training.learning_rate" or "data.checksum". The items
             may not.
 
         Returns:
-          What differs.
+          The names of the settings and properties that differ.
 
         Raises:
           ValueError: the folder holds a model of other settings or data; the message names what differs.
@@ -140,6 +149,11 @@ def load_model(model_dir: str | os.PathLike[str]) -> GRU4Rec:
 
     Raises:
       ValueError: there is no model, or none of its checkpoints can be read.
+
+    Example:
+      >>> load_model("models/none")  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      ValueError: There is no trained model in this folder: ...
     """
     folder = ModelFolder(model_dir)
     config = GRU4RecConfig.from_dict(folder.settings()["model"])

@@ -12,10 +12,17 @@ class StopRequest:
     """Notes SIGTERM instead of dying of it, within a `with` block of the main thread.
 
     A run looks at `is_set` between graph calls, saves, and leaves with `Stopped`.
+
+    Example:
+      >>> import os
+      >>> with StopRequest() as stop:
+      ...     os.kill(os.getpid(), signal.SIGTERM)
+      ...     stop.is_set
+      True
     """
 
     def __init__(self) -> None:
-        """No request yet."""
+        """Starts without a request."""
         self.is_set = False
         self._previous: Any = None
 

@@ -1,6 +1,6 @@
-"""Which rows a warm start carries from an old model to a new one: pure NumPy.
+"""Which rows a warm start carries from an old model to a new one: arrays in, arrays out.
 
-The rules. Items of the old vocabulary keep their order and come first; items that only the new log has follow by
+Items of the old vocabulary keep their order and come first; items that only the new log has follow by
 falling count, ties by id. An item is retired if the new log lacks it and it was last seen longer ago than allowed,
 counted back from the new log's last event; an item whose last event is not known counts as seen when the new log
 begins. A count is that of the new log plus `count_decay` times the old one, rounded, and at least 1: an item that is
@@ -10,11 +10,10 @@ kept stays a possible negative, and so can be pushed down.
 import dataclasses
 
 import numpy as np
+from scipy import sparse
 
-from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.pipelines.session_log import SessionLog, log_of_events
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
-
-_BLOCK_PAIRS = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,9 +21,9 @@ class RowMap:
     """The vocabulary after a warm start, and where its rows come from.
 
     Attributes:
-      vocabulary: of the new model.
-      old_rows: int64 [n_items], row in the old model, -1 for a new item.
-      n_retired: old items that are left out.
+      vocabulary: the vocabulary of the new model.
+      old_rows: int64 [n_items], row of each item in the old model, -1 for a new item.
+      n_retired: number of old items that are left out.
     """
 
     vocabulary: Vocabulary
@@ -33,7 +32,7 @@ class RowMap:
 
     @property
     def n_new(self) -> int:
-        """Items that the old model did not have."""
+        """Number of items that the old model did not have."""
         return int(np.count_nonzero(self.old_rows == UNKNOWN_ROW))
 
 
@@ -45,13 +44,19 @@ def map_rows(
     Integers and strings are joined as strings; 12 and "12" are then the same item.
 
     Args:
-      old: of the old model.
-      fresh: of the new log alone.
+      old: the vocabulary of the old model.
+      fresh: the vocabulary of the new log alone.
       is_retired: bool [old.n_items], items to leave out unless the new log has them; None for none.
       count_decay: weight of the old counts, 0 to forget them.
 
     Returns:
       The new vocabulary and its rows in the old one.
+
+    Example:
+      >>> old, fresh = Vocabulary.from_items(list("aab")), Vocabulary.from_items(list("xxb"))
+      >>> rows = map_rows(old, fresh)
+      >>> list(rows.vocabulary.ids), rows.vocabulary.counts.tolist(), rows.old_rows.tolist()
+      (['a', 'b', 'x'], [1, 1, 2], [0, 1, -1])
     """
     old_ids, fresh_ids = _of_one_kind(old.ids, fresh.ids)
     place = fresh.rows(old_ids)
@@ -74,14 +79,31 @@ def _of_one_kind(*ids: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(each.astype(str).astype(object) for each in ids)
 
 
-def with_vocabulary(log: SessionLog, vocabulary: Vocabulary) -> SessionLog:
-    """Returns the log in the rows of a vocabulary that holds all of its items."""
-    items = vocabulary.rows(log.vocabulary.ids)[log.items]
-    return dataclasses.replace(log, items=items, vocabulary=vocabulary)
+def in_rows_of(log: SessionLog, vocabulary: Vocabulary) -> SessionLog:
+    """Returns a log in the rows of another vocabulary; events of items that it lacks are dropped and counted.
+
+    What is left may hold no pair at all.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("axb"), "Time": range(3)})
+      >>> log = in_rows_of(SessionLog.from_frame(frame), Vocabulary.from_items(list("bba")))
+      >>> log.items.tolist(), log.dropped_events
+      ([1, 0], 1)
+    """
+    sessions = np.repeat(np.arange(log.n_sessions, dtype=np.int32), log.lengths)
+    return log_of_events(sessions, log.items, log.vocabulary.ids, log.times, vocabulary)
 
 
 def last_seen(log: SessionLog) -> np.ndarray:
-    """Returns the time of each item's last event, float64 [n_items], NaN for an item without one."""
+    """Returns the time of each item's last event, float64 [n_items], NaN for an item without one.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("aba"), "Time": [5, 6, 9]})
+      >>> last_seen(SessionLog.from_frame(frame)).tolist()
+      [9.0, 6.0]
+    """
     times = np.full(log.vocabulary.n_items, -np.inf)
     np.maximum.at(times, log.items, log.times)
     return np.where(np.isfinite(times), times, np.nan)
@@ -97,6 +119,12 @@ def retired(old_last_seen: np.ndarray, log: SessionLog, ticks: float) -> np.ndar
 
     Returns:
       bool [n_old_items]; whether the new log has the item does not matter here.
+
+    Example:
+      >>> import pandas as pd
+      >>> log = SessionLog.from_frame(pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [90, 100]}))
+      >>> retired(np.array([70.0, np.nan, 95.0]), log, ticks=20).tolist()
+      [True, False, False]
     """
     if not ticks:
         return np.zeros(len(old_last_seen), bool)
@@ -105,15 +133,19 @@ def retired(old_last_seen: np.ndarray, log: SessionLog, ticks: float) -> np.ndar
 
 
 def carry_rows(old: np.ndarray, start: np.ndarray, old_rows: np.ndarray) -> np.ndarray:
-    """Returns `start` with the rows of known items replaced by theirs in the old table.
+    """Carries the rows of known items from an old table into a new one.
 
     Args:
-      old: [n_old_items, ...].
-      start: [n_items, ...], first values of new items at their rows.
-      old_rows: int64 [n_items], -1 for a new item.
+      old: [n_old_items, ...], the old table.
+      start: [n_items, ...], the new table, with the first values of new items at their rows.
+      old_rows: int64 [n_items], row of each item in the old table, -1 for a new item.
 
     Returns:
-      [n_items, ...], a new array.
+      [n_items, ...], a new array: the old table's rows for known items, those of `start` for new ones.
+
+    Example:
+      >>> carry_rows(np.array([5.0, 6.0]), np.zeros(3), np.array([1, -1, 0])).tolist()
+      [6.0, 0.0, 5.0]
     """
     table = np.array(start)
     is_known = old_rows != UNKNOWN_ROW
@@ -124,31 +156,35 @@ def carry_rows(old: np.ndarray, start: np.ndarray, old_rows: np.ndarray) -> np.n
 def neighbour_means(old: np.ndarray, start: np.ndarray, old_rows: np.ndarray, log: SessionLog) -> np.ndarray:
     """Gives every new item the mean row of its neighbours in the log's sessions.
 
-    Neighbours are the events just before and just after one of the item's own, as often as they occur, as far as
-    their item is known; a new item without any keeps its row of `start`.
+    The neighbours of an item are the events just before and just after each of its own, as often as they occur. Those
+    whose item is known count; a new item without any keeps its row of `start`.
 
     Args:
-      old: [n_old_items, ...].
-      start: [n_items, ...].
-      old_rows: int64 [n_items], -1 for a new item.
+      old: [n_old_items, ...], the old table.
+      start: [n_items, ...], the new table.
+      old_rows: int64 [n_items], row of each item in the old table, -1 for a new item.
       log: the new log, in the new rows.
 
     Returns:
       [n_items, ...], a new array; rows of known items are those of `start`.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("axb"), "Time": range(3)})
+      >>> log = SessionLog.from_frame(frame)  # its rows are those of a, b and x
+      >>> neighbour_means(np.array([1.0, 4.0]), np.zeros(3), np.array([0, 1, -1]), log).tolist()
+      [0.0, 0.0, 2.5]
     """
     own, other = _adjacent(log)
-    chosen = (old_rows[own] == UNKNOWN_ROW) & (old_rows[other] != UNKNOWN_ROW)
-    new_rows = np.flatnonzero(old_rows == UNKNOWN_ROW)
-    place, neighbour = np.searchsorted(new_rows, own[chosen]), old_rows[other[chosen]]
-    sums = np.zeros((len(new_rows), *old.shape[1:]))
-    for first in range(0, len(place), _BLOCK_PAIRS):
-        block = slice(first, first + _BLOCK_PAIRS)
-        np.add.at(sums, place[block], old[neighbour[block]])
-    counts = np.bincount(place, minlength=len(new_rows))
-    has_any = counts > 0
+    counts = (old_rows[own] == UNKNOWN_ROW) & (old_rows[other] != UNKNOWN_ROW)
+    ends = (own[counts], old_rows[other[counts]])
+    # How often each item of the old table stands beside each new item; equal pairs are added up.
+    beside = sparse.csr_array((np.ones(len(ends[0])), ends), shape=(len(old_rows), len(old)))
+    n_neighbours = beside.sum(axis=1)
+    has_any = n_neighbours > 0
+    means = (beside @ old.reshape(len(old), -1))[has_any] / n_neighbours[has_any, np.newaxis]
     table = np.array(start)
-    divisor = counts[has_any].reshape(-1, *[1] * (old.ndim - 1))
-    table[new_rows[has_any]] = sums[has_any] / divisor
+    table[has_any] = means.reshape(-1, *old.shape[1:])
     return table
 
 

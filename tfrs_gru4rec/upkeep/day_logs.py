@@ -1,13 +1,9 @@
-"""The daily logs of a folder: which there are, and a day's sessions in the rows of any model. Pure NumPy."""
+"""The daily logs of a folder, by day."""
 
 import os
 from pathlib import Path
 
-import numpy as np
-
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.pipelines.session_log import SessionLog, log_of_events
-from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 _SUFFIXES = (".tsv", ".csv", ".txt", ".parquet")
 
@@ -22,6 +18,14 @@ def day_files(folder: str | os.PathLike[str]) -> dict[str, Path]:
     Raises:
       ValueError: two files are of one day.
       FileNotFoundError: there is no such folder.
+
+    Example:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> for name in ("2024-05-02.csv", "2024-05-01.tsv.gz", "notes.md"):
+      ...     (folder / name).touch()
+      >>> list(day_files(folder))
+      ['2024-05-01', '2024-05-02']
     """
     path = Path(folder)
     if not path.is_dir():
@@ -39,12 +43,3 @@ def day_files(folder: str | os.PathLike[str]) -> dict[str, Path]:
         require(day not in days, rule, files=[days.get(day, file).name, file.name])
         days[day] = file
     return dict(sorted(days.items()))
-
-
-def in_rows_of(log: SessionLog, vocabulary: Vocabulary) -> SessionLog:
-    """Returns a log in the rows of a vocabulary; events of other items are dropped and counted.
-
-    What is left may hold no pair at all.
-    """
-    sessions = np.repeat(np.arange(log.n_sessions, dtype=np.int32), log.lengths)
-    return log_of_events(sessions, log.items, log.vocabulary.ids, log.times, vocabulary)

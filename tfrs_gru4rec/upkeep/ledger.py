@@ -15,14 +15,20 @@ class Ledger:
     """A JSON file with one entry for each day that is done, oldest first; replaced whole by each new entry.
 
     Attributes:
-      days: the entries.
+      path: the file.
+      days: the entries: `day`, its name, and `version`, None if none was exported, among others.
+
+    Example:
+      >>> import tempfile
+      >>> ledger = Ledger(Path(tempfile.mkdtemp()) / "ledger.json")
+      >>> ledger.append({"day": "monday", "version": 1})
+      >>> ledger.append({"day": "tuesday", "version": None})
+      >>> Ledger(ledger.path).names, ledger.serving["day"]
+      (['monday', 'tuesday'], 'monday')
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Reads the ledger; a file that is not there yet is an empty one.
-
-        Args:
-          path: the file.
 
         Raises:
           ValueError: the file is no ledger of this format.
@@ -33,7 +39,7 @@ class Ledger:
             self.days = _read(self.path)
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Adds a day, which is done from then on.
+        """Enters a day, which is done from then on.
 
         Raises:
           ValueError: the ledger has that day.
@@ -46,7 +52,7 @@ class Ledger:
 
     @property
     def names(self) -> list[str]:
-        """The days that are done."""
+        """The names of the days that are done, oldest first."""
         return [day["day"] for day in self.days]
 
     @property

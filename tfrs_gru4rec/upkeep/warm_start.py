@@ -1,9 +1,11 @@
 """Going on from an old model with a new log: items and weights are carried over, new items get rows.
 
-start = WarmStart("models/monday", SessionLog.from_file("tuesday.tsv"))
-model = GRU4Rec(start.log.vocabulary, config)
-fit(model, start.log, training_config, folder, prepare=start.apply)
-keep_last_seen(folder, start.log.vocabulary, start.last_seen)
+A warm start takes four calls::
+
+    start = WarmStart("models/monday", SessionLog.from_file("tuesday.tsv"))
+    model = GRU4Rec(start.log.vocabulary, config)
+    fit(model, start.log, training_config, folder, prepare=start.apply)
+    keep_last_seen(folder, start.log.vocabulary, start.last_seen)
 """
 
 import os
@@ -13,6 +15,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrs_gru4rec.atomic_files import replacing
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.models import GRU4Rec
@@ -48,7 +51,7 @@ class WarmStart:
         Args:
           old_dir: folder of the old model.
           log: new sessions, read without a vocabulary.
-          options: `WarmStartConfig()` if None.
+          options: how to go on, `WarmStartConfig()` if None.
 
         Raises:
           ValueError: there is no model in the folder.
@@ -61,7 +64,7 @@ class WarmStart:
         ticks = self.options.retire_after_days * SECONDS_PER_DAY * self.options.ticks_per_second
         is_retired = carried_rows.retired(old_last_seen, log, ticks)
         self.rows = carried_rows.map_rows(old, log.vocabulary, is_retired, self.options.count_decay)
-        self.log = carried_rows.with_vocabulary(log, self.rows.vocabulary)
+        self.log = carried_rows.in_rows_of(log, self.rows.vocabulary)
         unknown = np.full(self.rows.vocabulary.n_items, np.nan)
         before = carried_rows.carry_rows(old_last_seen, unknown, self.rows.old_rows)
         self.last_seen = np.fmax(before, carried_rows.last_seen(self.log))
@@ -80,7 +83,7 @@ class WarmStart:
         """Sets the weights and optimizer slots of a new model.
 
         Args:
-          model: of the vocabulary `self.log.vocabulary`, compiled.
+          model: a compiled model of the vocabulary `log.vocabulary`.
 
         Raises:
           ValueError: the old model has another shape or optimizer, or none of its checkpoints can be read.
@@ -119,7 +122,7 @@ class WarmStart:
         return old
 
     def _carry_slots(self, old: GRU4Rec, model: GRU4Rec) -> None:
-        """Slots of the items' tables go by rows, all others as they are; the learning rate is the new run's own."""
+        """Carries the slots of the items' tables by row, all others whole; the learning rate is the new run's own."""
         old_slots, slots = _slots(old), _slots(model)
         require(
             type(old.optimizer) is type(model.optimizer) and list(old_slots) == list(slots),
@@ -157,20 +160,22 @@ def keep_last_seen(folder: ModelFolder, vocabulary: Vocabulary, last_seen: np.nd
     """Writes when each item was last seen beside a model, for `retire_after_days` of a later warm start.
 
     Args:
-      folder: of the model.
-      vocabulary: of the model.
-      last_seen: float64 [n_items], as `carried_rows.last_seen` gives it.
+      folder: the folder of the model.
+      vocabulary: the vocabulary of the model.
+      last_seen: float64 [n_items], time of each item's last event, as `carried_rows.last_seen` returns it.
 
     Raises:
       OSError: the folder cannot be written to.
+
+    Example:
+      >>> import tempfile
+      >>> folder = ModelFolder(tempfile.mkdtemp())
+      >>> keep_last_seen(folder, Vocabulary.from_items(list("aab")), np.array([7.0, 9.0]))
+      >>> pd.read_parquet(folder.path / "last_seen.parquet")["last_seen"].tolist()
+      [7.0, 9.0]
     """
-    path = folder.path / _LAST_SEEN
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(folder.path / _LAST_SEEN) as temporary:
         pd.DataFrame({"id": vocabulary.ids, "last_seen": last_seen}).to_parquet(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_last_seen(folder: ModelFolder, vocabulary: Vocabulary) -> np.ndarray:

@@ -1,0 +1,46 @@
+"""One process at a time in a folder."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LOCK_FILE = ".lock"
+
+
+@contextmanager
+def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Keeps other processes, and other blocks of this one, out of a folder for the length of a `with` block.
+
+    The operating system holds the lock and lets it go when the process ends, however it ends: a lock is never left
+    behind. It holds among processes of one machine; on a network drive it may not.
+
+    Args:
+      path: the folder, which is made if need be; its file .lock stays and means nothing by itself.
+
+    Raises:
+      BlockingIOError: another process is at work in the folder.
+      OSError: the folder cannot be written to.
+
+    Example:
+      >>> import tempfile
+      >>> folder = tempfile.mkdtemp()
+      >>> with lock_folder(folder):
+      ...     try:
+      ...         with lock_folder(folder):
+      ...             print("never")
+      ...     except BlockingIOError:
+      ...         print("locked")
+      locked
+    """
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                f"Another process is at work in {folder}; wait until it has ended."
+            ) from error
+        yield

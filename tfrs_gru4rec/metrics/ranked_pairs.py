@@ -1,0 +1,108 @@
+"""What an evaluation found: the ranks of the true next items of a log, and the figures made from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfrs_gru4rec.checks import require_positive
+from tfrs_gru4rec.metrics.figures import DEFAULT_K, hits_at, reciprocal_ranks_at
+
+_LAST_POSITION = 10
+_TENTHS = 10
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RankedPairs:
+    """Ranks of the true next items of a log, one for each pair (events so far, next event).
+
+    Attributes:
+      ranks: float [n_pairs], 1 is best; half ranks occur under the median tie rule.
+      positions: int [n_pairs], events of the session that were seen before the prediction, 1 or more.
+      dropped_events: events of the log left out because their item was not trained.
+      seconds: time taken.
+      targets: int [n_pairs], rows of the true next items; None if they were not kept.
+
+    Example:
+      >>> found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
+      >>> found.recall(2), found.mrr(2)
+      (0.5, 0.375)
+      >>> found.at_position(2).recall(20)
+      1.0
+      >>> found.figures(k=(1, 5))
+      {'recall': {'1': 0.25, '5': 0.75}, 'mrr': {'1': 0.25, '5': 0.4375}}
+    """
+
+    ranks: np.ndarray
+    positions: np.ndarray
+    dropped_events: int = 0
+    seconds: float = 0.0
+    targets: np.ndarray | None = None
+
+    def recall(self, k: int) -> float:
+        """Returns recall@k: the share of ranks that are at most k."""
+        require_positive(k=k)
+        return float(np.mean(hits_at(self.ranks.astype(np.float64), k)))
+
+    def mrr(self, k: int) -> float:
+        """Returns MRR@k: the mean of 1 / rank, where a rank above k counts as 0."""
+        require_positive(k=k)
+        return float(np.mean(reciprocal_ranks_at(self.ranks.astype(np.float64), k)))
+
+    def figures(self, k: Sequence[int] = DEFAULT_K) -> dict[str, Any]:
+        """Returns `recall` and `mrr` by k as for JSON: {"recall": {"20": 0.51, …}, "mrr": {…}}."""
+        return {
+            "recall": {str(each): self.recall(each) for each in k},
+            "mrr": {str(each): self.mrr(each) for each in k},
+        }
+
+    def at_position(self, first: int, last: int | None = None) -> RankedPairs:
+        """Returns the pairs whose position lies in first..last, both included; None for `last` takes all later ones."""
+        is_early_enough = True if last is None else self.positions <= last
+        return self._part((self.positions >= first) & is_early_enough)
+
+    def by_position(self, k: int = 20) -> dict[str, dict[str, float]]:
+        """Returns recall, MRR and the number of pairs by position in the session.
+
+        Args:
+          k: list length.
+
+        Returns:
+          Rows "1" to "9", and "10+" for all later positions; those without a pair are left out.
+        """
+        rows = {str(place): self.at_position(place, place) for place in range(1, _LAST_POSITION)}
+        rows[f"{_LAST_POSITION}+"] = self.at_position(_LAST_POSITION)
+        return {name: part._row(k) for name, part in rows.items() if len(part.ranks)}
+
+    def by_popularity(self, counts: np.ndarray, k: int = 20) -> dict[str, dict[str, float]]:
+        """Returns recall, MRR and the number of pairs by how popular the true next item is in training.
+
+        Args:
+          counts: int [n_items], events of each item in the training log.
+          k: list length.
+
+        Returns:
+          Rows "1", the most popular tenth of the items, to "10", the least popular; tenths without a pair are left out.
+
+        Raises:
+          ValueError: the targets were not kept.
+        """
+        if self.targets is None:
+            raise ValueError("Recall by popularity needs the targets. Received: targets=None.")
+        order = np.argsort(-np.asarray(counts), kind="stable")
+        tenth = np.empty(len(order), np.int64)
+        tenth[order] = np.arange(len(order)) * _TENTHS // len(order) + 1
+        of_pair = tenth[self.targets]
+        return {str(each): self._part(of_pair == each)._row(k) for each in np.unique(of_pair)}
+
+    def _part(self, chosen: np.ndarray) -> RankedPairs:
+        targets = None if self.targets is None else self.targets[chosen]
+        return dataclasses.replace(
+            self, ranks=self.ranks[chosen], positions=self.positions[chosen], targets=targets
+        )
+
+    def _row(self, k: int) -> dict[str, float]:
+        return {"recall": self.recall(k), "mrr": self.mrr(k), "events": float(len(self.ranks))}

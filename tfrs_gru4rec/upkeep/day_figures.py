@@ -1,0 +1,45 @@
+"""How well a model predicts a day's log, unknown items included."""
+
+from typing import Any
+
+from tfrs_gru4rec.evaluation.evaluate import evaluate
+from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.upkeep.carried_rows import in_rows_of
+
+
+def figures_of_all_pairs(model: GRU4Rec, log: SessionLog, k: int) -> dict[str, Any]:
+    """Measures a model on a log that was read without its vocabulary.
+
+    A pair with an item that the model does not know is a miss, so a model is not better for knowing less.
+
+    Args:
+      model: the model to measure.
+      log: sessions, in rows of any vocabulary.
+      k: list length.
+
+    Returns:
+      `recall` and `mrr` over all pairs of the log; `recall_known`, the usual recall over the pairs of known items;
+      `pairs`, `known_pairs`, and `dropped_events`, the events of unknown items.
+
+    Raises:
+      ValueError: k is not above zero.
+
+    Example:
+      The model knows a and b alone: (a, b) is its only pair, and the three pairs of the log are counted.
+
+      >>> import pandas as pd
+      >>> from tfrs_gru4rec import GRU4RecConfig
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 2], "ItemId": list("abxyz"), "Time": range(5)})
+      >>> model = GRU4Rec(SessionLog.from_frame(frame[:2]).vocabulary, GRU4RecConfig(layers=(2,), n_sample=0))
+      >>> figures = figures_of_all_pairs(model, SessionLog.from_frame(frame), k=2)
+      >>> round(figures["recall"], 3), figures["recall_known"], figures["pairs"], figures["known_pairs"]
+      (0.333, 1.0, 3, 1)
+    """
+    known = in_rows_of(log, model.vocabulary)
+    counted = {"pairs": log.n_pairs, "known_pairs": known.n_pairs, "dropped_events": known.dropped_events}
+    if not known.n_pairs:
+        return {"recall": 0.0, "mrr": 0.0, "recall_known": 0.0, **counted}
+    found, share = evaluate(model, known), known.n_pairs / log.n_pairs
+    recall = found.recall(k)
+    return {"recall": recall * share, "mrr": found.mrr(k) * share, "recall_known": recall, **counted}

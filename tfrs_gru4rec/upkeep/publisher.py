@@ -1,0 +1,60 @@
+"""Publishing a model as a numbered version, once, however often the attempt is broken off."""
+
+import json
+import os
+from pathlib import Path
+from typing import Protocol
+
+from tfrs_gru4rec.atomic_files import write_json
+from tfrs_gru4rec.models import GRU4Rec
+
+
+class Publisher(Protocol):
+    """Where versions go; `gru4rec-daily` has one for SavedModels."""
+
+    def next_version(self) -> int:
+        """Returns a number that no version has yet."""
+
+    def has(self, version: int) -> bool:
+        """Tells whether a version is published, whole."""
+
+    def publish(self, model: GRU4Rec, version: int) -> None:
+        """Publishes a model, whole or not at all."""
+
+
+def publish_once(publisher: Publisher, model: GRU4Rec, note_path: str | os.PathLike[str]) -> int:
+    """Publishes a model under a number that is noted first, so that a second attempt takes the same number.
+
+    Args:
+      publisher: where to.
+      model: the model.
+      note_path: a JSON file of this model alone, which keeps the number; if it is there, its number is taken, and
+        nothing is done if that version is published already.
+
+    Returns:
+      The number of the version.
+
+    Raises:
+      OSError: the note or the version cannot be written.
+
+    Example:
+      >>> import tempfile
+      >>> class Shelf:
+      ...     versions = {}
+      ...     def next_version(self):
+      ...         return len(self.versions) + 1
+      ...     def has(self, version):
+      ...         return version in self.versions
+      ...     def publish(self, model, version):
+      ...         self.versions[version] = model
+      >>> note = Path(tempfile.mkdtemp()) / "version.json"
+      >>> publish_once(Shelf(), "a model", note), publish_once(Shelf(), "a model", note), Shelf.versions
+      (1, 1, {1: 'a model'})
+    """
+    note = Path(note_path)
+    if not note.exists():
+        write_json(note, {"version": publisher.next_version()})
+    version = int(json.loads(note.read_text(encoding="utf-8"))["version"])
+    if not publisher.has(version):
+        publisher.publish(model, version)
+    return version
