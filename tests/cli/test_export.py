@@ -1,7 +1,6 @@
 """gru4rec-export on a folder that gru4rec-train wrote."""
 
 import tensorflow as tf
-from absl import flags
 
 from tfrs_gru4rec.cli import export, train
 from tfrs_gru4rec.training.model_folder import load_model
@@ -19,10 +18,7 @@ LOG = """SessionId\tItemId\tTime
 
 
 def run(command, **settings):
-    values = flags.FlagValues()
-    command.define_flags(values)
-    values(["command", *(f"--{name}={value}" for name, value in settings.items())])
-    return command.main(values)
+    return command.COMMAND.work(["command", *(f"--{name}={value}" for name, value in settings.items())])
 
 
 def test_exports_what_was_trained(tmp_path, capsys):

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tfrs_gru4rec.checks import require, require_positive
+from tfrs_gru4rec.config import EvaluationConfig
 
-DEFAULT_K = (1, 5, 10, 20)
+DEFAULT_K = EvaluationConfig.k
 _LAST_POSITION = 10
 _TENTHS = 10
 
