@@ -81,15 +81,16 @@ class Command:
         sys.exit(self._exit_code(sys.argv))
 
     def _exit_code(self, argv: Sequence[str]) -> int:
-        if {"--help", "-help", "-h", "--helpshort", "--helpfull"} & {*argv[1:]}:
-            print(help_text(self.name, sys.modules[self.main.__module__].__doc__, self.groups))
-            return 0
-        if argv[-1] in ("--version", "-version"):  # gru4rec-export has a flag --version=N of its own
-            print(self.name, tfrs_gru4rec.__version__)
-            return 0
         logging.use_absl_handler()
         logging.set_verbosity(logging.INFO)  # the flag --verbosity goes before
         try:
+            if {"--help", "-help", "-h", "--helpshort", "--helpfull"} & {*argv[1:]}:
+                doc = sys.modules[self.main.__module__].__doc__
+                print(help_text(self.name, doc, self.groups), flush=True)
+                return 0
+            if argv[-1] in ("--version", "-version"):  # gru4rec-export has a flag --version=N of its own
+                print(self.name, tfrs_gru4rec.__version__)
+                return 0
             return self.work(argv, flags.FLAGS)
         except KeyboardInterrupt:
             print(f"\n{self.name}: interrupted.", file=sys.stderr)
