@@ -72,11 +72,6 @@ class GRU4RecConfig(Settings):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Checks every setting.
-
-        Raises:
-          ValueError: a value is out of its range, or two contradict each other.
-        """
         super().__post_init__()
         require(len(self.layers) > 0, "layers must name at least one GRU layer.", layers=self.layers)
         require(
@@ -223,11 +218,6 @@ class EvaluationConfig(Settings):
     lanes: _PositiveCount = 512
 
     def __post_init__(self) -> None:
-        """Checks every setting.
-
-        Raises:
-          ValueError: a value is out of its range.
-        """
         super().__post_init__()
         require(len(self.k) > 0, "k must hold at least one list length.", k=self.k)
 

@@ -68,11 +68,6 @@ class ServerConfig(Settings):
     tls_client_ca: Path | None = None
 
     def __post_init__(self) -> None:
-        """Checks every setting.
-
-        Raises:
-          ValueError: a value is out of its range, or two contradict each other.
-        """
         super().__post_init__()
         require(self.export_dir.is_dir(), "export_dir must be a folder.", export_dir=str(self.export_dir))
         require(bool(self.model_name), "model_name must not be empty.", model_name=self.model_name)

@@ -313,3 +313,20 @@ def test_the_version_of_an_export_is_no_question_for_that_of_the_package(tmp_pat
     found = run(*line[1:], command="export")
     assert found.returncode == 1
     assert "There is no trained model in this folder" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown"),
+    [([], ["heed", "know"]), (["--verbosity=-1"], ["heed"]), (["--verbosity=1"], ["heed", "know", "debug"])],
+)
+def test_commands_say_what_they_do_unless_told_otherwise(run_fresh, flags, shown):
+    ended = run_fresh(
+        "import sys\nfrom absl import logging\nfrom tfrs_gru4rec.cli.command import Command\n"
+        "def main() -> int:\n"
+        "    logging.warning('heed'); logging.info('know'); logging.debug('debug')\n"
+        "    return 3\n"
+        f"sys.argv = ['it', *{flags}]\n"
+        "Command('it', main).run()"
+    )
+    assert ended.returncode == 3
+    assert [line.split()[-1] for line in ended.stderr.splitlines()] == shown

@@ -75,11 +75,6 @@ class RawColumnConfig(Settings):
     event_values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks every setting.
-
-        Raises:
-          ValueError: a value is not allowed, or two contradict each other.
-        """
         super().__post_init__()
         require_flags(
             not (self.session_key and self.user_key),
