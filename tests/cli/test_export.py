@@ -34,7 +34,8 @@ def test_exports_what_was_trained(tmp_path, capsys):
     outputs = recommend(item_ids=tf.constant([["green"]]))
     model = load_model(model_dir)
     rows = model.vocabulary.rows([item.decode() for item in outputs["item_ids"][0].numpy()])
-    scores = model(tf.constant([model.vocabulary.rows(["green"])]))[0]
+    query, _ = model(tf.constant([model.vocabulary.rows(["green"])]))
+    scores = model.scores(query)[0]
     assert sorted(model.vocabulary.ids[rows]) == ["blue", "red"]
     tf.debugging.assert_near(outputs["scores"][0], tf.gather(scores, rows))
 
