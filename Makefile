@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPED := build/typed
 
-USABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
-CANDIDATES := python3 python3.12 python3.11 python3.10
+USABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+CANDIDATES := python3 python3.13 python3.12 python3.11 python3.10
 PYTHON ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(USABLE)' >/dev/null 2>&1 && echo $(name))))
 
 # Two workers are the cores of a small machine; each holds a TensorFlow of its own.
@@ -74,8 +74,9 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt | $(BIN)/python
 
 $(BIN)/python:
 	@if ! "$(PYTHON)" -c '$(USABLE)' >/dev/null 2>&1; then \
-	  echo "Python 3.10, 3.11 or 3.12 with its module venv is needed. Tried: $(or $(PYTHON),$(CANDIDATES))." >&2; \
-	  echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
+	  echo "A Python from 3.10 to 3.13 with its module venv is needed. Tried: $(or $(PYTHON),$(CANDIDATES))." >&2; \
+	  echo "uv (https://docs.astral.sh/uv) brings one: uv venv --seed --python 3.12 $(VENV) && make $(MAKECMDGOALS)" >&2; \
+	  echo "Or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
 	  exit 1; \
 	fi
 	"$(PYTHON)" -m venv --clear $(VENV)

@@ -5,15 +5,12 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfrs_gru4rec.config import ExportConfig
 from tfrs_gru4rec.export.publishing import publish
 from tfrs_gru4rec.export.serving_model import ServingModel
 from tfrs_gru4rec.export.verification import verify
 from tfrs_gru4rec.export.warm_up import write_warm_up
 from tfrs_gru4rec.models import GRU4Rec
-
-TOP_K = 20
-MAX_SESSIONS = 1_000_000
-IDLE_SECONDS = 1800.0
 
 
 def export_saved_model(
@@ -21,10 +18,10 @@ def export_saved_model(
     export_dir: str | os.PathLike[str],
     version: int | None = None,
     *,
-    top_k: int = TOP_K,
-    max_sessions: int = MAX_SESSIONS,
-    idle_seconds: float = IDLE_SECONDS,
-    exclude_seen: bool = False,
+    top_k: int = ExportConfig.top_k,
+    max_sessions: int = ExportConfig.max_sessions,
+    idle_seconds: float = ExportConfig.idle_seconds,
+    exclude_seen: bool = ExportConfig.exclude_seen,
 ) -> str:
     """Publishes a model as `<export_dir>/<version>/`, with the signatures of `export.signatures`.
 

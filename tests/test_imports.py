@@ -18,7 +18,7 @@ FOLDERS = {
     "export": "tfrs_gru4rec.export",
 }
 
-FLOOR = ("checks", "config", "atomic_files", "folder_lock", "_keras")
+FLOOR = ("checks", "settings", "config", "atomic_files", "folder_lock", "_keras")
 BELOW_EVENTS = ("checks", "atomic_files")
 NEIGHBOURS = ("losses", "sampling", "layers", "metrics", "optimizers", "pipelines")
 BELOW_TASKS = (*FLOOR, "events", *NEIGHBOURS)
@@ -32,7 +32,8 @@ MAY_KNOW = {
     "atomic_files": (),
     "folder_lock": (),
     "_keras": (),
-    "config": ("checks",),
+    "settings": ("checks",),
+    "config": ("checks", "settings"),
     "events": BELOW_EVENTS,
     **dict.fromkeys(NEIGHBOURS, (*FLOOR, "events")),
     "tasks": BELOW_TASKS,
@@ -46,7 +47,7 @@ MAY_KNOW = {
     "export": (*FLOOR, "pipelines.vocabulary", "layers", "models", "neighbours", "export.signatures"),
     # What a server loads: the contract and a folder on disk, so neither the model nor TFRS.
     "export.signatures": ("checks",),
-    "export.serving": ("checks", "export.signatures"),
+    "export.serving": ("checks", "settings", "export.signatures"),
 }
 ONLY_KERAS_BINDING_IMPORTS = ("keras", "tf_keras", "tensorflow_recommenders", "tensorflow.keras")
 

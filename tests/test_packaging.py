@@ -24,7 +24,7 @@ COMMANDS = ("train", "daily", "evaluate", "export", "serve", "recommend", "prepa
 def wheel(repository, tmp_path_factory):
     """A wheel built from a copy, since a build leaves files behind that a later one would pick up."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("setup.py", "pyproject.toml", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md"):
         shutil.copy(repository / name, folder)
     for name in FOLDERS:
         shutil.copytree(repository / name, folder / name, ignore=LEFT_BEHIND)

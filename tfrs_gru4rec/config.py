@@ -1,46 +1,38 @@
-"""Every setting of the model and of its training, validated where it is made."""
+"""Every setting of the model, its training and its use, with its default; checked where it is made."""
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated
 
-from tfrs_gru4rec.checks import require, require_at_least, require_fraction, require_one_of, require_positive
+from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.settings import OneOf, Range, Settings
 
 TIES = ("standard", "conservative", "median")
 LOSSES = ("cross-entropy", "bpr-max", "top1-max", "bpr", "top1")
 NEW_ITEM_ROWS = ("initial", "neighbours")
 
-_Config = TypeVar("_Config", bound="_DictRoundTrip")
-
-
-class _DictRoundTrip:
-    """to_dict and from_dict for the config dataclasses of this module."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the settings as plain values that JSON can hold."""
-        settings = dataclasses.asdict(self)  # type: ignore[call-overload]
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
-
-    @classmethod
-    def from_dict(cls: type[_Config], settings: Mapping[str, Any]) -> _Config:
-        """Builds a config from what `to_dict` returned.
-
-        Raises:
-          ValueError: a name is no setting, or a value is out of range.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        for name in settings:
-            require_one_of(known, **{f"a setting of {cls.__name__}": name})
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()})
+_Count = Annotated[int, Range(at_least=0)]
+_PositiveCount = Annotated[int, Range(above=0)]
+_Positive = Annotated[float, Range(above=0)]
+_NotNegative = Annotated[float, Range(at_least=0)]
+_Fraction = Annotated[float, Range(at_least=0, below=1)]
+_Share = Annotated[float, Range(at_least=0, at_most=1)]
 
 
 @dataclasses.dataclass(frozen=True)
-class GRU4RecConfig(_DictRoundTrip):
+class GRU4RecConfig(Settings):
     """What the model is: its shape, its loss and its negative samples.
 
+    >>> GRU4RecConfig(layers=(64, 32), loss="bpr-max").n_sample
+    2048
+    >>> GRU4RecConfig(dropout_p_embed=1.0)
+    Traceback (most recent call last):
+    ValueError: dropout_p_embed must be at least 0 and below 1. Received: dropout_p_embed=1.0.
+
     Attributes:
-      layers: units of each GRU layer, first to last; each above 0.
-      loss: one of "cross-entropy", "bpr-max", "top1-max", "bpr", "top1".
+      layers: units of each GRU layer, first to last.
+      loss: what training makes small; "cross-entropy" and "bpr-max" are those of the published recipes.
       final_act: activation of the scores before the loss: "linear", "relu", "tanh", "selu", "elu-<alpha>" or
         "leaky-<alpha>".
       constrained_embedding: the input looks up the rows of the output weights (a shared embedding).
@@ -48,53 +40,40 @@ class GRU4RecConfig(_DictRoundTrip):
         embedding: the first layer's input weights are looked up by item (one-hot input).
       reset_after: apply the GRU's reset gate after the recurrent product, with a second bias, as other frameworks'
         GRUs do; by default before it, as in the first GRU paper.
-      dropout_p_embed: share of the input embedding's values dropped in training, in [0, 1).
-      dropout_p_hidden: share of every GRU layer's output values dropped in training, in [0, 1). The dropped-out value
-        is also the state that is carried to the next event.
+      dropout_p_embed: share of the input embedding's values dropped in training.
+      dropout_p_hidden: share of every GRU layer's output values dropped in training. The dropped-out value is also the
+        state that is carried to the next event.
       n_sample: additional negatives a step, shared by its lanes; 0 leaves only the other lanes' targets.
       sample_alpha: additional negatives are drawn with probability proportional to count ** sample_alpha: 0 is
         uniform, 1 is by popularity.
       remove_accidental_hits: a negative equal to a lane's own target does not count for that lane.
       bpreg: strength of BPR-max's score regulariser (bpr-max only).
-      logq: strength of the correction for the sampling distribution, in [0, 1] (cross-entropy only).
-      smoothing: label smoothing, in [0, 1) (cross-entropy only).
+      logq: strength of the correction for the sampling distribution; 1 corrects in full (cross-entropy only).
+      smoothing: label smoothing (cross-entropy only).
       l2: L2 penalty on the weights that a step touches: adds l2 / 2 times their squared sum to the loss.
       seed: of initial values, negative samples and dropout.
     """
 
-    layers: tuple[int, ...] = (100,)
-    loss: str = "cross-entropy"
+    layers: Annotated[tuple[int, ...], Range(above=0)] = (100,)
+    loss: Annotated[str, OneOf(LOSSES)] = "cross-entropy"
     final_act: str = "linear"
     constrained_embedding: bool = True
-    embedding: int = 0
+    embedding: _Count = 0
     reset_after: bool = False
-    dropout_p_embed: float = 0.0
-    dropout_p_hidden: float = 0.0
-    n_sample: int = 2048
-    sample_alpha: float = 0.5
+    dropout_p_embed: _Fraction = 0.0
+    dropout_p_hidden: _Fraction = 0.0
+    n_sample: _Count = 2048
+    sample_alpha: _NotNegative = 0.5
     remove_accidental_hits: bool = False
-    bpreg: float = 1.0
-    logq: float = 0.0
-    smoothing: float = 0.0
-    l2: float = 0.0
+    bpreg: _NotNegative = 1.0
+    logq: _NotNegative = 0.0
+    smoothing: _Fraction = 0.0
+    l2: _NotNegative = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Checks every setting.
-
-        Raises:
-          ValueError: a value is out of its range, or two contradict each other.
-        """
+        super().__post_init__()
         require(len(self.layers) > 0, "layers must name at least one GRU layer.", layers=self.layers)
-        require(all(units > 0 for units in self.layers), "Every layer must have units.", layers=self.layers)
-        require_one_of(LOSSES, loss=self.loss)
-        require_fraction(
-            dropout_p_embed=self.dropout_p_embed,
-            dropout_p_hidden=self.dropout_p_hidden,
-            smoothing=self.smoothing,
-        )
-        require_at_least(0, n_sample=self.n_sample, embedding=self.embedding, sample_alpha=self.sample_alpha)
-        require_at_least(0, bpreg=self.bpreg, logq=self.logq, l2=self.l2)
         require(
             not (self.constrained_embedding and self.embedding),
             "A shared embedding is as wide as the last layer: give embedding=0, or constrained_embedding=False for a "
@@ -111,43 +90,39 @@ class GRU4RecConfig(_DictRoundTrip):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig(_DictRoundTrip):
+class TrainingConfig(Settings):
     """How the model is trained.
+
+    >>> TrainingConfig(n_epochs=3).to_dict()["learning_rate"]
+    0.05
 
     Attributes:
       batch_size: lanes, that is sessions trained in parallel.
       n_epochs: passes over all pairs of the log.
       optimizer: "adagrad" (Adagrad with momentum, as the papers train), or the name of any Keras optimizer.
       learning_rate: step size.
-      momentum: of "adagrad", and of Keras optimizers that have one; in [0, 1).
+      momentum: of "adagrad", and of Keras optimizers that have one.
       clip_norm: largest norm of all gradients together, 0 for no clipping.
       train_random_order: visit the sessions in a new random order each epoch instead of by time.
       optimizer_parameters: further arguments of the optimizer by name, such as {"beta_1": 0.8} for "adam".
     """
 
-    batch_size: int = 64
-    n_epochs: int = 10
+    batch_size: _PositiveCount = 64
+    n_epochs: _PositiveCount = 10
     optimizer: str = "adagrad"
-    learning_rate: float = 0.05
-    momentum: float = 0.0
-    clip_norm: float = 0.0
+    learning_rate: _Positive = 0.05
+    momentum: _Fraction = 0.0
+    clip_norm: _NotNegative = 0.0
     train_random_order: bool = False
     optimizer_parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Checks every setting.
-
-        Raises:
-          ValueError: a value is out of its range.
-        """
-        require_positive(batch_size=self.batch_size, n_epochs=self.n_epochs, learning_rate=self.learning_rate)
-        require_fraction(momentum=self.momentum)
-        require_at_least(0, clip_norm=self.clip_norm)
-
 
 @dataclasses.dataclass(frozen=True)
-class CheckpointConfig(_DictRoundTrip):
+class CheckpointConfig(Settings):
     """When a run is saved beside the end of every epoch, and how much is kept.
+
+    >>> CheckpointConfig(checkpoint_minutes=15).keep_checkpoints
+    2
 
     Attributes:
       checkpoint_steps: steps between checkpoints within an epoch; 0: none by steps.
@@ -155,48 +130,130 @@ class CheckpointConfig(_DictRoundTrip):
       keep_checkpoints: how many of the newest checkpoints are kept.
     """
 
-    checkpoint_steps: int = 0
-    checkpoint_minutes: float = 0.0
-    keep_checkpoints: int = 2
-
-    def __post_init__(self) -> None:
-        """Checks every setting.
-
-        Raises:
-          ValueError: a value is out of its range.
-        """
-        require_at_least(
-            0, checkpoint_steps=self.checkpoint_steps, checkpoint_minutes=self.checkpoint_minutes
-        )
-        require_positive(keep_checkpoints=self.keep_checkpoints)
+    checkpoint_steps: _Count = 0
+    checkpoint_minutes: _NotNegative = 0.0
+    keep_checkpoints: _PositiveCount = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class WarmStartConfig(_DictRoundTrip):
+class WarmStartConfig(Settings):
     """How training goes on from an old model with a new log.
+
+    >>> WarmStartConfig.from_dict({"new_item_rows": "neighbours"}).reset_optimizer
+    False
 
     Attributes:
       new_item_rows: first values of items that the old model lacks: "initial", as in a new model, or "neighbours", the
         mean of the known items next to them in the new log's sessions.
       reset_optimizer: start with new optimizer slots instead of carrying them over.
       retire_after_days: drop items that the new log lacks and whose last event lies longer before its end; 0 keeps all.
-      count_decay: weight of the old counts beside those of the new log; negatives are drawn by both. In [0, 1].
+      count_decay: weight of the old counts beside those of the new log; negatives are drawn by both.
       ticks_per_second: unit of the logs' times: 1 for seconds, 1000 for milliseconds.
     """
 
-    new_item_rows: str = "initial"
+    new_item_rows: Annotated[str, OneOf(NEW_ITEM_ROWS)] = "initial"
     reset_optimizer: bool = False
-    retire_after_days: float = 0.0
-    count_decay: float = 0.0
-    ticks_per_second: float = 1.0
+    retire_after_days: _NotNegative = 0.0
+    count_decay: _Share = 0.0
+    ticks_per_second: _Positive = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class DailyConfig(Settings):
+    """Where a model is kept current day by day, and when a day's model is exported.
+
+    >>> DailyConfig(Path("logs"), Path("daily"), Path("exports/shop")).margin
+    0.01
+
+    Attributes:
+      days_dir: folder of the daily logs.
+      work_dir: folder for the ledger, the plot and the days' models.
+      export_dir: folder of the versions, which a server watches.
+      margin: export unless recall@20 is lower than the serving model's by more than this, in absolute terms.
+      warm_start_from: folder of a model that the first day goes on from; without it the first day starts from nothing.
+      first_epochs: epochs of a first day that starts from nothing; 0: as many as of every other day.
+    """
+
+    days_dir: Path
+    work_dir: Path
+    export_dir: Path
+    margin: _Share = 0.01
+    warm_start_from: Path | None = None
+    first_epochs: _Count = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnConfig(Settings):
+    """What the columns of a log are called.
+
+    >>> ColumnConfig(item_key="sku").to_dict()
+    {'session_key': 'SessionId', 'item_key': 'sku', 'time_key': 'Time'}
+
+    Attributes:
+      session_key: column of session ids.
+      item_key: column of item ids.
+      time_key: column of event times: numbers, or ISO dates.
+    """
+
+    session_key: str = "SessionId"
+    item_key: str = "ItemId"
+    time_key: str = "Time"
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig(Settings):
+    """What is measured on a test log.
+
+    >>> EvaluationConfig(k=(20,)).tie
+    'standard'
+
+    Attributes:
+      k: list lengths of recall@k and MRR@k.
+      tie: rank of the true next item among equal scores: before them all, after them all, or in their middle.
+      lanes: test sessions followed at a time.
+    """
+
+    k: Annotated[tuple[int, ...], Range(above=0)] = (1, 5, 10, 20)
+    tie: Annotated[str, OneOf(TIES)] = "standard"
+    lanes: _PositiveCount = 512
 
     def __post_init__(self) -> None:
-        """Checks every setting.
+        super().__post_init__()
+        require(len(self.k) > 0, "k must hold at least one list length.", k=self.k)
 
-        Raises:
-          ValueError: a value is out of its range.
-        """
-        require_one_of(NEW_ITEM_ROWS, new_item_rows=self.new_item_rows)
-        require_at_least(0, retire_after_days=self.retire_after_days)
-        require(0 <= self.count_decay <= 1, "count_decay must lie in [0, 1].", count_decay=self.count_decay)
-        require_positive(ticks_per_second=self.ticks_per_second)
+
+@dataclasses.dataclass(frozen=True)
+class RecommendConfig(Settings):
+    """What is recommended after a session.
+
+    >>> RecommendConfig(exclude_seen=True).top_k
+    10
+
+    Attributes:
+      top_k: items to recommend.
+      exclude_seen: leave out items of the session itself.
+    """
+
+    top_k: _PositiveCount = 10
+    exclude_seen: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig(Settings):
+    """What an exported model answers and remembers.
+
+    >>> ExportConfig(top_k=5).max_sessions
+    1000000
+
+    Attributes:
+      top_k: items in a recommendation.
+      max_sessions: live sessions to hold; give about twice as many as are live at a time, and practically none has to
+        go early.
+      idle_seconds: a session that has not been used for so long is forgotten.
+      exclude_seen: recommend no item among the session's latest 50.
+    """
+
+    top_k: _PositiveCount = 20
+    max_sessions: _PositiveCount = 1_000_000
+    idle_seconds: _Positive = 1800.0
+    exclude_seen: bool = False

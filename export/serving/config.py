@@ -1,88 +1,77 @@
 """Settings of the embedded server."""
 
 import dataclasses
-import pathlib
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
 
-from tfrs_gru4rec.checks import require, require_at_least, require_positive
+from tfrs_gru4rec.checks import require, require_at_least
 from tfrs_gru4rec.export import signatures
+from tfrs_gru4rec.settings import Range, Settings
 
 _MEBIBYTE = 1 << 20
 
+_Port = Range(at_least=0, at_most=65535)
+_Count = Annotated[int, Range(above=0)]
+_NotNegative = Annotated[float, Range(at_least=0)]
+
 
 @dataclasses.dataclass(frozen=True)
-class ServerConfig:
-    """Settings of the server.
+class ServerConfig(Settings):
+    """Where the server finds models, where it listens, and how much it takes on.
+
+    >>> ServerConfig(Path("."), version_labels={"stable": 3}).port
+    8500
 
     Attributes:
-      export_dir: folder of version folders.
-      model_name: the name requests must ask for.
+      export_dir: folder that holds the version folders.
+      model_name: name that requests must ask for.
       host: address to listen on.
-      port: TCP port; 0 = any that is free.
-      version_labels: label -> version number.
+      port: TCP port; 0: any that is free.
+      version_labels: names of versions, as in stable=3,canary=4.
       poll_seconds: time between two looks at the folder.
-      max_message_bytes: size of a request.
       max_batch_size: rows of a request and of a merged batch.
+      batch_wait_seconds: how long an incomplete batch waits for more while the model is idle.
+      batch_threads: signatures that may run at once.
+      model_threads: threads that large operations share; 0: one a core.
+      max_message_bytes: size of a request.
       max_id_bytes: bytes of one string in a request.
       max_waiting_rows: rows waiting for the model; beyond, requests get UNAVAILABLE.
       max_concurrent_requests: requests in hand; beyond, they get RESOURCE_EXHAUSTED.
-      batch_wait_seconds: how long an incomplete batch waits for more while the model is idle.
-      batch_threads: signatures that may run at once.
-      model_threads: threads that large operations share; 0 = one a core.
       drain_seconds: time that calls under way have to finish at shutdown.
-      metrics_port: port of the Prometheus metrics on `metrics_host`; None = none, 0 = any that is free.
+      metrics_port: port of the Prometheus metrics; none: no metrics, 0: any port that is free.
       metrics_host: address of the metrics.
-      tls_certificate: PEM file of the server's certificate chain; None = no TLS.
-      tls_key: PEM file of its private key.
-      tls_client_ca: PEM file of the authorities clients must be certified by; None = any client.
+      tls_certificate: PEM file of the server's certificate chain; none: no TLS.
+      tls_key: PEM file of the certificate's private key.
+      tls_client_ca: PEM file of the authorities that clients must be certified by; none: any client.
     """
 
-    export_dir: pathlib.Path
+    export_dir: Path
     model_name: str = signatures.DEFAULT_MODEL_NAME
     host: str = "127.0.0.1"
-    port: int = 8500
-    version_labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    poll_seconds: float = 1.0
-    max_message_bytes: int = _MEBIBYTE
-    max_batch_size: int = 128
-    max_id_bytes: int = signatures.MAX_ITEM_ID_BYTES
+    port: Annotated[int, _Port] = 8500
+    version_labels: Annotated[Mapping[str, int], Range(at_least=0)] = dataclasses.field(default_factory=dict)
+    poll_seconds: Annotated[float, Range(above=0)] = 1.0
+    max_batch_size: Annotated[int, Range(at_least=1, at_most=signatures.MAX_BATCH)] = 128
+    batch_wait_seconds: _NotNegative = 0.0
+    batch_threads: _Count = 2
+    model_threads: Annotated[int, Range(at_least=0)] = 0
+    max_message_bytes: _Count = _MEBIBYTE
+    max_id_bytes: _Count = signatures.MAX_ITEM_ID_BYTES
     max_waiting_rows: int = 4096
-    max_concurrent_requests: int = 1024
-    batch_wait_seconds: float = 0.0
-    batch_threads: int = 2
-    model_threads: int = 0
-    drain_seconds: float = 10.0
-    metrics_port: int | None = None
+    max_concurrent_requests: _Count = 1024
+    drain_seconds: _NotNegative = 10.0
+    metrics_port: Annotated[int | None, _Port] = None
     metrics_host: str = "127.0.0.1"
-    tls_certificate: pathlib.Path | None = None
-    tls_key: pathlib.Path | None = None
-    tls_client_ca: pathlib.Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.export_dir.is_dir(), "export_dir must be a folder.", export_dir=str(self.export_dir))
         require(bool(self.model_name), "model_name must not be empty.", model_name=self.model_name)
-        for name in ("port", "metrics_port"):
-            value = getattr(self, name)
-            require(value is None or 0 <= value < 65536, f"{name} must be 0 to 65535.", **{name: value})
-        require_positive(
-            poll_seconds=self.poll_seconds,
-            max_message_bytes=self.max_message_bytes,
-            max_id_bytes=self.max_id_bytes,
-            max_concurrent_requests=self.max_concurrent_requests,
-            batch_threads=self.batch_threads,
-        )
-        require(
-            1 <= self.max_batch_size <= signatures.MAX_BATCH,
-            f"max_batch_size must be 1 to {signatures.MAX_BATCH}, what a model takes.",
-            max_batch_size=self.max_batch_size,
-        )
         require_at_least(self.max_batch_size, max_waiting_rows=self.max_waiting_rows)
-        require_at_least(
-            0,
-            batch_wait_seconds=self.batch_wait_seconds,
-            model_threads=self.model_threads,
-            drain_seconds=self.drain_seconds,
-        )
         require(
             (self.tls_certificate is None) == (self.tls_key is None),
             "tls_certificate and tls_key go together.",

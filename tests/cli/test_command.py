@@ -1,15 +1,27 @@
 """The installed commands as a user meets them: help, presets, errors in one line."""
 
+import dataclasses
+import importlib
+import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
 
 import pytest
-from absl import flags
 
+import tfrs_gru4rec
 from tfrs_gru4rec.cli import train
-from tfrs_gru4rec.cli.command import PRESETS, with_presets
-from tfrs_gru4rec.cli.hyperparameter_flags import read_config
-from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.cli.flag_groups import UsageError
+from tfrs_gru4rec.cli.help_text import help_text
+from tfrs_gru4rec.cli.presets import PRESETS, expand
+from tfrs_gru4rec.config import GRU4RecConfig
+from tfrs_gru4rec.settings import OneOf, Range, Setting, Settings, settings_of
+
+COMMANDS = ("train", "daily", "evaluate", "export", "serve", "recommend", "prepare")
 
 # facts: loss, layers, batch, drop embed, drop hidden, learning rate, momentum, sample_alpha, bpreg, logq, final_act
 RECIPES = {
@@ -22,23 +34,23 @@ RECIPES = {
 }
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "tfrs_gru4rec.cli.train", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def run(*arguments, command="train"):
+    line = [sys.executable, "-m", f"tfrs_gru4rec.cli.{command}", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
+
+
+def command_of(name):
+    return importlib.import_module(f"tfrs_gru4rec.cli.{name}").COMMAND
+
+
+def help_of(command):
+    return help_text(command.name, "what it does", command.groups)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_presets_are_the_published_recipes(name):
-    values = flags.FlagValues()
-    train.define_flags(values)
-    values(
-        [
-            "gru4rec-train",
-            "--model_dir=x",
-            *values.read_flags_from_files([f"--flagfile={PRESETS / name}.flags"]),
-        ]
-    )
-    model, training = read_config(GRU4RecConfig, values), read_config(TrainingConfig, values)
+    found = train.COMMAND.parse(["gru4rec-train", "--model_dir=x", f"--flagfile={name}"])
+    model, training = found["model"], found["training"]
     loss, units, batch, embed, hidden, rate, momentum, alpha, bpreg, logq, final_act = RECIPES[name]
     found = (model.loss, model.layers, training.batch_size, model.dropout_p_embed, model.dropout_p_hidden)
     assert found == (loss, (units,), batch, embed, hidden)
@@ -49,27 +61,226 @@ def test_presets_are_the_published_recipes(name):
 
 
 def test_a_preset_is_named_without_its_path(tmp_path):
-    expected = str(PRESETS / "coveo.flags")
-    assert with_presets(["c", "--flagfile=coveo"]) == ["c", f"--flagfile={expected}"]
-    assert with_presets(["c", "-flagfile", "coveo", "--k=1"]) == ["c", "-flagfile", expected, "--k=1"]
+    expected = str(PRESETS["coveo"])
+    assert expand(["c", "--flagfile=coveo"]) == ["c", f"--flagfile={expected}"]
+    assert expand(["c", "-flagfile", "coveo", "--k=1"]) == ["c", "-flagfile", expected, "--k=1"]
     own = tmp_path / "own.flags"
     own.write_text("--layers=3")
-    assert with_presets(["c", f"--flagfile={own}"]) == ["c", f"--flagfile={own}"]
+    assert expand(["c", f"--flagfile={own}"]) == ["c", f"--flagfile={own}"]
     with pytest.raises(
-        ValueError, match="presets coveo, diginetica, .*yoochoose. Received: flagfile='rsc16'"
+        UsageError, match="presets coveo, diginetica, .*yoochoose. Received: flagfile='rsc16'"
     ):
-        with_presets(["c", "--flagfile", "rsc16"])
+        expand(["c", "--flagfile", "rsc16"])
 
 
-def test_help_shows_every_flag_with_its_meaning():
-    shown = run("--help").stdout
-    assert shown.startswith("gru4rec-train: trains GRU4Rec on a click log")
-    for flag in ("--train_path", "--sample_alpha", "--learning_rate", "--checkpoint_steps", "--tie"):
-        assert flag in shown
-    assert "additional negatives a step" in shown
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_and_version_are_no_errors_and_load_no_tensorflow(name, run_fresh):
+    for asked in ("--help", "--version"):
+        ended = run_fresh(
+            f"import atexit, sys; from tfrs_gru4rec.cli import {name}\n"
+            "atexit.register(lambda: print('tensorflow' in sys.modules))\n"
+            f"sys.argv = ['gru4rec-{name}', '{asked}']; {name}.run()"
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+        text, loaded = ended.stdout.rstrip().rsplit("\n", 1)
+        assert loaded == "False"
+        if asked == "--version":
+            assert text == f"gru4rec-{name} {tfrs_gru4rec.__version__}"
+        else:
+            assert text.startswith(f"gru4rec-{name}: ")
+            for group in command_of(name).groups:
+                for flag in group.settings:
+                    assert len(re.findall(rf"^  --(?:\[no\])?{flag}(?:=| |$)", text, re.MULTILINE)) == 1 + (
+                        flag == "version"
+                    )
+            assert ("rsc15, yoochoose" in text) == (name in ("train", "daily"))
+            assert "--only_check_args" not in text
+            assert "--logtostderr" not in text
 
 
-def test_errors_are_one_line_and_exit_with_1(tmp_path):
+def test_help_begins_with_what_must_be_given_and_groups_the_rest():
+    headings = [line for line in help_of(train.COMMAND).splitlines() if re.fullmatch(r"[A-Z][a-z ]+:", line)]
+    assert headings == [
+        *("Required:", "Data:", "Columns:", "Model:", "Training:", "Checkpoints:", "Output:"),
+        *("Warm start:", "Evaluation:", "Comparison:", "All commands:"),
+    ]
+    required = help_of(train.COMMAND).split("\n\n")[1].splitlines()
+    assert [line.split("=")[0] for line in required[1:]] == ["  --model_dir"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_gives_every_flag_its_meaning_default_and_range(name):
+    shown = help_of(command_of(name))
+    words = " ".join(shown.split())
+    for group in command_of(name).groups:
+        for setting in group.settings.values():
+            assert setting.meaning, setting.name
+            assert " ".join(setting.meaning.rstrip(".").split()) in words
+            if setting.allowed:
+                assert str(setting.allowed) in words
+    assert max(map(len, shown.splitlines())) <= 120
+
+
+def test_help_entries_in_full():
+    shown = help_of(train.COMMAND)
+    assert "\n  --layers=INT,...              units of each GRU layer" in shown
+    assert "first to last (greater than 0; default: 100)\n" in shown
+    assert "(one of standard, conservative, median; default: standard)" in " ".join(shown.split())
+    assert "(0 to 1; default: 0.0)" in shown
+    assert "\n  --[no]progress                show a progress bar (default: yes)\n" in shown
+
+
+@dataclasses.dataclass(frozen=True)
+class EverythingConfig(Settings):
+    """One field of each kind.
+
+    A text between.
+
+    Attributes:
+      place: a required path; with a semicolon:
+        and a second line.
+      count: a number.
+      share: a number or none.
+      sizes: several: of them.
+      labels: pairs.
+      word: one of two.
+      note: a text or none.
+      is_on: a switch.
+
+    Example:
+      not_a_field: is not read.
+    """
+
+    place: Path
+    count: Annotated[int, Range(at_least=1)] = 3
+    share: Annotated[float | None, Range(above=0, below=1)] = None
+    sizes: Annotated[tuple[int, ...], Range(above=0)] = (1, 2)
+    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    word: Annotated[str, OneOf(("tea", "coffee"))] = "tea"
+    note: str | None = None
+    is_on: bool = True
+
+
+def everything(all_of_it: EverythingConfig) -> int:
+    """Does nothing."""
+    return len(all_of_it.sizes)
+
+
+EVERYTHING = Command("everything", everything)
+
+
+def parse(*arguments):
+    return EVERYTHING.parse(["everything", "--place=here", *arguments])["all_of_it"]
+
+
+def test_flags_become_typed_settings():
+    assert parse() == EverythingConfig(Path("here"))
+    assert parse(
+        *("--count", "7", "--share=0.5", "--sizes=4,5, 6", "--labels=a=1,b=2"),
+        *("--word=coffee", "-note=a b", "--nois_on"),
+    ) == EverythingConfig(Path("here"), 7, 0.5, (4, 5, 6), {"a": 1, "b": 2}, "coffee", "a b", False)
+    assert parse("--count=7", "--count=8").count == 8
+    assert parse("--share=", "--note=", "--sizes=", "--labels=") == EverythingConfig(Path("here"), sizes=())
+    assert EVERYTHING.work(["everything", "--place=x", "--sizes=1,2,3"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--count=many", "count must be a whole number. Received: count='many'."),
+        ("--count=2.5", "count must be a whole number. Received: count='2.5'."),
+        ("--count=0", "count must be at least 1. Received: count=0."),
+        ("--share=1", "share must be greater than 0 and below 1. Received: share=1.0."),
+        ("--share=nan", "share must be greater than 0 and below 1. Received: share=nan."),
+        ("--sizes=4,0", "sizes must be greater than 0. Received: sizes=(4, 0)."),
+        ("--labels=a", "labels must be name=value,name=value. Received: labels='a'."),
+        ("--labels=a=x", "labels must be a whole number. Received: labels='x'."),
+        ("--word=water", "word must be one of tea, coffee. Received: word='water'."),
+        ("--is_on=perhaps", "is_on=perhaps"),
+        ("--counts=1", "'counts'"),
+        ("--note", "note"),
+        ("--place=", "--place must be given."),
+        ("stray", "Give flags only, as in --name=value. Received: words='stray'."),
+    ],
+)
+def test_wrong_flags_are_named_with_value_and_range(argument, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        parse(argument)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_without_flags_every_setting_is_the_default_of_its_dataclass(name, tmp_path):
+    command = command_of(name)
+    needed = {"model_dir": tmp_path, "output_dir": tmp_path, "export_dir": tmp_path, "input_path": tmp_path}
+    needed |= {"days_dir": tmp_path, "work_dir": tmp_path}
+    required = {
+        setting.name: needed[setting.name]
+        for group in command.groups
+        for setting in group.settings.values()
+        if setting.is_required
+    }
+    parsed = command.parse([name, *(f"--{flag}={value}" for flag, value in required.items())])
+    for group in command.groups:
+        given = {field: value for field, value in required.items() if field in group.settings}
+        assert parsed[group.title] == group.config(**given)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_field_is_a_flag_twice(name):
+    flags = [flag for group in command_of(name).groups for flag in group.settings]
+    assert len(flags) == len(set(flags))
+
+
+def test_a_default_of_a_function_is_that_of_its_dataclass():
+    from tfrs_gru4rec import config
+    from tfrs_gru4rec.evaluation.evaluate import evaluate
+    from tfrs_gru4rec.export.saved_model import export_saved_model
+    from tfrs_gru4rec.models.recommend import recommend
+    from tfrs_gru4rec.pipelines.session_log import SessionLog
+    from tfrs_gru4rec.upkeep.day_loop import DayLoopConfig
+
+    for function, settings in (
+        (evaluate, config.EvaluationConfig),
+        (export_saved_model, config.ExportConfig),
+        (recommend, config.RecommendConfig),
+        (SessionLog.from_file, config.ColumnConfig),
+        (DayLoopConfig, config.DailyConfig),
+    ):
+        shared = {each.name: each.default for each in settings_of(settings)}.items()
+        parameters = inspect.signature(function).parameters
+        assert [parameters[name].default for name, _ in shared if name in parameters] == [
+            default for name, default in shared if name in parameters
+        ]
+
+
+def test_meanings_survive_a_docstring_of_any_indentation(monkeypatch):
+    """Python 3.13 compiles docstrings without their indentation, and -OO without docstrings."""
+    meanings = {setting.name: setting.meaning for setting in settings_of(EverythingConfig)}
+    assert meanings["place"] == "a required path; with a semicolon: and a second line."
+    assert meanings["sizes"] == "several: of them."
+    assert meanings["is_on"] == "a switch."
+    original = GRU4RecConfig.__doc__
+    expected = [setting.meaning for setting in settings_of(GRU4RecConfig)]
+    assert all(expected)
+    for doc in (inspect.cleandoc(original), original.replace("\n", "\n        ")):
+        monkeypatch.setattr(GRU4RecConfig, "__doc__", doc)
+        assert [setting.meaning for setting in settings_of(GRU4RecConfig)] == expected
+    monkeypatch.setattr(GRU4RecConfig, "__doc__", None)
+    assert not any(setting.meaning for setting in settings_of(GRU4RecConfig))
+    assert "--layers=INT,..." in help_of(train.COMMAND)
+
+
+def test_a_setting_reads_its_field():
+    settings = {setting.name: setting for setting in settings_of(EverythingConfig)}
+    assert settings["place"].is_required
+    assert settings["share"] == Setting(
+        "share", float, None, None, "a number or none.", Range(above=0, below=1), may_be_none=True
+    )
+    assert (settings["sizes"].container, settings["labels"].container) == (tuple, dict)
+    assert settings["labels"].default == {}
+
+
+def test_what_went_wrong_is_one_line_and_exits_with_1(tmp_path):
     found = run("--train_path=/no/such/file.tsv", f"--model_dir={tmp_path / 'm'}")
     assert found.returncode == 1
     assert "Traceback" not in found.stderr
@@ -77,7 +288,45 @@ def test_errors_are_one_line_and_exit_with_1(tmp_path):
     assert "/no/such/file.tsv" in found.stderr
 
 
-def test_stray_words_are_refused(tmp_path):
-    found = run(f"--model_dir={tmp_path / 'm'}", "train.tsv")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch_size=0"], "batch_size must be greater than 0. Received: batch_size=0."),
+        (["train.tsv"], "Give flags only, as in --name=value."),
+        (["--flagfile=rsc16"], "must be a file or one of the presets coveo"),
+        (["--tran_path=x"], "Unknown command line flag 'tran_path'. Did you mean: train_path ?"),
+        ([], "Give either --train_path or --dataset."),
+    ],
+)
+def test_misuse_is_one_line_and_exits_with_2(tmp_path, arguments, message):
+    found = run(f"--model_dir={tmp_path / 'm'}", *arguments)
+    assert (found.returncode, found.stdout) == (2, "")
+    (line,) = found.stderr.splitlines()
+    assert line.startswith("gru4rec-train: ")
+    assert message in line
+    assert not (tmp_path / "m").exists()
+
+
+def test_the_version_of_an_export_is_no_question_for_that_of_the_package(tmp_path):
+    line = ["gru4rec-export", "--export_dir=x", "--version", "3", f"--model_dir={tmp_path}"]
+    assert command_of("export").parse(line)["version"].version == 3
+    found = run(*line[1:], command="export")
     assert found.returncode == 1
-    assert "flags only" in found.stderr
+    assert "There is no trained model in this folder" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown"),
+    [([], ["heed", "know"]), (["--verbosity=-1"], ["heed"]), (["--verbosity=1"], ["heed", "know", "debug"])],
+)
+def test_commands_say_what_they_do_unless_told_otherwise(run_fresh, flags, shown):
+    ended = run_fresh(
+        "import sys\nfrom absl import logging\nfrom tfrs_gru4rec.cli.command import Command\n"
+        "def main() -> int:\n"
+        "    logging.warning('heed'); logging.info('know'); logging.debug('debug')\n"
+        "    return 3\n"
+        f"sys.argv = ['it', *{flags}]\n"
+        "Command('it', main).run()"
+    )
+    assert ended.returncode == 3
+    assert [line.split()[-1] for line in ended.stderr.splitlines()] == shown

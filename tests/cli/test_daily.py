@@ -6,7 +6,6 @@ import resource
 import numpy as np
 import pandas as pd
 import pytest
-from absl import flags
 
 from tfrs_gru4rec.cli import daily, train
 from tfrs_gru4rec.export.publishing import versions
@@ -24,10 +23,7 @@ SETTINGS = {
 
 
 def run(command, **settings):
-    values = flags.FlagValues()
-    command.define_flags(values)
-    values(["command", *[f"--{name}={value}" for name, value in settings.items()]])
-    return command.main(values)
+    return command.COMMAND.work(["command", *(f"--{name}={value}" for name, value in settings.items())])
 
 
 def write(path, day, items):

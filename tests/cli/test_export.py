@@ -1,7 +1,6 @@
 """gru4rec-export on a folder that gru4rec-train wrote."""
 
 import tensorflow as tf
-from absl import flags
 
 from tfrs_gru4rec.cli import export, train
 from tfrs_gru4rec.training.model_folder import load_model
@@ -19,10 +18,7 @@ LOG = """SessionId\tItemId\tTime
 
 
 def run(command, **settings):
-    values = flags.FlagValues()
-    command.define_flags(values)
-    values(["command", *(f"--{name}={value}" for name, value in settings.items())])
-    return command.main(values)
+    return command.COMMAND.work(["command", *(f"--{name}={value}" for name, value in settings.items())])
 
 
 def test_exports_what_was_trained(tmp_path, capsys):
@@ -38,7 +34,8 @@ def test_exports_what_was_trained(tmp_path, capsys):
     outputs = recommend(item_ids=tf.constant([["green"]]))
     model = load_model(model_dir)
     rows = model.vocabulary.rows([item.decode() for item in outputs["item_ids"][0].numpy()])
-    scores = model(tf.constant([model.vocabulary.rows(["green"])]))[0]
+    query, _ = model(tf.constant([model.vocabulary.rows(["green"])]))
+    scores = model.scores(query)[0]
     assert sorted(model.vocabulary.ids[rows]) == ["blue", "red"]
     tf.debugging.assert_near(outputs["scores"][0], tf.gather(scores, rows))
 

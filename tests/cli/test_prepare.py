@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from absl import flags
 
 from tfrs_gru4rec.cli import prepare
 from tfrs_gru4rec.pipelines.dwell_time import augment_dwell_time
@@ -21,11 +20,11 @@ KEYS = ("--session_key=session", "--item_key=sku", "--time_key=when")
 
 
 def run(log, folder, *arguments):
-    values = flags.FlagValues()
-    prepare.define_flags(values)
-    values(["gru4rec-prepare", f"--input_path={log}", f"--output_dir={folder}", *arguments])
-    assert prepare.main(values) == 0
-    suffix = values["output_format"].value
+    settings = prepare.COMMAND.parse(
+        ["gru4rec-prepare", f"--input_path={log}", f"--output_dir={folder}", *arguments]
+    )
+    assert prepare.main(**settings) == 0
+    suffix = settings["files"].output_format
     read = pd.read_parquet if suffix == "parquet" else lambda path: pd.read_csv(path, sep="\t")
     return {path.name.split(".")[0]: read(path) for path in folder.glob(f"*.{suffix}")}
 
@@ -200,7 +199,7 @@ def test_statistics_are_printed_and_written(events, tmp_path, capsys):
         (("--test_from=soon",), "Times must be.*ISO 8601 dates.*--test_from.*'soon'"),
         (("--test_days=-1",), "test_days must be greater than 0"),
         (("--test_fraction=1.5",), "test_fraction must lie between 0 and 1"),
-        (("--min_item_support=0",), "min_support must be at least 1"),
+        (("--min_item_support=0",), "^min_item_support must be at least 1. Received: min_item_support=0"),
         (("--min_item_support=100000",), "Each split must keep an event"),
         (("--test_from=2033-01-01",), "Each split must keep an event.*split='test'"),
         (("--gap_over_all_events",), "gap_over_all_events needs gap_seconds"),

@@ -3,25 +3,22 @@
 import pathlib
 
 import pytest
-from absl import flags
 
 from tfrs_gru4rec.cli import serve
+from tfrs_gru4rec.cli.flag_groups import UsageError
 from tfrs_gru4rec.export.serving.config import ServerConfig
 
 
-def parse(*arguments: str) -> flags.FlagValues:
-    values = flags.FlagValues()
-    serve.define_flags(values)
-    values(["gru4rec-serve", *arguments])
-    return values
+def parse(*arguments: str) -> ServerConfig:
+    return serve.COMMAND.parse(["gru4rec-serve", *arguments])["server"]
 
 
 def test_without_flags_the_settings_are_the_defaults(tmp_path):
-    assert serve.read_config(parse(f"--export_dir={tmp_path}")) == ServerConfig(tmp_path)
+    assert parse(f"--export_dir={tmp_path}") == ServerConfig(tmp_path)
 
 
 def test_flags_become_settings(tmp_path):
-    values = parse(
+    found = parse(
         f"--export_dir={tmp_path}",
         "--model_name=shop",
         "--host=0.0.0.0",
@@ -43,7 +40,7 @@ def test_flags_become_settings(tmp_path):
         "--tls_key=k.pem",
         "--tls_client_ca=a.pem",
     )
-    assert serve.read_config(values) == ServerConfig(
+    assert found == ServerConfig(
         export_dir=tmp_path,
         model_name="shop",
         host="0.0.0.0",
@@ -68,19 +65,19 @@ def test_flags_become_settings(tmp_path):
 
 
 def test_every_setting_has_a_flag(tmp_path):
-    values = parse(f"--export_dir={tmp_path}")
-    assert all(name in values for name in vars(ServerConfig(tmp_path)))
+    (group,) = serve.COMMAND.groups
+    assert set(group.settings) == set(vars(ServerConfig(tmp_path)))
 
 
 def test_export_dir_is_required():
-    with pytest.raises(flags.IllegalFlagValueError, match="export_dir"):
+    with pytest.raises(UsageError, match="--export_dir must be given"):
         parse()
 
 
 @pytest.mark.parametrize("pair", ["stable", "=3", "stable=", "stable=-3", "stable=three"])
 def test_labels_must_be_pairs(pair):
-    with pytest.raises(ValueError, match="label=number"):
-        serve.parse_labels([pair])
+    with pytest.raises(UsageError, match="version_labels must be"):
+        parse("--export_dir=.", f"--version_labels=canary=4,{pair}")
 
 
 @pytest.mark.parametrize(
@@ -88,12 +85,12 @@ def test_labels_must_be_pairs(pair):
     [
         (["--export_dir=nowhere"], "export_dir must be a folder"),
         (["--export_dir=.", "--max_batch_size=0"], "max_batch_size must be 1 to 1024"),
-        (["--export_dir=.", "--version_labels=x"], "label=number"),
+        (["--export_dir=.", "--version_labels=x"], "version_labels must be name=value"),
     ],
 )
 def test_says_what_is_wrong(arguments, message):
     with pytest.raises(ValueError, match=message):
-        serve.main(parse(*arguments))
+        serve.COMMAND.work(["gru4rec-serve", *arguments])
 
 
 def test_bad_settings_are_told_without_loading_tensorflow(run_fresh):
@@ -102,7 +99,7 @@ def test_bad_settings_are_told_without_loading_tensorflow(run_fresh):
         "atexit.register(lambda: print('tensorflow' in sys.modules))\n"
         "sys.argv = ['gru4rec-serve', '--export_dir=nowhere']; serve.run()"
     )
-    assert result.returncode != 0
+    assert result.returncode == 2
     assert "export_dir must be a folder" in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout.split() == ["False"]

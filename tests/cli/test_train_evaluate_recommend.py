@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from absl import flags
 
 from tfrs_gru4rec.cli import evaluate, recommend, train
+from tfrs_gru4rec.cli.flag_groups import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +30,7 @@ def files(tmp_path_factory):
 
 
 def run(command, **settings):
-    values = flags.FlagValues()
-    command.define_flags(values)
-    arguments = [f"--{name}={value}" for name, value in settings.items()]
-    values(["command", *arguments])
-    return command.main(values)
+    return command.COMMAND.work(["command", *(f"--{name}={value}" for name, value in settings.items())])
 
 
 COLUMNS = {"session_key": "sid", "item_key": "item", "time_key": "when"}
@@ -135,9 +131,12 @@ def test_excludes_seen_items(trained, capsys):
     [
         ({"train_path": "/no/such.tsv"}, "no.such.tsv"),
         ({"train_path": None}, "either --train_path or --dataset"),
-        ({"layers": "16,x"}, "--layers must hold numbers"),
+        ({"n_sample": "many"}, "n_sample must be a whole number. Received: n_sample='many'"),
+        ({"layers": ""}, "layers must name at least one"),
+        ({"baseline_pairs": 0}, "baseline_pairs must be greater than 0"),
+        ({"layers": "16,x"}, "layers must be a whole number. Received: layers='x'"),
         ({"final_act": "elu"}, "final_act must be one of linear, relu"),
-        ({"k": "0"}, "--k must hold list lengths above 0"),
+        ({"k": "0"}, "k must be greater than 0"),
         ({"learning_rate": 0}, "learning_rate must be greater than 0"),
         ({"optimizer_parameters": "beta_1"}, "name=value"),
         ({"session_key": "SessionId"}, "SessionId"),
@@ -151,5 +150,5 @@ def test_wrong_input_is_named_and_leaves_nothing(files, tmp_path, changed, messa
 
 
 def test_wrong_loss_lists_the_allowed_ones(files, tmp_path):
-    with pytest.raises(flags.IllegalFlagValueError, match="cross-entropy.*bpr-max.*top1-max"):
+    with pytest.raises(UsageError, match="loss must be one of cross-entropy.*bpr-max.*top1-max.*'bprmax'"):
         run(train, train_path=files / "train.csv", model_dir=tmp_path / "m", loss="bprmax")

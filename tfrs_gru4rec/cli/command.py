@@ -1,98 +1,113 @@
-"""What all commands share: flags that `--help` shows, quiet logs, errors in one line, exit codes."""
+"""What all commands share: settings from flags, `--help`, quiet logs, errors in one line, exit codes."""
 
+import dataclasses
 import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
-from absl import app, flags, logging
+from absl import flags, logging
 
-from tfrs_gru4rec.checks import require
+import tfrs_gru4rec
+from tfrs_gru4rec.cli import presets
+from tfrs_gru4rec.cli.flag_groups import FlagGroup, UsageError, flag_groups, require_flags
+from tfrs_gru4rec.cli.help_text import help_text
 
-PRESETS = Path(__file__).parent.parent / "presets"
 FAILED = 1
+MISUSED = 2
 INTERRUPTED = 130
 
 # What a user can put right: said in one line, without a traceback.
 _EXPECTED = (ValueError, OSError, ArithmeticError, ImportError)
 
-Define = Callable[[flags.FlagValues], None]
-Main = Callable[[flags.FlagValues], int]
 
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command: a function of settings, whose flags are the fields of its parameters' dataclasses.
 
-def run_command(name: str, define_flags: Define, main: Main) -> None:
-    """Runs a command and exits with its code.
+    Each parameter of `main` is a group of flags in `--help`, in their order, under the parameter's name.
 
-    Args:
-      name: of the command, for messages.
-      define_flags: defines its flags in the values it is given.
-      main: does the work with parsed flags, and returns the exit code.
+    Attributes:
+      name: of the command.
+      main: does the work and returns the exit code; the docstring of its module is the head of `--help`.
+      flag_names: by parameter, flags of another name than their field; None for a field that has no flag.
+      settings_from: a flag that may name a model's folder: what the command line does not say of the parameters
+        `model` and `training` is then as that model has it.
     """
-    known_before = set(flags.FLAGS)
-    define_flags(flags.FLAGS)
-    for flag in set(flags.FLAGS) - known_before:
-        # absl shows in --help what belongs to the script that runs, which for an installed command is a stub.
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag])
-    # TensorFlow's C++ logs report missing GPUs as errors; what fails still raises.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    _use_docstring(main)
-    try:
-        argv = with_presets(sys.argv)
-    except ValueError as error:
-        sys.exit(f"{name}: {error}")
-    app.run(lambda rest: _guarded(name, main, rest), argv)
 
+    name: str
+    main: Callable[..., int]
+    flag_names: Mapping[str, Mapping[str, str | None]] = dataclasses.field(default_factory=dict)
+    settings_from: str | None = None
 
-def with_presets(argv: Sequence[str]) -> list[str]:
-    """Lets --flagfile name a preset that comes with the package, as in --flagfile=retailrocket.
+    @property
+    def groups(self) -> list[FlagGroup]:
+        """The groups of flags."""
+        return flag_groups(self.main, self.flag_names)
 
-    Args:
-      argv: the command line.
+    def parse(self, argv: Sequence[str], values: flags.FlagValues | None = None) -> dict[str, Any]:
+        """Turns a command line into the arguments of `main`.
 
-    Returns:
-      The command line with the path of the preset in its place; a file of that name goes first.
+        Args:
+          argv: the command's name, then the flags.
+          values: where to define the flags; a place of its own if None.
 
-    Raises:
-      ValueError: there is neither a file nor a preset of that name; the message lists the presets.
-    """
-    expanded = list(argv)
-    for place, argument in enumerate(expanded):
-        flag, separator, value = argument.partition("=")
-        if flag.lstrip("-") != "flagfile" or not argument.startswith("-"):
-            continue
-        if separator:
-            expanded[place] = f"{flag}={_preset(value)}"
-        elif place + 1 < len(expanded):
-            expanded[place + 1] = _preset(expanded[place + 1])
-    return expanded
+        Raises:
+          UsageError: a flag is unknown, missing or out of its range, or some contradict each other.
+        """
+        values = flags.FlagValues() if values is None else values
+        groups = self.groups
+        for group in groups:
+            group.define(values)
+        try:
+            words = values(presets.expand(argv))[1:]
+        except flags.Error as error:
+            raise UsageError(error if str(error).endswith(("?", ".")) else f"{error}.") from None
+        require_flags(not words, "Give flags only, as in --name=value.", words=" ".join(words))
+        missing = [name for group in groups for name in group.missing(values)]
+        if missing:
+            raise UsageError(f"{' and '.join(missing)} must be given.")
+        old = self._old_settings(values)
+        return {group.title: group.read(values, old.get(group.title, {})) for group in groups}
 
+    def work(self, argv: Sequence[str], values: flags.FlagValues | None = None) -> int:
+        """Does what a command line says, see `parse`; returns the exit code, and lets errors pass."""
+        return self.main(**self.parse(argv, values))
 
-def _preset(value: str) -> str:
-    if os.path.exists(value):
-        return value
-    presets = {path.stem: str(path) for path in sorted(PRESETS.glob("*.flags"))}
-    rule = f"--flagfile must be a file or one of the presets {', '.join(presets)}."
-    require(value in presets, rule, flagfile=value)
-    return presets[value]
+    def run(self) -> NoReturn:
+        """Does what the process' command line says, and exits with its code."""
+        # TensorFlow's C++ logs report missing GPUs as errors; what fails still raises.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        sys.exit(self._exit_code(sys.argv))
 
+    def _exit_code(self, argv: Sequence[str]) -> int:
+        logging.use_absl_handler()
+        logging.set_verbosity(logging.INFO)  # the flag --verbosity goes before
+        try:
+            if {"--help", "-help", "-h", "--helpshort", "--helpfull"} & {*argv[1:]}:
+                doc = sys.modules[self.main.__module__].__doc__
+                print(help_text(self.name, doc, self.groups), flush=True)
+                return 0
+            if argv[-1] in ("--version", "-version"):  # gru4rec-export has a flag --version=N of its own
+                print(self.name, tfrs_gru4rec.__version__)
+                return 0
+            return self.work(argv, flags.FLAGS)
+        except KeyboardInterrupt:
+            print(f"\n{self.name}: interrupted.", file=sys.stderr)
+            return INTERRUPTED
+        except UsageError as error:
+            print(f"{self.name}: {error} See {self.name} --help.", file=sys.stderr)
+            return MISUSED
+        except _EXPECTED as error:
+            logging.debug("%s failed", self.name, exc_info=True)
+            print(f"{self.name}: {error}", file=sys.stderr)
+            return FAILED
 
-def _use_docstring(main: Main) -> None:
-    """Makes absl's --help begin with the text of the command's module."""
-    sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__
+    def _old_settings(self, values: flags.FlagValues) -> Mapping[str, Any]:
+        folder = values[self.settings_from].value if self.settings_from else None
+        if not folder:
+            return {}
+        from tfrs_gru4rec.training.model_folder import ModelFolder
 
-
-def _guarded(name: str, main: Main, argv: list[str]) -> int:
-    if len(argv) > 1:
-        print(f"{name}: flags only, as in --name=value. Received: {' '.join(argv[1:])}", file=sys.stderr)
-        return FAILED
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
-    try:
-        return main(flags.FLAGS)
-    except KeyboardInterrupt:
-        print(f"\n{name}: interrupted.", file=sys.stderr)
-        return INTERRUPTED
-    except _EXPECTED as error:
-        logging.debug("%s failed", name, exc_info=True)
-        print(f"{name}: {error}", file=sys.stderr)
-        return FAILED
+        settings = ModelFolder(folder).settings()
+        return {title: settings[title] for title in ("model", "training")}

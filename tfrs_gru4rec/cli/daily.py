@@ -11,72 +11,31 @@ for instance: days that are done are not done again, and a run that was stopped 
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from absl import flags
-
-from tfrs_gru4rec.cli import log_flags
-from tfrs_gru4rec.cli.command import run_command
-from tfrs_gru4rec.cli.hyperparameter_flags import (
-    define_checkpoint_flags,
-    define_hyperparameter_flags,
-    define_warm_start_flags,
-    read_config,
-    settings_of,
+from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.config import (
+    CheckpointConfig,
+    ColumnConfig,
+    DailyConfig,
+    ExportConfig,
+    GRU4RecConfig,
+    TrainingConfig,
+    WarmStartConfig,
 )
-from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
-
-_EXPORT = ("top_k", "max_sessions", "idle_seconds", "exclude_seen")
 
 
-def define_flags(values: flags.FlagValues) -> None:
-    """Defines the command's flags in `values`."""
-    for name, meaning in (
-        ("days_dir", "Folder of the daily logs."),
-        ("work_dir", "Folder for the ledger, the plot and the days' models."),
-        ("export_dir", "Folder of the versions, which a server watches."),
-    ):
-        flags.DEFINE_string(name, None, meaning, flag_values=values, required=True)
-    log_flags.define_column_flags(values)
-    flags.DEFINE_float(
-        "margin",
-        0.01,
-        "Export unless recall@20 is lower than the serving model's by more than this, in absolute terms.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "warm_start_from",
-        None,
-        "Folder of a model that the first day goes on from; without it the first day starts from nothing.",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "first_epochs",
-        0,
-        "Epochs of a first day that starts from nothing; 0: --n_epochs.",
-        flag_values=values,
-    )
-    define_hyperparameter_flags(values)
-    define_warm_start_flags(values)
-    define_checkpoint_flags(values)
-    flags.DEFINE_integer("top_k", 20, "Items in a recommendation of the exports.", 1, flag_values=values)
-    flags.DEFINE_integer("max_sessions", 1_000_000, "Live sessions an export holds.", 1, flag_values=values)
-    flags.DEFINE_float(
-        "idle_seconds", 1800.0, "A session not used for so long is forgotten.", 0.001, flag_values=values
-    )
-    flags.DEFINE_bool(
-        "exclude_seen", False, "Recommend no item that the session has seen.", flag_values=values
-    )
-
-
-def main(values: flags.FlagValues) -> int:
+def main(
+    days: DailyConfig,
+    columns: ColumnConfig,
+    model: GRU4RecConfig,
+    training: TrainingConfig,
+    warm_start: WarmStartConfig,
+    checkpoints: CheckpointConfig,
+    export: ExportConfig,
+) -> int:
     """Works all days that are not done; returns the exit code."""
-    first_model = values["warm_start_from"].value
-    old_settings = settings_of(first_model)
-    model_config = read_config(GRU4RecConfig, values, old_settings["model"])
-    training_config = read_config(TrainingConfig, values, old_settings["training"])
-    warm_config = read_config(WarmStartConfig, values)
-
     import tensorflow as tf
 
     from tfrs_gru4rec.upkeep.day_loop import DayLoop, DayLoopConfig
@@ -84,18 +43,17 @@ def main(values: flags.FlagValues) -> int:
     # Each day has a model of its own size, so TensorFlow would warn at every one that it traces anew.
     tf.get_logger().setLevel("ERROR")
     config = DayLoopConfig(
-        model_config,
-        training_config,
-        warm_config,
-        first_epochs=values["first_epochs"].value,
-        first_model=first_model,
-        margin=values["margin"].value,
-        checkpoints=read_config(CheckpointConfig, values),
-        columns=log_flags.columns(values),
+        model,
+        training,
+        warm_start,
+        first_epochs=days.first_epochs,
+        first_model=days.warm_start_from,
+        margin=days.margin,
+        checkpoints=checkpoints,
+        columns=columns.to_dict(),
     )
-    publisher = SavedModelVersions(values["export_dir"].value, {name: values[name].value for name in _EXPORT})
-    loop = DayLoop(values["days_dir"].value, values["work_dir"].value, publisher, config)
-    entries = loop.run()
+    publisher = SavedModelVersions(days.export_dir, export.to_dict())
+    entries = DayLoop(days.days_dir, days.work_dir, publisher, config).run()
     print(_table(entries) if entries else "No day to work: each needs the following day's log to be there.")
     return 0
 
@@ -103,7 +61,7 @@ def main(values: flags.FlagValues) -> int:
 class SavedModelVersions:
     """Publishes models as the versions of an export folder."""
 
-    def __init__(self, export_dir: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, export_dir: Path, settings: Mapping[str, Any]) -> None:
         """Remembers where and how; `settings` are those of `export_saved_model`."""
         self._export_dir = export_dir
         self._settings = settings
@@ -142,9 +100,12 @@ def _table(entries: list[dict[str, Any]]) -> str:
     return "\n".join(["recall@20 over all pairs of the following day:", *lines])
 
 
+COMMAND = Command("gru4rec-daily", main, settings_from="warm_start_from")
+
+
 def run() -> None:
     """Runs the command."""
-    run_command("gru4rec-daily", define_flags, main)
+    COMMAND.run()
 
 
 if __name__ == "__main__":

@@ -5,52 +5,70 @@
 Events of items that the model was not trained on are left out and counted.
 """
 
-from absl import flags
+import dataclasses
+from pathlib import Path
 
-from tfrs_gru4rec.cli import log_flags
-from tfrs_gru4rec.cli.command import run_command
+from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.cli.flag_groups import require_flags
+from tfrs_gru4rec.cli.logs import DataConfig
 from tfrs_gru4rec.cli.tables import figures_table, position_table
+from tfrs_gru4rec.config import ColumnConfig, EvaluationConfig
+from tfrs_gru4rec.settings import Settings
 
 
-def define_flags(values: flags.FlagValues) -> None:
-    """Defines the command's flags in `values`."""
-    flags.DEFINE_string("model_dir", None, "Folder of the trained model.", flag_values=values, required=True)
-    log_flags.define_log_flags(values, train=False)
-    log_flags.define_measure_flags(values)
-    flags.DEFINE_integer("lanes", 512, "Sessions followed at a time.", flag_values=values)
-    flags.DEFINE_string("report_path", None, "Write the figures to this JSON file.", flag_values=values)
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(Settings):
+    """Which model is evaluated, and where its figures go.
+
+    Attributes:
+      model_dir: folder of the trained model.
+      report_path: write the figures to this JSON file.
+    """
+
+    model_dir: Path
+    report_path: Path | None = None
 
 
-def main(values: flags.FlagValues) -> int:
+def main(data: DataConfig, columns: ColumnConfig, evaluation: EvaluationConfig, output: ModelConfig) -> int:
     """Evaluates, prints and writes the report; returns the exit code."""
-    list_lengths = log_flags.list_lengths(values)
+    require_flags(
+        data.has_test,
+        "Give --test_path or --dataset, the log to evaluate on.",
+        test_path=data.test_path,
+        dataset=data.dataset,
+    )
 
     from tfrs_gru4rec.atomic_files import write_json
     from tfrs_gru4rec.evaluation.evaluate import evaluate
     from tfrs_gru4rec.evaluation.report import describe_test
     from tfrs_gru4rec.training import load_model
 
-    model = load_model(values["model_dir"].value)
-    log = log_flags.read_test_log(values, model.vocabulary)
-    if log is None:
-        raise ValueError("Give --test_path or --dataset, the log to evaluate on.")
-    evaluation = evaluate(model, log, values["tie"].value, values["lanes"].value)
-    test = describe_test(evaluation, list_lengths)
+    model = load_model(output.model_dir)
+    log = data.read_test_log(columns, model.vocabulary)
+    found = evaluate(model, log, evaluation.tie, evaluation.lanes)
+    test = describe_test(found, evaluation.k)
     print(
-        f"{test['events']} test events in {evaluation.seconds:.1f} s "
-        f"({test['dropped_events']} of unknown items dropped), ties {values['tie'].value}:"
+        f"{test['events']} test events in {found.seconds:.1f} s "
+        f"({test['dropped_events']} of unknown items dropped), ties {evaluation.tie}:"
     )
-    print(figures_table({"GRU4Rec": test}, list_lengths))
+    print(figures_table({"GRU4Rec": test}, evaluation.k))
     print()
-    print(position_table(test["by_position"], max(list_lengths)))
-    if values["report_path"].value:
-        write_json(values["report_path"].value, {"test": test, "tie": values["tie"].value})
+    print(position_table(test["by_position"], max(evaluation.k)))
+    if output.report_path:
+        write_json(output.report_path, {"test": test, "tie": evaluation.tie})
     return 0
+
+
+COMMAND = Command(
+    "gru4rec-evaluate",
+    main,
+    flag_names={"data": {"train_path": None, "train_split": None, "dwell_seconds": None}},
+)
 
 
 def run() -> None:
     """Runs the command."""
-    run_command("gru4rec-evaluate", define_flags, main)
+    COMMAND.run()
 
 
 if __name__ == "__main__":

@@ -5,70 +5,47 @@ gru4rec-serve and tensorflow/serving pick up by themselves. What clients can ask
 tfrs_gru4rec/export/signatures.py.
 """
 
-from absl import flags
+import dataclasses
+from pathlib import Path
+from typing import Annotated
 
-from tfrs_gru4rec.cli.command import run_command
-
-
-def define_flags(values: flags.FlagValues) -> None:
-    """Defines the command's flags in `values`."""
-    flags.DEFINE_string(
-        "model_dir", None, "Folder that gru4rec-train wrote.", required=True, flag_values=values
-    )
-    flags.DEFINE_string(
-        "export_dir",
-        None,
-        "Folder of the versions, which a server watches.",
-        required=True,
-        flag_values=values,
-    )
-    flags.DEFINE_integer("version", None, "Number of this version; default: the next.", 1, flag_values=values)
-    flags.DEFINE_integer("top_k", 20, "Items in a recommendation.", 1, flag_values=values)
-    flags.DEFINE_integer(
-        "max_sessions",
-        1_000_000,
-        "Live sessions to hold; give about twice as many as are live at a time, and practically none "
-        "has to go early.",
-        1,
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "idle_seconds", 1800.0, "A session not used for so long is forgotten.", 0.001, flag_values=values
-    )
-    flags.DEFINE_bool(
-        "exclude_seen", False, "Recommend no item among the session's latest 50.", flag_values=values
-    )
+from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.config import ExportConfig
+from tfrs_gru4rec.settings import Range, Settings
 
 
-def main(values: flags.FlagValues) -> int:
-    """Exports the model and prints the version's folder.
+@dataclasses.dataclass(frozen=True)
+class VersionConfig(Settings):
+    """Which model becomes which version.
 
-    Args:
-      values: parsed flags.
-
-    Returns:
-      Exit code.
+    Attributes:
+      model_dir: folder that gru4rec-train wrote.
+      export_dir: folder of the versions, which a server watches.
+      version: number of this version; none: the next.
     """
+
+    model_dir: Path
+    export_dir: Path
+    version: Annotated[int | None, Range(at_least=1)] = None
+
+
+def main(version: VersionConfig, recommendations: ExportConfig) -> int:
+    """Exports the model and prints the version's folder; returns the exit code."""
     # These load TensorFlow, so not before the flags have been found right.
     from tfrs_gru4rec.export.saved_model import export_saved_model
     from tfrs_gru4rec.training.model_folder import load_model
 
-    path = export_saved_model(
-        load_model(values["model_dir"].value),
-        values["export_dir"].value,
-        values["version"].value,
-        top_k=values["top_k"].value,
-        max_sessions=values["max_sessions"].value,
-        idle_seconds=values["idle_seconds"].value,
-        exclude_seen=values["exclude_seen"].value,
-    )
-    print(path)
+    model = load_model(version.model_dir)
+    print(export_saved_model(model, version.export_dir, version.version, **recommendations.to_dict()))
     return 0
+
+
+COMMAND = Command("gru4rec-export", main)
 
 
 def run() -> None:
     """Runs the command."""
-    run_command("gru4rec-export", define_flags, main)
+    COMMAND.run()
 
 
 if __name__ == "__main__":

@@ -22,149 +22,141 @@ dates become seconds since 1970 UTC), as gru4rec-train reads them, and statistic
 """
 
 import dataclasses
+from pathlib import Path
+from typing import Annotated
 
-from absl import flags
-
-from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.cli.command import run_command
+from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.cli.flag_groups import require_flags
+from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.datasets.recipe import Recipe, augment_training, prepare_sessions, split_sessions
 from tfrs_gru4rec.datasets.session_statistics import describe, format_table
 from tfrs_gru4rec.datasets.split_files import FORMATS, split_table, write_splits
 from tfrs_gru4rec.events.raw_log import RawLog, read_raw_log
 from tfrs_gru4rec.events.times import read_time
+from tfrs_gru4rec.settings import OneOf, Settings
 
-_DEFAULT_TEST_DAYS = 1.0
-
-
-def define_flags(values: flags.FlagValues) -> None:
-    """Defines the command's flags in `values`."""
-    flags.DEFINE_string("input_path", None, "The raw log.", flag_values=values, required=True)
-    flags.DEFINE_string("output_dir", None, "Folder for the results.", flag_values=values, required=True)
-    flags.DEFINE_enum("output_format", FORMATS[0], FORMATS, "Of the results.", flag_values=values)
-    _define_column_flags(values)
-    _define_rule_flags(values)
+_LAST_DAY = 1.0
 
 
-def _define_column_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("session_key", None, "Column of session ids (default SessionId).", flag_values=values)
-    flags.DEFINE_string(
-        "user_key",
-        None,
-        "Column of user ids, in a log without sessions: --gap_seconds makes them.",
-        flag_values=values,
-    )
-    flags.DEFINE_string("item_key", "ItemId", "Column of item ids.", flag_values=values)
-    flags.DEFINE_string(
-        "time_key", "Time", "Column of event times: numbers, or ISO dates.", flag_values=values
-    )
-    flags.DEFINE_enum(
-        "time_unit", "s", ("s", "ms", "us", "ns"), "Of times that are numbers.", flag_values=values
-    )
-    flags.DEFINE_string("event_key", None, "Column of the kind of event.", flag_values=values)
-    flags.DEFINE_list("event_values", None, "Kinds of events to keep, as in view,click.", flag_values=values)
+@dataclasses.dataclass(frozen=True)
+class FilesConfig(Settings):
+    """What is read and where the results go.
+
+    Attributes:
+      input_path: the raw log.
+      output_dir: folder for the results.
+      output_format: of the results.
+    """
+
+    input_path: Path
+    output_dir: Path
+    output_format: Annotated[str, OneOf(FORMATS)] = FORMATS[0]
 
 
-def _define_rule_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_float("gap_seconds", None, "A longer pause starts a new session.", flag_values=values)
-    flags.DEFINE_bool(
-        "gap_over_all_events",
-        False,
-        "Let events of unwanted kinds count when pauses are measured.",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "collapse_repeats", True, "Keep one of immediate repeats of an item.", flag_values=values
-    )
-    flags.DEFINE_integer("min_session_length", 2, "Least number of events of a session.", flag_values=values)
-    flags.DEFINE_integer("min_item_support", 5, "Least number of events of an item.", flag_values=values)
-    flags.DEFINE_float(
-        "test_days",
-        None,
-        f"Test sessions start within so many days of the last event (default {_DEFAULT_TEST_DAYS:g}).",
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "test_fraction", None, "Instead: this share of the sessions, the last.", flag_values=values
-    )
-    flags.DEFINE_string(
-        "test_from",
-        None,
-        "Instead: test sessions start at this time (in --time_unit, or an ISO date) or later.",
-        flag_values=values,
-    )
-    flags.DEFINE_bool("split", True, "Split at all; otherwise all goes into train.", flag_values=values)
-    flags.DEFINE_bool("tuning_splits", True, "Also write train_tr and valid.", flag_values=values)
-    flags.DEFINE_float(
-        "dwell_seconds",
-        None,
-        "Write each event of train and train_tr floor(dwell time / dwell_seconds) + 1 times.",
-        flag_values=values,
-    )
+@dataclasses.dataclass(frozen=True)
+class RawColumnConfig(Settings):
+    """What the columns of a raw log are called.
+
+    Attributes:
+      session_key: column of session ids; none: SessionId, unless there is a user_key.
+      item_key: column of item ids.
+      time_key: column of event times: numbers, or ISO dates.
+      user_key: column of user ids, in a log without sessions: --gap_seconds makes them.
+      time_unit: of times that are numbers.
+      event_key: column of the kind of event.
+      event_values: kinds of events to keep, as in view,click.
+    """
+
+    session_key: str | None = None
+    item_key: str = ColumnConfig.item_key
+    time_key: str = ColumnConfig.time_key
+    user_key: str | None = None
+    time_unit: Annotated[str, OneOf(("s", "ms", "us", "ns"))] = "s"
+    event_key: str | None = None
+    event_values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_flags(
+            not (self.session_key and self.user_key),
+            "Give either --session_key or --user_key.",
+            session_key=self.session_key,
+            user_key=self.user_key,
+        )
+        require_flags(
+            bool(self.event_key) == bool(self.event_values),
+            "--event_key and --event_values go together.",
+            event_key=self.event_key,
+            event_values=self.event_values,
+        )
 
 
-def read_recipe(values: flags.FlagValues) -> Recipe:
-    """Turns the flags into settings.
+@dataclasses.dataclass(frozen=True)
+class SplitConfig(Settings):
+    """Whether and where the log is split.
+
+    Attributes:
+      split: split at all, otherwise all goes into train; without test_days, test_fraction or test_from the test is the
+        last day.
+      test_from: instead: test sessions start at this time (in time_unit, or an ISO date) or later.
+    """
+
+    split: bool = True
+    test_from: str | None = None
+
+
+def complete_recipe(recipe: Recipe, split: SplitConfig, time_unit: str) -> Recipe:
+    """Adds where to split to a recipe, which knows times in seconds only.
+
+    >>> complete_recipe(Recipe(), SplitConfig(), "s").test_days
+    1.0
 
     Raises:
-      ValueError: the flags contradict each other.
+      UsageError: the flags contradict each other.
+      ValueError: the time is none.
     """
-    test_from = values["test_from"].value
-    ways = {name: values[name].value for name in ("test_days", "test_fraction")}
-    ways["test_from"] = None if test_from is None else read_time(test_from, values["time_unit"].value)
-    if not values["split"].value:
-        given = {f"--{name}": value for name, value in ways.items() if value is not None}
-        require(not given, "--nosplit leaves no test set.", given=given)
-    elif all(value is None for value in ways.values()):
-        ways["test_days"] = _DEFAULT_TEST_DAYS
-    return Recipe(
-        gap_seconds=values["gap_seconds"].value,
-        gap_over_all_events=values["gap_over_all_events"].value,
-        collapse_repeats=values["collapse_repeats"].value,
-        min_length=values["min_session_length"].value,
-        min_support=values["min_item_support"].value,
-        tuning_splits=values["tuning_splits"].value,
-        dwell_seconds=values["dwell_seconds"].value,
-        **ways,
-    )
+    test_from = None if split.test_from is None else read_time(split.test_from, time_unit)
+    ways = {"test_days": recipe.test_days, "test_fraction": recipe.test_fraction, "test_from": test_from}
+    given = {f"--{name}": value for name, value in ways.items() if value is not None}
+    require_flags(split.split or not given, "--nosplit leaves no test set.", given=given)
+    if split.split and not given:
+        return dataclasses.replace(recipe, test_days=_LAST_DAY)
+    return dataclasses.replace(recipe, test_from=test_from)
 
 
-def read_log(values: flags.FlagValues) -> RawLog:
-    """Reads the raw log that the flags name.
-
-    Raises:
-      ValueError: the flags contradict each other, or the log is unusable.
-    """
-    session_key, user_key = values["session_key"].value, values["user_key"].value
-    rule = "Give either --session_key or --user_key."
-    require(not (session_key and user_key), rule, session_key=session_key, user_key=user_key)
-    rule = "--user_key needs --gap_seconds, as in --gap_seconds=3600, to make sessions."
-    require(not user_key or values["gap_seconds"].value is not None, rule, user_key=user_key)
-    event_key, event_values = values["event_key"].value, values["event_values"].value
-    rule = "--event_key and --event_values go together."
-    require(bool(event_key) == bool(event_values), rule, event_key=event_key, event_values=event_values)
+def read_log(path: Path, columns: RawColumnConfig) -> RawLog:
+    """Reads a raw log; see `read_raw_log` for its errors."""
     return read_raw_log(
-        values["input_path"].value,
-        (user_key or session_key or "SessionId", values["item_key"].value, values["time_key"].value),
-        values["time_unit"].value,
-        (event_key, event_values) if event_key else None,
+        path,
+        (
+            columns.user_key or columns.session_key or ColumnConfig.session_key,
+            columns.item_key,
+            columns.time_key,
+        ),
+        columns.time_unit,
+        (columns.event_key, columns.event_values) if columns.event_key else None,
     )
 
 
-def main(values: flags.FlagValues) -> int:
+def main(files: FilesConfig, columns: RawColumnConfig, rules: Recipe, splits: SplitConfig) -> int:
     """Prepares the log, writes the results and prints their statistics; returns the exit code."""
-    recipe, log = read_recipe(values), read_log(values)
+    rule = "--user_key needs --gap_seconds, as in --gap_seconds=3600, to make sessions."
+    has_sessions = not columns.user_key or rules.gap_seconds is not None
+    require_flags(has_sessions, rule, user_key=columns.user_key)
+    recipe = complete_recipe(rules, splits, columns.time_unit)
+    log = read_log(files.input_path, columns)
     statistics = {"raw": describe(log.sorted_wanted())}
     prepared = prepare_sessions(log, recipe)
     statistics["prepared"] = describe(prepared)
     session_ids = log.session_ids if recipe.gap_seconds is None else None
     item_ids = log.item_ids
     del log
-    splits = augment_training(split_sessions(prepared, recipe), recipe)
-    statistics |= {name: describe(part) for name, part in splits.items()}
+    parts = augment_training(split_sessions(prepared, recipe), recipe)
+    statistics |= {name: describe(part) for name, part in parts.items()}
     paths = write_splits(
-        values["output_dir"].value,
-        {name: split_table(part, session_ids, item_ids) for name, part in splits.items()},
-        values["output_format"].value,
+        files.output_dir,
+        {name: split_table(part, session_ids, item_ids) for name, part in parts.items()},
+        files.output_format,
         {name: dataclasses.asdict(row) for name, row in statistics.items()},
     )
     print(format_table(statistics))
@@ -172,9 +164,23 @@ def main(values: flags.FlagValues) -> int:
     return 0
 
 
+COMMAND = Command(
+    "gru4rec-prepare",
+    main,
+    flag_names={
+        "rules": {
+            "min_length": "min_session_length",
+            "min_support": "min_item_support",
+            "test_from": None,
+            "log_end": None,
+        }
+    },
+)
+
+
 def run() -> None:
     """Runs the command."""
-    run_command("gru4rec-prepare", define_flags, main)
+    COMMAND.run()
 
 
 if __name__ == "__main__":

@@ -8,48 +8,62 @@ A file has one session a line, its items parted by commas, oldest first. Without
 command asks for sessions at a prompt; an empty line ends it.
 """
 
+import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from absl import flags
-
-from tfrs_gru4rec.checks import require, require_positive
-from tfrs_gru4rec.cli.command import run_command
-
-
-def define_flags(values: flags.FlagValues) -> None:
-    """Defines the command's flags in `values`."""
-    flags.DEFINE_string("model_dir", None, "Folder of the trained model.", flag_values=values, required=True)
-    flags.DEFINE_list("items", [], "Items of one session, oldest first.", flag_values=values)
-    flags.DEFINE_string("sessions_path", None, "File with one session a line.", flag_values=values)
-    flags.DEFINE_integer("top_k", 10, "Items to recommend.", flag_values=values)
-    flags.DEFINE_bool("exclude_seen", False, "Leave out items of the session itself.", flag_values=values)
+from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.cli.flag_groups import require_flags
+from tfrs_gru4rec.config import RecommendConfig
+from tfrs_gru4rec.settings import Settings
 
 
-def main(values: flags.FlagValues) -> int:
+@dataclasses.dataclass(frozen=True)
+class SessionConfig(Settings):
+    """Whose next items are asked for, and which model.
+
+    Attributes:
+      model_dir: folder of the trained model.
+      items: items of one session, oldest first.
+      sessions_path: file with one session a line.
+    """
+
+    model_dir: Path
+    items: tuple[str, ...] | None = None
+    sessions_path: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that the sessions come from one place."""
+        super().__post_init__()
+        require_flags(self.items != (), "--items must name at least one item.", items="")
+        require_flags(
+            not (self.items and self.sessions_path),
+            "Give either --items or --sessions_path.",
+            items=self.items,
+            sessions_path=self.sessions_path,
+        )
+
+
+def main(sessions: SessionConfig, recommendations: RecommendConfig) -> int:
     """Recommends for each session; returns the exit code."""
-    items, path, top_k = values["items"].value, values["sessions_path"].value, values["top_k"].value
-    require_positive(top_k=top_k)
-    require(bool(items) or not values["items"].present, "--items must name at least one item.", items="")
-    require(not (items and path), "Give either --items or --sessions_path.", items=items, sessions_path=path)
-
     from tfrs_gru4rec.models.recommend import recommend
     from tfrs_gru4rec.training import load_model
 
-    model = load_model(values["model_dir"].value)
-    for session in _sessions(items, path):
-        found = recommend(model, session, top_k, values["exclude_seen"].value)
+    model = load_model(sessions.model_dir)
+    for session in _sessions(sessions):
+        found = recommend(model, session, recommendations.top_k, recommendations.exclude_seen)
         _print_recommendations(session, found)
     return 0
 
 
-def _sessions(items: Sequence[str], path: str | None) -> Iterator[list[str]]:
-    if items:
-        yield _parts(",".join(items))
+def _sessions(sessions: SessionConfig) -> Iterator[list[str]]:
+    if sessions.items:
+        yield _parts(",".join(sessions.items))
         return
-    if path:
-        with open(path, encoding="utf-8") as file:
+    if sessions.sessions_path:
+        with sessions.sessions_path.open(encoding="utf-8") as file:
             yield from (_parts(line) for line in file if line.strip())
         return
     is_terminal = sys.stdin.isatty()
@@ -76,9 +90,12 @@ def _print_recommendations(session: list[str], found: Any) -> None:
         print(f"  {place:>3}  {item}  {score:.4f}")
 
 
+COMMAND = Command("gru4rec-recommend", main)
+
+
 def run() -> None:
     """Runs the command."""
-    run_command("gru4rec-recommend", define_flags, main)
+    COMMAND.run()
 
 
 if __name__ == "__main__":

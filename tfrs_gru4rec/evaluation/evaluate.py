@@ -9,13 +9,13 @@ import tensorflow as tf
 from absl import logging
 
 from tfrs_gru4rec.checks import require, require_one_of, require_positive
+from tfrs_gru4rec.config import EvaluationConfig
 from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.metrics import TIES, RankedPairs, ranks_in_blocks
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch, session_parallel
 
-LANES = 512
 BLOCK_STEPS = 32
 SCORE_BYTES = 64 << 20
 
@@ -23,8 +23,8 @@ SCORE_BYTES = 64 << 20
 def evaluate(
     model: GRU4Rec,
     log: SessionLog,
-    tie: str = "standard",
-    lanes: int = LANES,
+    tie: str = EvaluationConfig.tie,
+    lanes: int = EvaluationConfig.lanes,
     score_bytes: int = SCORE_BYTES,
 ) -> RankedPairs:
     """Ranks the true next item of every pair of a log among all items.

@@ -9,8 +9,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.config import EvaluationConfig
 
-DEFAULT_K = (1, 5, 10, 20)
+DEFAULT_K = EvaluationConfig.k
 
 
 def hits_at(ranks: Any, k: int) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require_positive
+from tfrs_gru4rec.config import RecommendConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.models.popularity import popularity_scores
 
@@ -26,7 +27,10 @@ class NextItems(NamedTuple):
 
 
 def recommend(
-    model: GRU4Rec, session: Sequence[Any], top_k: int = 10, exclude_seen: bool = False
+    model: GRU4Rec,
+    session: Sequence[Any],
+    top_k: int = RecommendConfig.top_k,
+    exclude_seen: bool = RecommendConfig.exclude_seen,
 ) -> NextItems:
     """Follows a session and returns the likeliest next items.
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from absl import logging
 
 from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.events.columns import LogColumn
 from tfrs_gru4rec.events.id_codes import id_codes
 from tfrs_gru4rec.events.log_files import read_log_columns
@@ -75,9 +76,9 @@ class SessionLog:
         cls,
         path: str | os.PathLike[str],
         vocabulary: Vocabulary | None = None,
-        session_key: str = "SessionId",
-        item_key: str = "ItemId",
-        time_key: str = "Time",
+        session_key: str = ColumnConfig.session_key,
+        item_key: str = ColumnConfig.item_key,
+        time_key: str = ColumnConfig.time_key,
     ) -> SessionLog:
         """Loads a log from a TSV, CSV or Parquet file, gzipped or not.
 
@@ -104,9 +105,9 @@ class SessionLog:
         cls,
         frame: pd.DataFrame,
         vocabulary: Vocabulary | None = None,
-        session_key: str = "SessionId",
-        item_key: str = "ItemId",
-        time_key: str = "Time",
+        session_key: str = ColumnConfig.session_key,
+        item_key: str = ColumnConfig.item_key,
+        time_key: str = ColumnConfig.time_key,
     ) -> SessionLog:
         """Loads a log from a data frame; arguments and errors as in `from_file`."""
         keys = (session_key, item_key, time_key)

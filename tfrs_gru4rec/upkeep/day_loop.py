@@ -21,7 +21,7 @@ from absl import logging
 
 from tfrs_gru4rec.atomic_files import write_json
 from tfrs_gru4rec.checks import require, require_at_least, require_positive
-from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.config import CheckpointConfig, DailyConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation.plots import plot_days
 from tfrs_gru4rec.evaluation.report import make_report
 from tfrs_gru4rec.folder_lock import lock_folder
@@ -56,9 +56,9 @@ class DayLoopConfig:
     model: GRU4RecConfig
     training: TrainingConfig
     warm_start: WarmStartConfig
-    first_epochs: int = 0
-    first_model: str | None = None
-    margin: float = 0.01
+    first_epochs: int = DailyConfig.first_epochs
+    first_model: str | os.PathLike[str] | None = None
+    margin: float = DailyConfig.margin
     k: int = 20
     checkpoints: CheckpointConfig = CheckpointConfig()
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,112 @@
+"""Where the logs of a command are, and reading them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tfrs_gru4rec.cli.flag_groups import UsageError, require_flags
+from tfrs_gru4rec.config import ColumnConfig
+from tfrs_gru4rec.settings import Range, Settings
+
+if TYPE_CHECKING:
+    from tfrs_gru4rec.pipelines.session_log import SessionLog
+    from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(Settings):
+    """Files or a TFDS data set to train and to test on.
+
+    >>> DataConfig(dataset="rsc15").test_split
+    'test'
+
+    Attributes:
+      train_path: training log: TSV, CSV or Parquet, also gzipped.
+      test_path: test log: TSV, CSV or Parquet, also gzipped.
+      dataset: TFDS data set instead of files, such as synthetic_sessions, rsc15 or movielens_sessions/100k.
+      train_split: split of the data set to train on.
+      test_split: split of the data set to test on; empty: no test.
+      data_dir: where TFDS keeps prepared data; none: where it does by default.
+      manual_dir: folder of the raw files, for data sets that need a login to download.
+      dwell_seconds: train on each event floor(dwell time / this) + 1 times, its dwell time being the time to the next
+        event of its session; 0: once.
+    """
+
+    train_path: Path | None = None
+    test_path: Path | None = None
+    dataset: str | None = None
+    train_split: str = "train"
+    test_split: str = "test"
+    data_dir: Path | None = None
+    manual_dir: Path | None = None
+    dwell_seconds: Annotated[float, Range(at_least=0)] = 0.0
+
+    def read_train_log(self, columns: ColumnConfig, ticks_per_second: float) -> SessionLog:
+        """Reads the training log.
+
+        Args:
+          columns: of the file.
+          ticks_per_second: unit of the log's times.
+
+        Raises:
+          UsageError: none or both of file and data set are given.
+          ValueError: the log is unusable.
+        """
+        from tfrs_gru4rec.pipelines.dwell_time import augment_dwell_time
+        from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+        require_flags(
+            bool(self.train_path) != bool(self.dataset),
+            "Give either --train_path or --dataset.",
+            train_path=self.train_path and str(self.train_path),
+            dataset=self.dataset,
+        )
+        if self.train_path:
+            log = SessionLog.from_file(self.train_path, **columns.to_dict())
+        else:
+            log = self._read_split(self.train_split, None)
+        return augment_dwell_time(log, self.dwell_seconds, ticks_per_second) if self.dwell_seconds else log
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test log."""
+        return bool(self.test_path or (self.dataset and self.test_split))
+
+    def read_test_log(self, columns: ColumnConfig, vocabulary: Vocabulary) -> SessionLog:
+        """Reads the test log.
+
+        Args:
+          columns: of the file.
+          vocabulary: of the model: events of other items are dropped and counted.
+
+        Raises:
+          UsageError: neither a file nor a data set is given.
+          ValueError: the log is unusable.
+        """
+        from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+        if self.test_path:
+            return SessionLog.from_file(self.test_path, vocabulary, **columns.to_dict())
+        return self._read_split(self.test_split, vocabulary)
+
+    def best_possible(self) -> dict[str, Any]:
+        """Returns the row of the best figures that any recommender can reach, where a simulated data set knows them."""
+        if not self.dataset or self.test_path:
+            return {}
+        from tfrs_gru4rec.pipelines.tfds_log import load_builder
+
+        metadata = load_builder(self.dataset, self.data_dir, self.manual_dir).info.metadata or {}
+        if "optimal_recall" not in metadata:
+            return {}
+        return {"best possible": {"recall": metadata["optimal_recall"], "mrr": metadata["optimal_mrr"]}}
+
+    def _read_split(self, split: str, vocabulary: Vocabulary | None) -> SessionLog:
+        from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+        if not self.dataset or not split:
+            raise UsageError("Give the path of a log, or --dataset and the name of a split.")
+        return SessionLog.from_tfds(
+            self.dataset, split, vocabulary, data_dir=self.data_dir, manual_dir=self.manual_dir
+        )
