@@ -26,8 +26,8 @@ import tensorflow as tf  # isort: skip
 @pytest.fixture(scope="module")
 def log():
     rng = np.random.default_rng(0)
-    lengths = rng.integers(2, 8, 120)
-    sessions = np.repeat(np.arange(120), lengths)
+    lengths = rng.integers(2, 8, 30)
+    sessions = np.repeat(np.arange(30), lengths)
     items = rng.integers(0, 20, len(sessions))
     return SessionLog.from_frame(
         pd.DataFrame({"SessionId": sessions, "ItemId": items, "Time": np.arange(len(items))})
@@ -51,7 +51,7 @@ def train(
     seed=1,
     validation_log=None,
     allow_changed=(),
-    block_steps=7,
+    block_steps=2,
     **settings,
 ):
     """Trains; by default with so few steps in a block that a run can be stopped within an epoch."""
@@ -111,7 +111,7 @@ def test_trained_model_is_loaded_from_its_folder(log, tmp_path):
 @pytest.mark.parametrize("stop_after", [3, 17, 31])
 def test_stopped_run_ends_like_an_uninterrupted_one(log, tmp_path, stop_after, settings):
     whole, whole_records = train(log, tmp_path / "whole", n_epochs=3, **settings)
-    often = {"checkpoints": {"checkpoint_steps": 7}}
+    often = {"checkpoints": {"checkpoint_steps": 2}}
     with pytest.raises(KeyboardInterrupt):
         train(log, tmp_path / "m", n_epochs=3, callbacks=[Stop(stop_after)], **often, **settings)
     resumed, records = train(log, tmp_path / "m", n_epochs=3, callbacks=[Stop(10_000)], **often, **settings)
@@ -133,8 +133,8 @@ def test_checkpoints_by_the_clock_and_how_many_are_kept(log, tmp_path):
 
 
 def test_each_epoch_is_measured_on_a_validation_log(log, tmp_path):
-    part = log.first_sessions(300)
-    assert 290 < part.n_events <= 300
+    part = log.first_sessions(75)
+    assert 65 < part.n_events <= 75
     model, records = train(log, tmp_path / "m", n_epochs=3, validation_log=part)
     found = [record["recall@20"] for record in records], [record["mrr@20"] for record in records]
     expected = evaluate(model, part)
@@ -176,7 +176,7 @@ def test_callback_remembers_a_stop_within_an_epoch(log, tmp_path):
         def on_train_batch_end(self, batch, logs=None):
             self.calls += 1
 
-    often = {"checkpoints": {"checkpoint_steps": 7}}
+    often = {"checkpoints": {"checkpoint_steps": 2}}
     whole = Count()
     train(log, tmp_path / "whole", n_epochs=2, callbacks=[whole, Stop(10_000)], **often)
     first, again, last = Count(), Count(), Count()
@@ -211,7 +211,7 @@ def test_unusable_validation_log_is_refused_before_any_training(log, tmp_path):
 
 
 def test_stop_at_the_end_of_an_epoch_saves_at_once_and_measures_later(log, tmp_path, monkeypatch):
-    part = log.first_sessions(300)
+    part = log.first_sessions(75)
     _, whole = train(log, tmp_path / "whole", n_epochs=2, validation_log=part)
     ask = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: os.kill(os.getpid(), signal.SIGTERM)
