@@ -26,10 +26,9 @@ def export_saved_model(
     """Publishes a model as `<export_dir>/<version>/`, with the signatures of `export.signatures`.
 
     The folder appears at once and whole, after it has been loaded back and compared with the model. On disk
-    it holds the weights and the vocabulary; the memory of the sessions is made where it is loaded, there and
-    for the check
-    here: `max_sessions * (4 * (2 + units of all layers) + 24)` bytes, and 200 more a session with
-      `exclude_seen`.
+    it holds the weights and the vocabulary. The memory of the sessions is made where the model is loaded, which
+    the check here does too: `max_sessions * (4 * (2 + units of all layers) + 24)` bytes, and 200 more a
+    session with `exclude_seen`.
 
     Args:
       model: a trained model.

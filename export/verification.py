@@ -1,19 +1,20 @@
-"""Proves a written SavedModel before anyone can see it: loads it and compares it with the model."""
+"""Proves a written SavedModel before anyone can see it: the server's own loader loads it and answers like the model."""
 
+import contextlib
 import os
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.export.ranking import popularity_scores
-from tfrs_gru4rec.export.session_loader import Call, loaded_in_session
+from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.serving.servable import Servable
 from tfrs_gru4rec.export.session_record import NextItemModel
 from tfrs_gru4rec.export.signatures import pad_id
 from tfrs_gru4rec.export.stock_operations import require_stock_operations
-from tfrs_gru4rec.export.warm_up import WARM_UP_FILE
+from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 N_SESSIONS = 8
@@ -22,7 +23,7 @@ RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-4, 1e-5
 
 
 def verify(saved_model_dir: str | os.PathLike[str], model: NextItemModel, vocabulary: Vocabulary) -> None:
-    """Checks a SavedModel.
+    """Checks a SavedModel as a server of default settings would load it.
 
     It must hold stock operations alone, survive its own warm-up without a session left behind, and give for a
     batch of sessions, sent whole and sent click by click, the scores that the model gives.
@@ -43,11 +44,12 @@ def verify(saved_model_dir: str | os.PathLike[str], model: NextItemModel, vocabu
         "The model's scores must be finite; it may have diverged in training: lower the learning rate.",
         not_finite=int(np.sum(~np.isfinite(expected))),
     )
-    path = Path(saved_model_dir) / WARM_UP_FILE
-    warm_up_records = list(tf.data.TFRecordDataset(os.fspath(path)).as_numpy_iterator())
-    with loaded_in_session(saved_model_dir) as call:
-        _warm_up(warm_up_records, call)
-        _compare(call, vocabulary, item_rows, expected)
+    path = Path(saved_model_dir)
+    with contextlib.closing(Servable(path, 0, ServerConfig(path.parent))) as served:
+        served.warm_up()
+        left = int(served.call("stats", probe=[0])["live_sessions"][0])
+        require(left == 0, "Warm-up must leave no session behind.", live_sessions=left)
+        _compare(served, vocabulary, item_rows, expected)
 
 
 def _some_sessions(n_items: int) -> np.ndarray:
@@ -58,35 +60,24 @@ def _some_sessions(n_items: int) -> np.ndarray:
 
 def _scores(model: NextItemModel, item_rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Scores all items [N_SESSIONS, n_items] by the model itself."""
-    state = model.initial_state(len(item_rows))
-    query = tf.zeros_like(state[-1])
-    for rows in item_rows.T:
-        is_event = (rows >= 0)[:, np.newaxis]
-        next_query, next_state = model.step(tf.constant(np.maximum(rows, 0)), state)
-        query = tf.where(is_event, next_query, query)
-        state = tuple(tf.where(is_event, new, old) for new, old in zip(next_state, state, strict=True))
+    *_, query = fold_session(
+        lambda state, rows: model.step(rows, state)[1],
+        tf.constant(item_rows),
+        model.initial_state(len(item_rows)),
+    )
     is_empty = (item_rows < 0).all(axis=1)[:, np.newaxis]
     return np.where(is_empty, popularity_scores(counts), model.scores(query).numpy())
 
 
-def _warm_up(records: list[bytes], call: Call) -> None:
-    for record in records:
-        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
-        call(request.model_spec.signature_name, **inputs)
-    left = int(call("stats", probe=[0])["live_sessions"][0])
-    require(left == 0, "Warm-up must leave no session behind.", live_sessions=left)
-
-
-def _compare(call: Call, vocabulary: Vocabulary, item_rows: np.ndarray, expected: np.ndarray) -> None:
+def _compare(served: Servable, vocabulary: Vocabulary, item_rows: np.ndarray, expected: np.ndarray) -> None:
     pad = pad_id("int64" if vocabulary.is_integer else "string")
     item_ids = np.where(item_rows >= 0, vocabulary.ids[item_rows], pad)
-    _require_scores(call("serving_default", item_ids=item_ids), vocabulary, expected)
+    _require_scores(served.call("serving_default", item_ids=item_ids), vocabulary, expected)
     session_ids = np.array([b"verify-%d" % number for number in range(N_SESSIONS)], object)
     for column in range(LENGTH):
         live = item_rows[:, column] >= 0
         positions = np.full(live.sum(), column + 1)
-        stepped = call(
+        stepped = served.call(
             "step", session_id=session_ids[live], item_id=item_ids[live, column], position=positions
         )
     _require_scores(stepped, vocabulary, expected[live])

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from tfrs_gru4rec.checks import require_positive
-from tfrs_gru4rec.export.serving.protocol import ItemId
+from tfrs_gru4rec.export.serving.predict_messages import ItemId
 
 
 class History:
