@@ -33,6 +33,11 @@ def publish(export_dir: str | os.PathLike[str], version: int | None, write: Call
     Raises:
       ValueError: the version is out of range or exists already.
       OSError: the folder cannot be written, or the disk is full. Nothing is left behind.
+
+    >>> import tempfile
+    >>> folder = publish(tempfile.mkdtemp(), None, lambda hidden: None)
+    >>> folder.name
+    '1'
     """
     export_path = Path(export_dir)
     require(

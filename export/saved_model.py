@@ -30,6 +30,8 @@ def export_saved_model(
     the check here does too: `max_sessions * (4 * (2 + units of all layers) + 24)` bytes, and 200 more a
     session with `exclude_seen`.
 
+        export_saved_model(model, "exports/shop")  # 'exports/shop/1'
+
     Args:
       model: a trained model.
       export_dir: local folder of the versions, which a server watches.

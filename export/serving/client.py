@@ -57,6 +57,10 @@ class ServedRecommendations:
 class SessionClient:
     """A client of one model server. All methods may be called from several threads.
 
+        with SessionClient("localhost:8500") as client:
+            answer = client.click("visit-17", "shoe")
+            print(answer.item_ids)
+
     It numbers the events of each session, so that a click sent again after a lost answer counts
     once, and keeps each session's latest items, so that it can rebuild a session the server has
     forgotten: after a model push, a restart or an eviction, the next click replays them.

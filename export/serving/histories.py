@@ -27,7 +27,15 @@ class History:
 
 
 class Histories:
-    """The histories of a bounded number of sessions; the least recently used go first."""
+    """The histories of a bounded number of sessions; the least recently used go first.
+
+    >>> histories = Histories(max_sessions=100, max_items=2)
+    >>> for item in ("hat", "shoe", "boat"):
+    ...     with histories.hold("session") as history:
+    ...         history.items.append(item)
+    >>> list(history.items)
+    ['shoe', 'boat']
+    """
 
     def __init__(self, max_sessions: int, max_items: int):
         """Makes an empty store.

@@ -50,8 +50,12 @@ class RetryPolicy:
             self.total_seconds >= 0, "total_seconds must be at least 0.", total_seconds=self.total_seconds
         )
 
-    def waits(self) -> "list[float]":
-        """Returns the upper ends of the waits up to the longest."""
+    def waits(self) -> list[float]:
+        """Returns the upper ends of the waits up to the longest.
+
+        >>> RetryPolicy(first_wait_seconds=0.25, longest_wait_seconds=0.75).waits()
+        [0.25, 0.5, 0.75]
+        """
         ends = [self.first_wait_seconds]
         while ends[-1] < self.longest_wait_seconds:
             ends.append(min(2 * ends[-1], self.longest_wait_seconds))
@@ -77,6 +81,9 @@ def call(
 
     Raises:
       grpc.RpcError: the call failed for a reason that trying again does not cure, or the time is up.
+
+    >>> call(lambda seconds: f"within {seconds} s", RetryPolicy(attempt_seconds=0.5))
+    ('within 0.5 s', 1)
     """
     end, ends = now() + policy.total_seconds, policy.waits()
     attempts = 1

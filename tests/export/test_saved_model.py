@@ -147,14 +147,12 @@ def traced(serving_model):
     )
     row = tf.TensorSpec([None, None], item.dtype)
     functions = {
-        "step": tf.function(serving_model.step, input_signature=[text, item, number]),
-        "recommend": tf.function(serving_model.recommend, input_signature=[row]),
+        "step": tf.function(serving_model.step, autograph=False, input_signature=[text, item, number]),
+        "recommend": tf.function(serving_model.recommend, autograph=False, input_signature=[row]),
     }
 
     def call(name, **inputs):
-        return {
-            key: value.numpy() for key, value in functions[name](*map(tf.constant, inputs.values())).items()
-        }
+        return {key: value.numpy() for key, value in functions[name](*inputs.values()).items()}
 
     return call
 

@@ -1,12 +1,9 @@
 """The fold over padded sessions: what is passed over, and what is not computed."""
 
-import doctest
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrs_gru4rec.layers import session_fold
 from tfrs_gru4rec.layers.session_fold import advance_items, fold_session
 
 # Whole numbers, so that results are exact and show the order of the items.
@@ -68,7 +65,3 @@ def test_a_start_of_ones_own_is_moved_on():
         lambda state, rows: state * 2 + rows, tf.constant([-1, 0, 3]), tf.constant([5, 6, 7])
     )
     assert moved.numpy().tolist() == [5, 12, 17]
-
-
-def test_examples():
-    assert doctest.testmod(session_fold).failed == 0
