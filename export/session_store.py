@@ -19,8 +19,8 @@ Time. Last use is stamped in microseconds of the server's clock, pushed on by at
 stamps are distinct and never run backwards, whatever the clock does. Sessions of one batch are stamped in the
 order in which they first appear in it, and all of them are looked up before any new one is placed.
 
-Concurrency. A call reads, computes and writes under one lock for the whole store, so calls take effect one after
-another, also when some are cancelled (see `Lock`).
+Concurrency. What a call does between `open` and `close` happens under one lock for the whole store, so calls
+take effect one after another, also when some are cancelled (see `Lock`).
 """
 
 import secrets

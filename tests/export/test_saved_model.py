@@ -1,12 +1,14 @@
 """What export_saved_model publishes, and what it refuses to."""
 
 import resource
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from export_support import tiny_model
+from serving_support import tiny_models
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrs_gru4rec.config import GRU4RecConfig
@@ -197,6 +199,17 @@ def test_an_export_that_scores_otherwise_is_refused(published):
     other = make_model(seed=1)
     with pytest.raises(ValueError, match="must score like the model"):
         verify(published[1], other, other.vocabulary)
+
+
+def test_a_warm_up_that_leaves_a_session_is_refused(published, tmp_path):
+    model, folder = published
+    copied = Path(shutil.copytree(folder, tmp_path / "1"))
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.CopyFrom(tiny_models.step_request("somebody", STRINGS[0]))
+    with tf.io.TFRecordWriter(str(copied / WARM_UP_FILE)) as writer:
+        writer.write(log.SerializeToString())
+    with pytest.raises(ValueError, match="leave no session behind. Received: live_sessions=1"):
+        verify(copied, model, model.vocabulary)
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path):

@@ -21,6 +21,7 @@ class Store:
 
     def __init__(self, max_sessions, ways):
         self.clock = tf.Variable(1000, dtype=tf.int64)
+        self.bucket_of = functools.cache(self._bucket_of)
         self.store = SessionStore(
             max_sessions,
             1,
@@ -53,7 +54,7 @@ class Store:
     def held(self, *names):
         return [bool(record) for record in self.read(list(names)).numpy()[:, 0]]
 
-    def bucket_of(self, name):
+    def _bucket_of(self, name):
         return int(self.store._hash(tf.constant([name])).buckets[0])
 
 
