@@ -72,7 +72,7 @@ def drive(
 
 @pytest.fixture(
     scope="module",
-    params=[(ServerThread, 24), pytest.param((ServerProcess, LONG), marks=pytest.mark.slow)],
+    params=[(ServerThread, 16), pytest.param((ServerProcess, LONG), marks=pytest.mark.slow)],
     ids=["short", "long"],
 )
 def size(request):
