@@ -3,6 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -22,51 +23,71 @@ LENGTH = 5
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-4, 1e-5
 
 
-def verify(saved_model_dir: str | os.PathLike[str], model: NextItemModel, vocabulary: Vocabulary) -> None:
+class SampleScores(NamedTuple):
+    """What a model makes of some sessions.
+
+    Attributes:
+      item_rows: int32 [N_SESSIONS, LENGTH], -1 after the end; session 0 is empty.
+      scores: [N_SESSIONS, n_items].
+    """
+
+    item_rows: np.ndarray
+    scores: np.ndarray
+
+
+def sample_scores(model: NextItemModel, vocabulary: Vocabulary) -> SampleScores:
+    """Scores all items for some sessions by the model itself.
+
+    Args:
+      model: to be exported.
+      vocabulary: its items.
+
+    Returns:
+      The sessions and their scores.
+
+    Raises:
+      ValueError: a score is not finite.
+    """
+    item_rows = _some_sessions(vocabulary.n_items)
+    start = model.initial_state(N_SESSIONS)
+    *_, query = fold_session(lambda state, rows: model.step(rows, state)[1], tf.constant(item_rows), start)
+    is_empty = (item_rows < 0).all(axis=1)[:, np.newaxis]
+    scores = np.where(is_empty, popularity_scores(vocabulary.counts), model.scores(query).numpy())
+    require(
+        bool(np.isfinite(scores).all()),
+        "The model's scores must be finite; it may have diverged in training: lower the learning rate.",
+        not_finite=int(np.sum(~np.isfinite(scores))),
+    )
+    return SampleScores(item_rows, scores)
+
+
+def verify(saved_model_dir: str | os.PathLike[str], vocabulary: Vocabulary, expected: SampleScores) -> None:
     """Checks a SavedModel as a server of default settings would load it.
 
-    It must hold stock operations alone, survive its own warm-up without a session left behind, and give for a
-    batch of sessions, sent whole and sent click by click, the scores that the model gives.
+    It must hold stock operations alone, survive its own warm-up without a session left behind, and give for
+    some sessions, sent whole and sent click by click, the scores that the model gives.
 
     Args:
       saved_model_dir: folder that holds saved_model.pb.
-      model: what was exported.
-      vocabulary: its items.
+      vocabulary: the model's items.
+      expected: what the model gives.
 
     Raises:
       ValueError: something differs; the message says what.
     """
     require_stock_operations(saved_model_dir)
-    item_rows = _some_sessions(vocabulary.n_items)
-    expected = _scores(model, item_rows, vocabulary.counts)
-    require(
-        bool(np.isfinite(expected).all()),
-        "The model's scores must be finite; it may have diverged in training: lower the learning rate.",
-        not_finite=int(np.sum(~np.isfinite(expected))),
-    )
     path = Path(saved_model_dir)
     with contextlib.closing(Servable(path, 0, ServerConfig(path.parent))) as served:
         served.warm_up()
         left = int(served.call("stats", probe=[0])["live_sessions"][0])
         require(left == 0, "Warm-up must leave no session behind.", live_sessions=left)
-        _compare(served, vocabulary, item_rows, expected)
+        _compare(served, vocabulary, *expected)
 
 
 def _some_sessions(n_items: int) -> np.ndarray:
     """Returns int32 [N_SESSIONS, LENGTH] item rows, -1 after the end; session 0 is empty."""
     rows = np.random.default_rng(0).integers(n_items, size=[N_SESSIONS, LENGTH], dtype=np.int32)
     return np.where(np.arange(LENGTH) < np.arange(N_SESSIONS)[:, np.newaxis], rows, -1)
-
-
-def _scores(model: NextItemModel, item_rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Scores all items [N_SESSIONS, n_items] by the model itself."""
-    *_, query = fold_session(
-        lambda state, rows: model.step(rows, state)[1],
-        tf.constant(item_rows),
-        model.initial_state(len(item_rows)),
-    )
-    is_empty = (item_rows < 0).all(axis=1)[:, np.newaxis]
-    return np.where(is_empty, popularity_scores(counts), model.scores(query).numpy())
 
 
 def _compare(served: Servable, vocabulary: Vocabulary, item_rows: np.ndarray, expected: np.ndarray) -> None:

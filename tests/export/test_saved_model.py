@@ -16,7 +16,7 @@ from tfrs_gru4rec.export.saved_model import export_saved_model
 from tfrs_gru4rec.export.serving_model import ServingModel
 from tfrs_gru4rec.export.signatures import SIGNATURES
 from tfrs_gru4rec.export.stock_operations import require_stock_operations
-from tfrs_gru4rec.export.verification import verify
+from tfrs_gru4rec.export.verification import sample_scores, verify
 from tfrs_gru4rec.export.version_folders import WARM_UP_FILE
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
@@ -198,7 +198,7 @@ def test_a_model_that_diverged_is_not_published(tmp_path):
 def test_an_export_that_scores_otherwise_is_refused(published):
     other = make_model(seed=1)
     with pytest.raises(ValueError, match="must score like the model"):
-        verify(published[1], other, other.vocabulary)
+        verify(published[1], other.vocabulary, sample_scores(other, other.vocabulary))
 
 
 def test_a_warm_up_that_leaves_a_session_is_refused(published, tmp_path):
@@ -209,7 +209,7 @@ def test_a_warm_up_that_leaves_a_session_is_refused(published, tmp_path):
     with tf.io.TFRecordWriter(str(copied / WARM_UP_FILE)) as writer:
         writer.write(log.SerializeToString())
     with pytest.raises(ValueError, match="leave no session behind. Received: live_sessions=1"):
-        verify(copied, model, model.vocabulary)
+        verify(copied, model.vocabulary, sample_scores(model, model.vocabulary))
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path):

@@ -112,6 +112,13 @@ class StoreMachine(RuleBasedStateMachine):
             list(sessions), list(sessions.values()), [True] * len(sessions), self.clock, counts=False
         )
 
+    @rule(name=st.sampled_from(NAMES), late=st.sampled_from([-1, 0, 1]))
+    def comes_back_at_the_stroke(self, name, late):
+        self.time_passes(10)
+        self.replay({name: (1, 5)})
+        self.time_passes(IDLE + late)
+        self.score([name])
+
     @rule(names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
     def score(self, names):
         records = self.store.read(names).numpy().tolist()
