@@ -60,6 +60,7 @@ class Versions:
         config: ServerConfig,
         on_change: Callable[[int], None] = lambda version: None,
         max_ended: int = 16,
+        load: Callable[[pathlib.Path, int, ServerConfig], servable.Servable] = servable.Servable,
     ):
         """Makes a manager that serves nothing before its first `poll`.
 
@@ -67,8 +68,10 @@ class Versions:
           config: settings of the server.
           on_change: told the number of every version that takes over.
           max_ended: how many versions that are no longer served `statuses` still tells about.
+          load: makes a version's Servable of its folder, its number and the settings.
         """
         self._config, self._on_change, self._max_ended = config, on_change, max_ended
+        self._load_folder = load
         self._current: _Loaded | None = None
         self._statuses: dict[int, VersionStatus] = {}
         self._failed: dict[int, frozenset[Any]] = {}  # version -> the files it failed with
@@ -157,7 +160,7 @@ class Versions:
             return None
         self._set_status(VersionStatus(version, VersionState.LOADING))
         try:
-            model = servable.Servable(path, version, self._config)
+            model = self._load_folder(path, version, self._config)
             try:
                 count = model.warm_up()
             except BaseException:

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
-from tfrs_gru4rec.export.serving import errors, versions
+from tfrs_gru4rec.export.serving import errors, servable, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.versions import VersionState
 
@@ -160,14 +160,14 @@ def test_a_broken_version_is_not_in_the_way_at_start(manager, publish):
     assert manager.serving_version() == 1
 
 
-def test_a_broken_version_is_tried_again_only_when_its_files_change(manager, publish, monkeypatch):
+def test_a_broken_version_is_tried_again_only_when_its_files_change(publish, tmp_path):
     tries = []
-    load = versions.servable.Servable
-    monkeypatch.setattr(
-        versions.servable,
-        "Servable",
-        lambda path, version, config: tries.append(version) or load(path, version, config),
-    )
+
+    def load(path, version, config):
+        tries.append(version)
+        return servable.Servable(path, version, config)
+
+    manager = versions.Versions(settings(tmp_path), load=load)
     publish(1)
     whole = publish(2)
     graph = (whole / "saved_model.pb").read_bytes()
@@ -180,6 +180,7 @@ def test_a_broken_version_is_tried_again_only_when_its_files_change(manager, pub
     assert tries == [2, 1, 2]
     assert manager.serving_version() == 2
     assert manager.statuses(_spec(version=2))[0].code is grpc.StatusCode.OK
+    manager.close()
 
 
 def test_taking_a_version_away_rolls_back(manager, publish):
