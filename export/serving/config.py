@@ -23,10 +23,6 @@ class ServerConfig(Settings):
     >>> ServerConfig(Path("."), version_labels={"stable": 3}).port
     8500
 
-    >>> ServerConfig(pathlib.Path("."), max_batch_size=2000)
-    Traceback (most recent call last):
-    ValueError: max_batch_size must be 1 to 1024, what a model takes. Received: max_batch_size=2000.
-
     Attributes:
       export_dir: folder that holds the version folders.
       model_name: name that requests must ask for.
