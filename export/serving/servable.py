@@ -7,6 +7,7 @@ a call of `tf.saved_model.load`'s function about 250 µs.
 
 import dataclasses
 import functools
+import inspect
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,9 @@ from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.signatures import SERVING_DEFAULT
 from tfrs_gru4rec.export.version_folders import MAX_WARM_UP_RECORDS, WARM_UP_FILE
 
+# The C++ code behind TF Serving has no other face in Python. TensorFlow logs that it is deprecated, for those who
+# could as well load functions; unwrapped, it does not.
+_load = inspect.unwrap(tf.compat.v1.saved_model.load)
 # TensorFlow's own bookkeeping entry, no signature for clients.
 _INIT_SIGNATURE = "__saved_model_init_op"
 
@@ -123,7 +127,7 @@ class Servable:
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=threads)
         try:
             with self._session.graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(path))
+                meta_graph = _load(self._session, [tf.saved_model.SERVING], str(path))
             self.signature_defs: dict[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
             self._signatures = {
                 name: self._prepare(name, definition)

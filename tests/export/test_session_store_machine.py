@@ -150,7 +150,6 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_any_sequence_of_calls_does_what_dicts_do():
-    limits = settings(max_examples=25, stateful_step_count=20, deadline=None, derandomize=True, database=None)
-    run_state_machine_as_test(StoreMachine, settings=limits)
+    run_state_machine_as_test(StoreMachine, settings=settings(stateful_step_count=20))
     # The calls have come past everything that the store does.
     assert min(seen.values()) >= 10, seen

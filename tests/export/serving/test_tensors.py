@@ -97,7 +97,6 @@ NUMBERS = st.sampled_from([name for name in ARRAYS if name != "string"]).flatmap
 TEXTS = npst.arrays(object, SHAPES, elements=st.binary(max_size=8), fill=st.nothing())
 
 
-@hypothesis.settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @hypothesis.given(array=NUMBERS | TEXTS, in_content=st.booleans(), chance=st.randoms(use_true_random=False))
 def test_what_is_written_is_read_back(array, in_content, chance):
     """Out through `split` and `write`, over the wire, and in through `read` and `join`: the very bits."""
