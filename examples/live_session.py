@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from absl import app, flags
 
-from tfrs_gru4rec.export.serving.client import Recommendations, SessionClient
+from tfrs_gru4rec.export.serving.client import ServedRecommendations, SessionClient
 
 
 @contextlib.contextmanager
@@ -32,7 +32,7 @@ def serving(export_dir: str, port: int) -> Iterator[str]:
             process.terminate()
 
 
-def show(click: int, answer: Recommendations) -> None:
+def show(click: int, answer: ServedRecommendations) -> None:
     """Prints the first recommendations after a click."""
     best = ", ".join(str(item) for item in answer.item_ids[:5])
     print(f"  click {answer.session_length}: item {click} ({answer.status.name.lower()}) → {best}")

@@ -9,7 +9,13 @@ from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 
 class Catalogue(tf.Module):
-    """The vocabulary as in-graph tables.
+    """The vocabulary as tables in the graph.
+
+    >>> catalogue = Catalogue(Vocabulary(np.array(["hat", "shoe"], object), np.array([2, 1])))
+    >>> catalogue.rows(tf.constant(["shoe", "boat"])).numpy().tolist()
+    [1, -1]
+    >>> catalogue.ids(tf.constant([0])).numpy().tolist()
+    [b'hat']
 
     Attributes:
       item_dtype: "string" or "int64".

@@ -5,7 +5,7 @@ them and a graph that fills them with zeros, run by whoever loads the model.
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -79,8 +79,11 @@ class Lock(tf.saved_model.experimental.TrackableResource):
     `MutexLock`, made for this, is not: cancelled while it waits, it marks the mutex as free though another
     call holds it (TensorFlow 2.20, mutex_ops.cc). So the lock is a gradient accumulator, whose content is a
     token. To take is to wait until there is a token; a call cancelled meanwhile takes none. To give back is
-    to add one, which happens at once and cannot be cancelled. In between there must be nothing that can be:
-    no loops, conditions or calls, only plain operations, which run on to the end of a cancelled call.
+    to add one, which happens at once and cannot be cancelled.
+
+    The rule for what stands between `take` and `give_back`: only plain operations that cannot fail, for those
+    run on to the end of a cancelled call. No loop, condition, call or assertion, which would end early and
+    keep the lock for good.
     """
 
     def __init__(self, name: str) -> None:
@@ -97,38 +100,43 @@ class Lock(tf.saved_model.experimental.TrackableResource):
         return tf.raw_ops.ResourceConditionalAccumulator(dtype=tf.float32, shape=[], shared_name=self._name)
 
     def _initialize(self) -> None:
-        self._give_back()
+        self._add_token()
 
     def _destroy_resource(self) -> None:
         tf.raw_ops.DestroyResourceOp(resource=self.resource_handle)
 
-    def _give_back(self) -> tf.Operation:
+    def _add_token(self) -> tf.Operation:
         # The accumulator drops gradients of steps gone by; this step never goes by.
         return tf.raw_ops.ResourceAccumulatorApplyGradient(
             handle=self.resource_handle, local_step=tf.int64.max, gradient=tf.constant(0.0)
         )
 
-    def hold(
-        self, body: Callable[[tf.Tensor], tuple[Any, list[tf.Operation]]], prepared: list[tf.Tensor]
-    ) -> Any:
-        """Runs `body` while holding the lock, and nothing else that could as well run before or after.
+    def take(self, prepared: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Waits for the lock.
 
         Args:
-          body: takes a tensor that is there once the lock is held, and makes its first reads wait for it;
-            what depends on the reads need not. It makes only operations that cannot fail. Returns results and
-            the writes that must be through before the lock is given back.
-          prepared: what to have ready before asking for the lock.
+          prepared: what to have ready before asking for it, as it could as well be computed before.
+
+        Returns:
+          A tensor that is there once the lock is held; reads of what it guards must wait for it.
+        """
+        with tf.control_dependencies(prepared):
+            return tf.raw_ops.ResourceAccumulatorTakeGradient(
+                handle=self.resource_handle, num_required=1, dtype=tf.float32
+            )
+
+    def give_back(self, results: Any, writes: Sequence[tf.Operation]) -> Any:
+        """Gives the lock back, once results and writes are through.
+
+        Args:
+          results: nested tensors.
+          writes: operations.
 
         Returns:
           The results, once the lock has been given back.
         """
-        with tf.control_dependencies(prepared):
-            held = tf.raw_ops.ResourceAccumulatorTakeGradient(
-                handle=self.resource_handle, num_required=1, dtype=tf.float32
-            )
-        results, writes = body(held)
         with tf.control_dependencies([*tf.nest.flatten(results), *writes]):
-            given_back = self._give_back()
+            given_back = self._add_token()
         with tf.control_dependencies([given_back]):
             return tf.nest.map_structure(tf.identity, results)
 

@@ -3,19 +3,20 @@
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.export.version_folders import MAX_VERSION, hidden_folder, version_folders
 
 
 def versions(export_dir: str | os.PathLike[str]) -> list[int]:
-    """Returns the published versions, oldest number first; none if there is no such folder."""
-    path = Path(export_dir)
-    if not path.is_dir():
-        return []
-    return sorted(int(child.name) for child in path.iterdir() if _is_version(child))
+    """Returns the published versions, smallest number first; none if there is no such folder.
+
+    >>> versions("no/such/folder")
+    []
+    """
+    return list(version_folders(export_dir)) if os.path.isdir(export_dir) else []
 
 
 def publish(export_dir: str | os.PathLike[str], version: int | None, write: Callable[[Path], None]) -> Path:
@@ -30,15 +31,24 @@ def publish(export_dir: str | os.PathLike[str], version: int | None, write: Call
       The version's folder.
 
     Raises:
-      ValueError: the version exists already.
+      ValueError: the version is out of range or exists already.
       OSError: the folder cannot be written, or the disk is full. Nothing is left behind.
+
+    >>> import tempfile
+    >>> folder = publish(tempfile.mkdtemp(), None, lambda hidden: None)
+    >>> folder.name
+    '1'
     """
     export_path = Path(export_dir)
-    require(version is None or version > 0, "A version must be 1 or more.", version=version)
+    require(
+        version is None or 0 < version <= MAX_VERSION,
+        f"A version must be 1 or more, and at most {MAX_VERSION}.",
+        version=version,
+    )
     if version is not None:
         _require_new(export_path / str(version))
     export_path.mkdir(parents=True, exist_ok=True)
-    hidden = export_path / f".{uuid.uuid4().hex}.tmp"
+    hidden = hidden_folder(export_path)
     try:
         # Not by tempfile, whose folders are closed to the user that a server runs as.
         hidden.mkdir()
@@ -47,10 +57,6 @@ def publish(export_dir: str | os.PathLike[str], version: int | None, write: Call
         return _appear(hidden, export_path, version)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _is_version(path: Path) -> bool:
-    return path.name.isascii() and path.name.isdigit() and path.is_dir()
 
 
 def _require_new(path: Path) -> None:

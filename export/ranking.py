@@ -1,4 +1,4 @@
-"""From session vectors to recommendations and scores."""
+"""From session records to recommendations and scores."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrs_gru4rec.export.session_record import NextItemModel, SessionVectors
+from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
 from tfrs_gru4rec.export.top_k import BLOCK, top_k
 
@@ -18,7 +18,14 @@ MAX_SCORES = 1 << 26
 class Ranking(tf.Module):
     """Ranks the catalogue for sessions [n]."""
 
-    def __init__(self, model: NextItemModel, vectors: SessionVectors, counts: np.ndarray, top: int) -> None:
+    def __init__(
+        self,
+        model: NextItemModel,
+        records: SessionRecords,
+        counts: np.ndarray,
+        top: int,
+        max_scores: int = MAX_SCORES,
+    ) -> None:
         """Copies the items' output weights, and ranks the popular items for sessions that have no known item.
 
         TensorFlow copies a variable whole at every read once rows have been gathered from it, and a shared
@@ -28,14 +35,16 @@ class Ranking(tf.Module):
 
         Args:
           model: has the weights.
-          vectors: reads the session vectors.
+          records: reads the sessions' records.
           counts: [n_items] training events of each item.
           top: how many items to recommend.
+          max_scores: scores held at a time; see `MAX_SCORES`.
         """
         super().__init__(name="ranking")
-        self._vectors = vectors
+        self._records = records
         self._n_items = len(counts)
         self._top = top
+        self._max_scores = max_scores
         padding = -self._n_items % BLOCK
         table, bias = model.embedding.output_table, model.embedding.output_bias
         self._weights = tf.Variable(tf.pad(tf.transpose(table), [[0, 0], [0, padding]]), trainable=False)
@@ -46,24 +55,24 @@ class Ranking(tf.Module):
         self._popular_rows = tf.constant(popular_rows)
         self._popular_scores = tf.constant(popularity[popular_rows])
 
-    def top(self, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def top(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Recommends items.
 
         Args:
-          vectors: [n, size].
+          records: [n, size].
 
         Returns:
           Item rows int32 [n, top], best first, ties by row; their scores [n, top].
         """
-        rows, scores = self._in_parts(self._top_of_known, [tf.int32, tf.float32], vectors)
-        is_known = self._vectors.is_known(vectors)[:, tf.newaxis]
+        rows, scores = self._in_parts(self._top_of_known, [tf.int32, tf.float32], records)
+        is_known = self._records.is_known(records)[:, tf.newaxis]
         return tf.where(is_known, rows, self._popular_rows), tf.where(is_known, scores, self._popular_scores)
 
-    def candidates(self, vectors: tf.Tensor, candidate_rows: tf.Tensor) -> tf.Tensor:
+    def candidates(self, records: tf.Tensor, candidate_rows: tf.Tensor) -> tf.Tensor:
         """Scores chosen items.
 
         Args:
-          vectors: [n, size].
+          records: [n, size].
           candidate_rows: int32 [n, n_candidates], -1 for none.
 
         Returns:
@@ -74,18 +83,18 @@ class Ranking(tf.Module):
         def score(part: tf.Tensor, part_rows: tf.Tensor) -> list[tf.Tensor]:
             return [tf.gather(self._scores(part), part_rows, batch_dims=1)]
 
-        [scores] = self._in_parts(score, [tf.float32], vectors, rows)
-        is_known = self._vectors.is_known(vectors)[:, tf.newaxis]
+        [scores] = self._in_parts(score, [tf.float32], records, rows)
+        is_known = self._records.is_known(records)[:, tf.newaxis]
         scores = tf.where(is_known, scores, tf.gather(self._popularity, rows))
         return tf.where(candidate_rows >= 0, scores, -np.inf)
 
-    def _scores(self, vectors: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(self._vectors.query(vectors), self._weights) + self._biases
+    def _scores(self, records: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(self._records.query(records), self._weights) + self._biases
 
-    def _top_of_known(self, vectors: tf.Tensor) -> list[tf.Tensor]:
-        scores = self._scores(vectors)
-        if self._vectors.n_seen:
-            scores = _exclude(scores, self._vectors.seen_rows(vectors, self._n_items))
+    def _top_of_known(self, records: tf.Tensor) -> list[tf.Tensor]:
+        scores = self._scores(records)
+        if self._records.n_seen:
+            scores = _exclude(scores, self._records.seen_rows(records, self._n_items))
         values, rows = top_k(scores, self._top)
         return [rows, values]
 
@@ -93,7 +102,7 @@ class Ranking(tf.Module):
         self, rank: Callable[..., list[tf.Tensor]], dtypes: list[tf.DType], *inputs: tf.Tensor
     ) -> list[tf.Tensor]:
         """Applies `rank` to inputs [n, ...], a part of the rows at a time, and joins what it returns."""
-        size = max(1, MAX_SCORES // self._weights.shape[1])
+        size = max(1, self._max_scores // self._weights.shape[1])
         if size >= MAX_BATCH:
             return rank(*inputs)
         starts = tf.range(0, tf.shape(inputs[0])[0], size)
@@ -112,7 +121,12 @@ class Ranking(tf.Module):
 
 
 def popularity_scores(counts: np.ndarray) -> np.ndarray:
-    """Returns log((count + 1) / (all counts + n_items)) float32 [n_items]: finite for items never seen."""
+    """Returns log((count + 1) / (all counts + n_items)) float32 [n_items]: finite for items never seen.
+
+    >>> scores = popularity_scores(np.array([3, 0, 1]))
+    >>> (7 * np.exp(scores)).round(3).tolist()
+    [4.0, 1.0, 2.0]
+    """
     counts = np.asarray(counts, np.float64)
     return np.log((counts + 1.0) / (counts.sum() + len(counts))).astype(np.float32)
 

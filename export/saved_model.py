@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfrs_gru4rec.config import ExportConfig
 from tfrs_gru4rec.export.publishing import publish
 from tfrs_gru4rec.export.serving_model import ServingModel
-from tfrs_gru4rec.export.verification import verify
+from tfrs_gru4rec.export.verification import sample_scores, verify
 from tfrs_gru4rec.export.warm_up import write_warm_up
 from tfrs_gru4rec.models import GRU4Rec
 
@@ -26,10 +26,11 @@ def export_saved_model(
     """Publishes a model as `<export_dir>/<version>/`, with the signatures of `export.signatures`.
 
     The folder appears at once and whole, after it has been loaded back and compared with the model. On disk
-    it holds the weights and the vocabulary; the memory of the sessions is made where it is loaded, there and
-    for the check
-    here: `max_sessions * (4 * (2 + units of all layers) + 24)` bytes, and 200 more a session with
-      `exclude_seen`.
+    it holds the weights and the vocabulary. The memory of the sessions is made where the model is loaded, which
+    the check here does too: `max_sessions * (4 * (2 + units of all layers) + 24)` bytes, and 200 more a
+    session with `exclude_seen`.
+
+        export_saved_model(model, "exports/shop")  # 'exports/shop/1'
 
     Args:
       model: a trained model.
@@ -52,11 +53,12 @@ def export_saved_model(
       OSError: the folder cannot be written to, or the disk is full. Nothing is left behind.
     """
     serving_model = ServingModel(model, model.vocabulary, top_k, max_sessions, idle_seconds, exclude_seen)
+    expected = sample_scores(model, model.vocabulary)
     functions = serving_model.concrete_functions()
 
     def write(folder: Path) -> None:
         _save(serving_model, functions, folder)
-        verify(folder, model, model.vocabulary)
+        verify(folder, model.vocabulary, expected)
 
     return os.fspath(publish(export_dir, version, write))
 

@@ -1,7 +1,5 @@
 """The functions behind the signatures, and the object that is saved."""
 
-from collections.abc import Callable
-
 import numpy as np
 import tensorflow as tf
 
@@ -10,10 +8,23 @@ from tfrs_gru4rec.export import signatures
 from tfrs_gru4rec.export.catalogue import Catalogue
 from tfrs_gru4rec.export.ranking import Ranking
 from tfrs_gru4rec.export.request_checks import checked
-from tfrs_gru4rec.export.rows_of_one_session import apply_events, apply_in_order, order_in_sessions
-from tfrs_gru4rec.export.session_record import NextItemModel, SessionVectors
+from tfrs_gru4rec.export.rows_of_one_session import apply_in_order, order_in_sessions
+from tfrs_gru4rec.export.session_record import (
+    NextItemModel,
+    SessionRecords,
+    accept_events,
+    accepted_status,
+    session_lengths,
+)
 from tfrs_gru4rec.export.session_store import SessionStore
-from tfrs_gru4rec.export.signatures import SIGNATURES, WARM_UP_SESSION_ID, Signature, Status
+from tfrs_gru4rec.export.signatures import (
+    RECOMMEND,
+    SERVING_DEFAULT,
+    SIGNATURES,
+    WARM_UP_SESSION_ID,
+    Signature,
+    Status,
+)
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 # With exclude_seen, this many of a session's latest items are left out of its recommendations.
@@ -23,12 +34,12 @@ Tensors = dict[str, tf.Tensor]
 
 
 class ServingModel(tf.Module):
-    """A model with the live sessions it follows, behind the signatures of `signatures.py`.
+    """A model with the live sessions it follows; each signature of `signatures.py` is a method of that name.
 
     Attributes:
       catalogue: raw item ids and rows.
       sessions: the store.
-      state_size: floats of the explicit state.
+      state_size: floats of the explicit state, a record but for its length.
       top_k: items recommended.
     """
 
@@ -55,10 +66,10 @@ class ServingModel(tf.Module):
         n_seen = min(SEEN_ITEMS, n_items - top_k) if exclude_seen else 0
         self.top_k = top_k
         self.catalogue = Catalogue(vocabulary)
-        self._vectors = SessionVectors(model, n_seen)
-        self._ranking = Ranking(model, self._vectors, vocabulary.counts, top_k)
-        self.state_size = self._vectors.size
-        self.sessions = SessionStore(max_sessions, 1 + self.state_size, idle_seconds, WARM_UP_SESSION_ID)
+        self._records = SessionRecords(model, n_seen)
+        self._ranking = Ranking(model, self._records, vocabulary.counts, top_k)
+        self.state_size = self._records.size - 1
+        self.sessions = SessionStore(max_sessions, self._records.size, idle_seconds, WARM_UP_SESSION_ID)
 
     def concrete_functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Traces every signature, and takes hold of the model's weights that they use.
@@ -68,8 +79,12 @@ class ServingModel(tf.Module):
         Returns:
           Concrete functions by signature name.
         """
-        functions = {name: self._trace(signature) for name, signature in SIGNATURES.items()}
-        functions["serving_default"] = functions["recommend"]
+        functions = {
+            name: self._trace(signature)
+            for name, signature in SIGNATURES.items()
+            if name != SERVING_DEFAULT.name
+        }
+        functions[SERVING_DEFAULT.name] = functions[RECOMMEND.name]
         weights = {
             id(weight): weight for function in functions.values() for weight in function.graph.variables
         }
@@ -84,7 +99,7 @@ class ServingModel(tf.Module):
             )
             for tensor in signature.inputs
         }
-        implementation = self._implementations()[signature.name]
+        implementation = getattr(self, signature.name)
 
         def function(**inputs: tf.Tensor) -> Tensors:
             outputs = implementation(**checked(signature, inputs))
@@ -96,84 +111,72 @@ class ServingModel(tf.Module):
         function.__name__ = signature.name
         return tf.function(function, autograph=False).get_concrete_function(**specs)
 
-    def _implementations(self) -> dict[str, Callable[..., Tensors]]:
-        return {
-            "serving_default": self.recommend,
-            "recommend": self.recommend,
-            "step": self.step,
-            "replay": self.replay,
-            "step_explicit": self.step_explicit,
-            "score": self.score,
-            "score_items": self.score_items,
-            "end_session": self.end_session,
-            "stats": self.stats,
-        }
-
     def recommend(self, item_ids: tf.Tensor) -> Tensors:
         """Recommends for whole sessions, item_ids [batch, length]."""
-        return self._answer(self._vectors.fold(self.catalogue.rows(item_ids)))
+        records, _ = self._follow(item_ids)
+        return self._answer(records)
 
     def step(self, session_id: tf.Tensor, item_id: tf.Tensor, position: tf.Tensor) -> Tensors:
         """Applies one event a row to live sessions; all inputs [batch]."""
-        order = order_in_sessions(tf.unique(session_id).idx, position)
+        # Rows of one session take turns, so that each turn has a session once.
         item_rows = self.catalogue.rows(item_id)
+        order = order_in_sessions(tf.unique(session_id).idx, position)
+        events = (session_id, position, item_rows)
+        records, status = apply_in_order(order, self._take_turn, events, self._records.size)
+        return {**self._answer(records), "session_length": session_lengths(records), "status": status}
 
-        def apply(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            events = tf.gather(position, rows), tf.gather(item_rows, rows)
+    def _take_turn(
+        self, session_id: tf.Tensor, position: tf.Tensor, item_rows: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Applies one event to each of different sessions, as one step that no other call comes between.
 
-            def transform(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
-                after, status = apply_events(records, *events, self._vectors.advance)
-                return after, status < Status.REPEATED, (after, status)
+        1. Take the lock, once the events are there.
+        2. Read the sessions' records.
+        3. Move on those whose event is the next one.
+        4. Write these.
+        5. Give the lock back, and only then return.
 
-            return self.sessions.update(tf.gather(session_id, rows), transform, [*events])
-
-        records, status = apply_in_order(order, apply, self.sessions.record_size)
-        return {**self._answer(records[:, 1:]), "session_length": _lengths(records), "status": status}
+        The lock's rule: from 1 to 5 only plain operations that cannot fail. Whatever can be cancelled or can
+        fail (a loop, a condition, a call, an assertion) would keep the lock for good; see `Lock`.
+        """
+        opened = self.sessions.open(session_id, [position, item_rows])  # 1, 2
+        after, status = accept_events(opened.records, position, item_rows, self._records.advance)  # 3
+        return self.sessions.close(opened, after, status < Status.REPEATED, (after, status))  # 4, 5
 
     def replay(self, session_id: tf.Tensor, item_ids: tf.Tensor) -> Tensors:
         """Replaces live sessions [batch] by what item_ids [batch, length] make."""
-        pad = signatures.pad_id(self.catalogue.item_dtype)
-        is_item = tf.not_equal(item_ids, pad)
-        lengths = tf.math.count_nonzero(is_item, axis=1, dtype=tf.int32)
+        records, has_unknown = self._follow(item_ids)
+        lengths = session_lengths(records)
         rule = (
             "replay: item_ids must have at least one id in every row; to forget a session send end_session."
         )
         has_items = tf.raw_ops.Assert(condition=tf.reduce_all(lengths > 0), data=[rule])
-        item_rows = self.catalogue.rows(item_ids)
-        vectors = self._vectors.fold(item_rows)
-        records = tf.concat([tf.cast(lengths, tf.float32)[:, tf.newaxis], vectors], axis=1)
         distinct_ids, index = tf.unique(session_id)
         # Of several rows of one session the last one counts.
         last = tf.math.unsorted_segment_max(tf.range(tf.size(index)), index, tf.size(distinct_ids))
         replacement = tf.gather(records, last)
-        self.sessions.update(
-            distinct_ids,
-            lambda _: (replacement, tf.ones_like(last, tf.bool), last),
-            [replacement, has_items],
-            counts=False,
-        )
-        has_unknown = tf.reduce_any(is_item & (item_rows < 0), axis=1)
+        opened = self.sessions.open(distinct_ids, [replacement, has_items])
+        self.sessions.close(opened, replacement, tf.ones_like(last, tf.bool), counts=False)
         status = tf.where(has_unknown, int(Status.UNKNOWN_ITEM), int(Status.APPLIED))
-        return {**self._answer(vectors), "session_length": tf.cast(lengths, tf.int64), "status": status}
+        return {**self._answer(records), "session_length": lengths, "status": status}
 
     def step_explicit(self, item_id: tf.Tensor, state: tf.Tensor) -> Tensors:
-        """Applies items [batch] to states [batch, state_size]."""
+        """Applies items [batch] to states [batch, state_size]: records without their length."""
         item_rows = self.catalogue.rows(item_id)
-        vectors = self._vectors.advance(state, item_rows)
-        status = tf.where(item_rows >= 0, int(Status.APPLIED), int(Status.UNKNOWN_ITEM))
-        return {**self._answer(vectors), "state": vectors, "status": status}
+        records = self._records.advance(tf.concat([tf.zeros_like(state[:, :1]), state], axis=1), item_rows)
+        return {**self._answer(records), "state": records[:, 1:], "status": accepted_status(item_rows)}
 
     def score(self, session_id: tf.Tensor, candidate_ids: tf.Tensor) -> Tensors:
         """Scores candidates [batch, n] for live sessions [batch]."""
         distinct_ids, index = tf.unique(session_id)
         records = tf.gather(self.sessions.read(distinct_ids), index)
-        scores = self._ranking.candidates(records[:, 1:], self.catalogue.rows(candidate_ids))
-        return {"scores": scores, "session_length": _lengths(records)}
+        scores = self._ranking.candidates(records, self.catalogue.rows(candidate_ids))
+        return {"scores": scores, "session_length": session_lengths(records)}
 
     def score_items(self, item_ids: tf.Tensor, candidate_ids: tf.Tensor) -> Tensors:
         """Scores candidates [batch, n] for whole sessions [batch, length]."""
-        vectors = self._vectors.fold(self.catalogue.rows(item_ids))
-        return {"scores": self._ranking.candidates(vectors, self.catalogue.rows(candidate_ids))}
+        records, _ = self._follow(item_ids)
+        return {"scores": self._ranking.candidates(records, self.catalogue.rows(candidate_ids))}
 
     def end_session(self, session_id: tf.Tensor) -> Tensors:
         """Forgets sessions [batch]."""
@@ -184,14 +187,21 @@ class ServingModel(tf.Module):
         """Answers the counters in every row of probe [batch]."""
         # A call that fails while it holds the lock would keep it: the checks of probe come first.
         with tf.control_dependencies([probe]):
-            counters = self.sessions.counters()
-        values = {**counters._asdict(), "capacity": np.int64(self.sessions.capacity)}
+            counts = self.sessions.counters()
+        values = {**counts._asdict(), "capacity": np.int64(self.sessions.capacity)}
         return {name: tf.fill(tf.shape(probe), value) for name, value in values.items()}
 
-    def _answer(self, vectors: tf.Tensor) -> Tensors:
-        rows, scores = self._ranking.top(vectors)
+    def _follow(self, item_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Follows whole sessions, item_ids [batch, length].
+
+        Returns:
+          Their records [batch, size], and bool [batch], whether an item is not in the vocabulary.
+        """
+        is_event = tf.not_equal(item_ids, signatures.pad_id(self.catalogue.item_dtype))
+        item_rows = self.catalogue.rows(item_ids)
+        records = self._records.fold(item_rows, tf.math.count_nonzero(is_event, axis=1, dtype=tf.int32))
+        return records, tf.reduce_any(is_event & (item_rows < 0), axis=1)
+
+    def _answer(self, records: tf.Tensor) -> Tensors:
+        rows, scores = self._ranking.top(records)
         return {"item_ids": self.catalogue.ids(rows), "scores": scores}
-
-
-def _lengths(records: tf.Tensor) -> tf.Tensor:
-    return tf.cast(records[:, 0], tf.int64)

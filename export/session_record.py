@@ -1,15 +1,20 @@
-"""What is kept of a session: one vector, and how a click moves it on.
+"""A session's record: all that is kept of it, a row of floats, and how an event moves it on.
 
-    known | state of layer 1 | ... | state of layer n | items seen
+    length | known | state of layer 1 | ... | state of layer n | items seen
 
-`known` is 1 once the session has an item of the vocabulary. `items seen` is there if seen items are excluded:
-the rows of the latest known items plus 1, latest first, 0 where there are none yet. A session with no known
-item is all zeros.
+`length` counts the session's events, those with unknown items included (exact up to 2^24). `known` is 1 once
+the session has an item of the vocabulary. `items seen` is there if seen items are excluded: the rows of the
+latest known items plus 1, latest first, 0 where there are none yet. The record of a session without an event
+is all zeros.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import tensorflow as tf
+
+from tfrs_gru4rec.export.signatures import Status
+from tfrs_gru4rec.layers.session_fold import advance_items, fold_session
 
 
 class OutputWeights(Protocol):
@@ -43,12 +48,12 @@ class NextItemModel(Protocol):
         """Returns scores [batch_size, n_items]; what is exported is compared with them."""
 
 
-class SessionVectors:
-    """Packs, unpacks and advances session vectors [n, size].
+class SessionRecords:
+    """Makes, reads and moves on records [n, size].
 
     Attributes:
-      size: floats a session.
-      n_seen: how many of the latest items a vector remembers.
+      size: floats of a record.
+      n_seen: how many of the latest items a record remembers.
     """
 
     def __init__(self, model: NextItemModel, n_seen: int) -> None:
@@ -59,58 +64,100 @@ class SessionVectors:
           n_seen: items to remember, 0 for none.
         """
         self._model = model
-        self._units = [int(state.shape[1]) for state in model.initial_state(1)]
-        self._parts = [1, *self._units, n_seen]
+        units = [int(state.shape[1]) for state in model.initial_state(1)]
+        self._parts = [1, *units, n_seen]
         self.n_seen = n_seen
-        self.size = sum(self._parts)
+        self.size = 1 + sum(self._parts)
+        self._query_end = self.size - n_seen
+        self._query_start = self._query_end - units[-1]
 
-    def advance(self, vectors: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:
-        """Moves sessions on by one item each; a row of -1 leaves its vector as it is.
-
-        Args:
-          vectors: [n, size].
-          item_rows: int32 [n].
-
-        Returns:
-          [n, size].
-        """
-        known, *state, seen = tf.split(vectors, self._parts, axis=1)
-        is_item = item_rows >= 0
-        _, next_state = self._model.step(tf.maximum(item_rows, 0), tuple(state))
-        parts = [tf.ones_like(known), *next_state]
-        if self.n_seen:
-            parts += [tf.cast(item_rows[:, tf.newaxis] + 1, tf.float32), seen[:, :-1]]
-        return tf.where(is_item[:, tf.newaxis], tf.concat(parts, axis=1), vectors)
-
-    def fold(self, item_rows: tf.Tensor) -> tf.Tensor:
-        """Follows whole sessions from their start.
+    def advance(self, records: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:
+        """Moves sessions on by one event each; an unknown item counts and changes nothing else.
 
         Args:
-          item_rows: int32 [n, length]; -1, wherever it stands, is passed over.
+          records: [n, size].
+          item_rows: int32 [n], -1 for an unknown item.
 
         Returns:
-          [n, size].
+          The records [n, size] after the events.
         """
-        # Columns after the last item of all rows are padding.
-        has_item = tf.reduce_any(item_rows >= 0, axis=0)
-        n_columns = 1 + tf.reduce_max(tf.where(has_item, tf.range(tf.size(has_item)), -1))
-        _, vectors = tf.while_loop(
-            lambda column, _: column < n_columns,
-            lambda column, vectors: (column + 1, self.advance(vectors, item_rows[:, column])),
-            (tf.constant(0), tf.zeros([tf.shape(item_rows)[0], self.size])),
-        )
-        return vectors
+        after = advance_items(self._advance_known, item_rows, records[:, 1:])
+        return tf.concat([records[:, :1] + 1.0, after], axis=1)
 
-    def is_known(self, vectors: tf.Tensor) -> tf.Tensor:
+    def fold(self, item_rows: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Makes the records of whole sessions.
+
+        Args:
+          item_rows: int32 [n, length] of the items, oldest first, -1 for pads and unknown items.
+          lengths: int32 [n], each session's number of events.
+
+        Returns:
+          Records [n, size].
+        """
+        start = tf.zeros([tf.shape(item_rows)[0], self.size - 1])
+        after = fold_session(self._advance_known, item_rows, start)
+        return tf.concat([tf.cast(lengths, tf.float32)[:, tf.newaxis], after], axis=1)
+
+    def is_known(self, records: tf.Tensor) -> tf.Tensor:
         """Returns bool [n], whether sessions have a known item."""
-        return vectors[:, 0] > 0.0
+        return records[:, 1] > 0.0
 
-    def query(self, vectors: tf.Tensor) -> tf.Tensor:
+    def query(self, records: tf.Tensor) -> tf.Tensor:
         """Returns the queries [n, units of the last layer]."""
-        end = self.size - self.n_seen
-        return vectors[:, end - self._units[-1] : end]
+        return records[:, self._query_start : self._query_end]
 
-    def seen_rows(self, vectors: tf.Tensor, n_items: int) -> tf.Tensor:
+    def seen_rows(self, records: tf.Tensor, n_items: int) -> tf.Tensor:
         """Returns the rows int32 [n, n_seen] of the items seen, -1 where there are none; below `n_items`."""
-        seen = vectors[:, self.size - self.n_seen :]
+        seen = records[:, self._query_end :]
         return tf.cast(tf.clip_by_value(seen, 0.0, float(n_items)), tf.int32) - 1
+
+    def _advance_known(self, parts: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:
+        """Moves what stands behind the length, [n, size - 1], on by one known item each."""
+        known, *state, seen = tf.split(parts, self._parts, axis=1)
+        _, next_state = self._model.step(item_rows, tuple(state))
+        after = [tf.ones_like(known), *next_state]
+        if self.n_seen:
+            after += [tf.cast(item_rows[:, tf.newaxis] + 1, tf.float32), seen[:, :-1]]
+        return tf.concat(after, axis=1)
+
+
+def accept_events(
+    records: tf.Tensor,
+    positions: tf.Tensor,
+    item_rows: tf.Tensor,
+    advance: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Moves those sessions on whose event is the next one, by the table of `Status`.
+
+    Args:
+      records: [n, size] of different sessions.
+      positions: int64 [n] of their events, 0 to append.
+      item_rows: int32 [n], -1 for an unknown item.
+      advance: as `SessionRecords.advance`.
+
+    Returns:
+      The records [n, size] after the events, and what became of each event, int32 [n] as in `Status`.
+    """
+    before = session_lengths(records)
+    is_next = (positions == 0) | (positions == before + 1)
+    after = tf.where(is_next[:, tf.newaxis], advance(records, item_rows), records)
+    refused = tf.where(positions <= before, int(Status.REPEATED), int(Status.GAP))
+    return after, tf.where(is_next, accepted_status(item_rows), refused)
+
+
+def session_lengths(records: tf.Tensor) -> tf.Tensor:
+    """Returns int64 [n], the number of events of each record [n, size].
+
+    >>> session_lengths(tf.constant([[3.0, 1.0, 0.25], [0.0, 0.0, 0.0]])).numpy().tolist()
+    [3, 0]
+    """
+    return tf.cast(records[:, 0], tf.int64)
+
+
+def accepted_status(item_rows: tf.Tensor) -> tf.Tensor:
+    """Returns the `Status` int32 [n] of accepted events, by the rows [n] of their items.
+
+    >>> accepted_status(tf.constant([5, -1])).numpy().tolist()
+    [0, 1]
+    """
+    return tf.where(item_rows >= 0, int(Status.APPLIED), int(Status.UNKNOWN_ITEM))

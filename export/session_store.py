@@ -19,12 +19,12 @@ Time. Last use is stamped in microseconds of the server's clock, pushed on by at
 stamps are distinct and never run backwards, whatever the clock does. Sessions of one batch are stamped in the
 order in which they first appear in it, and all of them are looked up before any new one is placed.
 
-Concurrency. A call reads, computes and writes under one lock for the whole store, so calls take effect one after
-another, also when some are cancelled (see `Lock`).
+Concurrency. What a call does between `open` and `close` happens under one lock for the whole store, so calls
+take effect one after another, also when some are cancelled (see `Lock`).
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -37,7 +37,7 @@ _HASH_RANGE = 2**63 - 1
 _FREE = 0  # stamp of a place without a session
 
 
-class Counters(NamedTuple):
+class SessionCounts(NamedTuple):
     """Int64 scalars; see the signature `stats`."""
 
     live_sessions: tf.Tensor
@@ -97,6 +97,25 @@ class _Chosen(NamedTuple):
     is_expiration: tf.Tensor
 
 
+def server_clock() -> tf.Tensor:
+    """Returns the time of the machine that runs the graph, int64 microseconds since 1970."""
+    return tf.cast(tf.timestamp() * MICROSECONDS, tf.int64)
+
+
+class OpenSessions(NamedTuple):
+    """Different sessions [n] while the store's lock is held.
+
+    Attributes:
+      records: [n, record_size], zeros where a session is not held.
+      ids: their hashes.
+      found: their places.
+    """
+
+    records: tf.Tensor
+    ids: _Ids
+    found: _Found
+
+
 class SessionStore(tf.Module):
     """Records of live sessions by session id, at most `capacity` of them.
 
@@ -106,7 +125,15 @@ class SessionStore(tf.Module):
     """
 
     def __init__(
-        self, max_sessions: int, record_size: int, idle_seconds: float, unstored_id: bytes = b""
+        self,
+        max_sessions: int,
+        record_size: int,
+        idle_seconds: float,
+        unstored_id: bytes = b"",
+        *,
+        ways: int = WAYS,
+        clock: Callable[[], tf.Tensor] = server_clock,
+        hash_keys: Sequence[Sequence[int]] | None = None,
     ) -> None:
         """Allocates nothing yet; a loaded SavedModel holds capacity * (4 * record_size + 24) bytes.
 
@@ -115,15 +142,19 @@ class SessionStore(tf.Module):
           record_size: floats of a session's record, all zeros in a session not held.
           idle_seconds: a session not used for so long is as good as gone.
           unstored_id: a session id that is never stored nor counted.
+          ways: places of a bucket; fewer if `max_sessions` is smaller.
+          clock: makes the operations that tell the time, an int64 scalar in microseconds.
+          hash_keys: two keys of two integers below 2^63 each; drawn at random if None.
         """
         super().__init__(name="session_store")
-        self._ways = min(WAYS, max_sessions)
+        self._ways = min(ways, max_sessions)
         self._n_buckets = -(-max_sessions // self._ways)
         self.capacity = self._n_buckets * self._ways
         self.record_size = record_size
         self._idle_microseconds = int(idle_seconds * MICROSECONDS)
         self._unstored_id = unstored_id
-        self._keys = [[secrets.randbits(63), secrets.randbits(63)] for _ in range(2)]
+        self._clock = clock
+        self._keys = hash_keys or [[secrets.randbits(63), secrets.randbits(63)] for _ in range(2)]
         # One bucket is spare: its places are never looked up, and writes that are not to happen go there.
         self._spare_place = (self._n_buckets, 0)
         # An entry is the two words of the fingerprint and the stamp of the last use.
@@ -138,76 +169,76 @@ class SessionStore(tf.Module):
         for resource in (self._entries, self._records, self._counters, self._lock):
             resource._initialize()
 
-    def update(
-        self,
-        session_ids: tf.Tensor,
-        transform: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, Any]],
-        prepared: list[tf.Tensor],
-        counts: bool = True,
-    ) -> Any:
-        """Reads records, transforms them and writes them back as one step that no other call comes between.
+    def open(self, session_ids: tf.Tensor, prepared: Sequence[tf.Tensor]) -> OpenSessions:
+        """Takes the store's lock and reads records; `close` must follow.
+
+        Until then no other call reads or writes the store, and the lock's rule holds: only plain operations that
+        cannot fail, so no loop, condition, call or assertion (see `Lock`).
 
         Args:
           session_ids: string [n], all different.
-          transform: takes the records [n, record_size], zeros where a session is not held; returns records to
-            write, bool [n] which of them to write (those not written are not created either), and any results. The
-            lock is held meanwhile, so it makes only plain operations that cannot fail: no loops or conditions.
-          prepared: what `transform` uses, to have it ready before the lock is taken.
+          prepared: what the new records are made of, to have it ready before the lock is taken.
+
+        Returns:
+          The sessions, with their records.
+        """
+        ids = self._hash(session_ids)
+        found = self._find(ids, self._lock.take([*ids, *prepared]))
+        return OpenSessions(self._read(found), ids, found)
+
+    def close(
+        self,
+        opened: OpenSessions,
+        records: tf.Tensor,
+        is_written: tf.Tensor,
+        results: Any = (),
+        counts: bool = True,
+    ) -> Any:
+        """Writes records of opened sessions, and gives the lock back.
+
+        Args:
+          opened: what `open` returned.
+          records: [n, record_size].
+          is_written: bool [n], which of them to write; the others are not created either.
+          results: nested tensors that have to be computed under the lock.
           counts: whether the look-ups count as hits and misses.
 
         Returns:
-          What `transform` returned last.
+          The results, once all is written.
         """
-        ids = self._hash(session_ids)
-
-        def read_and_write(held: tf.Tensor) -> tuple[Any, list[tf.Operation]]:
-            found = self._find(ids, held)
-            records, is_written, results = transform(self._read(found))
-            is_written &= ids.is_stored
-            with tf.control_dependencies([self._touch(found)]):
-                chosen = self._choose(ids, found, is_written & ~found.is_live)
-            writes = self._write(found, chosen, records, is_written)
-            is_lost = is_written & ~found.is_live & ~chosen.is_placed
-            is_evicting = chosen.is_eviction | is_lost
-            count = self._count(found, ids.is_stored & counts, is_evicting, chosen.is_expiration)
-            return results, [*writes, count]
-
-        return self._lock.hold(read_and_write, [*ids, *prepared])
+        _, ids, found = opened
+        is_written &= ids.is_stored
+        with tf.control_dependencies([self._touch(found)]):
+            chosen = self._choose(ids, found, is_written & ~found.is_live)
+        writes = self._write(found, chosen, records, is_written)
+        is_lost = is_written & ~found.is_live & ~chosen.is_placed
+        is_evicting = chosen.is_eviction | is_lost
+        count = self._count(found, ids.is_stored & counts, is_evicting, chosen.is_expiration)
+        return self._lock.give_back(results, [*writes, count])
 
     def read(self, session_ids: tf.Tensor) -> tf.Tensor:
         """Returns records [n, record_size] of ids [n], all different; zeros where a session is not held."""
-        ids = self._hash(session_ids)
-
-        def read_and_touch(held: tf.Tensor) -> tuple[tf.Tensor, list[tf.Operation]]:
-            found = self._find(ids, held)
-            touch = self._touch(found)
-            nothing = tf.zeros_like(found.is_idle)
-            return self._read(found), [touch, self._count(found, ids.is_stored, nothing, nothing)]
-
-        return self._lock.hold(read_and_touch, [*ids])
+        records, ids, found = self.open(session_ids, [])
+        nothing = tf.zeros_like(found.is_idle)
+        count = self._count(found, ids.is_stored, nothing, nothing)
+        return self._lock.give_back(records, [self._touch(found), count])
 
     def remove(self, session_ids: tf.Tensor) -> tf.Tensor:
         """Forgets sessions [n], all different; returns bool [n], which of them were held."""
         ids = self._hash(session_ids)
+        found = self._find(ids, self._lock.take(ids))
+        clear = self._entries.scatter_nd(found.places, tf.zeros_like(found.entries))
+        return self._lock.give_back(found.is_live, [clear])
 
-        def read_and_clear(held: tf.Tensor) -> tuple[tf.Tensor, list[tf.Operation]]:
-            found = self._find(ids, held)
-            return found.is_live, [self._entries.scatter_nd(found.places, tf.zeros_like(found.entries))]
-
-        return self._lock.hold(read_and_clear, [*ids])
-
-    def counters(self) -> Counters:
+    def counters(self) -> SessionCounts:
         """Counts sessions, and events since the model was loaded. Copies the entries: 24 bytes a place."""
-
-        def read(held: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], list[tf.Operation]]:
-            with tf.control_dependencies([held]):
-                return (_clock(), self._counters.read(), self._entries.read()), []
-
-        clock, counters, entries = self._lock.hold(read, [])
+        with tf.control_dependencies([self._lock.take([])]):
+            figures = self._clock(), self._counters.read(), self._entries.read()
+        clock, counters, entries = self._lock.give_back(figures, [])
         stamps = entries[:-1, :, 2]
         time = tf.maximum(clock, counters[4])
         is_live = (stamps != _FREE) & ~self._is_idle(stamps, time)
-        return Counters(tf.math.count_nonzero(is_live, dtype=tf.int64), *tf.unstack(counters, num=5)[:4])
+        return SessionCounts(tf.math.count_nonzero(is_live, dtype=tf.int64), *tf.unstack(counters, num=5)[:4])
 
     def _hash(self, session_ids: tf.Tensor) -> _Ids:
         words = [tf.strings.to_hash_bucket_strong(session_ids, _HASH_RANGE, key) for key in self._keys]
@@ -219,7 +250,7 @@ class SessionStore(tf.Module):
 
     def _find(self, ids: _Ids, held: tf.Tensor) -> _Found:
         with tf.control_dependencies([held]):
-            clock = _clock()
+            clock = self._clock()
             counters = self._counters.read()
             entries = self._entries.gather(ids.buckets)
         time = tf.maximum(clock, counters[4] + 1)
@@ -291,7 +322,3 @@ class SessionStore(tf.Module):
         sums = tf.concat([sums[:3], sums[3:4] + sums[4:]], axis=0)
         last_stamp = found.time + tf.size(is_counted, tf.int64)
         return self._counters.assign(tf.concat([found.counters[:4] + sums, last_stamp[tf.newaxis]], axis=0))
-
-
-def _clock() -> tf.Tensor:
-    return tf.cast(tf.timestamp() * MICROSECONDS, tf.int64)

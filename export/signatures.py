@@ -97,7 +97,11 @@ class Tensor:
         return item_dtype if self.dtype == ITEM else self.dtype
 
     def resolved_shape(self, **sizes: int) -> tuple[int | None, ...]:
-        """Returns the shape with sizes filled in by name; None where no size is given."""
+        """Returns the shape with sizes filled in by name; None where no size is given.
+
+        >>> RECOMMEND.outputs[0].resolved_shape(top_k=20)
+        (None, 20)
+        """
         return tuple(sizes.get(size) for size in self.shape)
 
 
@@ -235,7 +239,11 @@ SIGNATURES: dict[str, Signature] = {
 
 
 def pad_id(item_dtype: str) -> bytes | int:
-    """Returns the pad id of a model whose item ids are "string" or "int64"."""
+    """Returns the pad id of a model whose item ids are "string" or "int64".
+
+    >>> pad_id("string"), pad_id("int64")
+    (b'', -1)
+    """
     return PAD_STRING if item_dtype == "string" else PAD_INTEGER
 
 
@@ -247,5 +255,8 @@ def padded_length(length: int) -> int:
 
     Returns:
       The least power of two, from 8, that is at least `length`.
+
+    >>> padded_length(3), padded_length(9)
+    (8, 16)
     """
     return max(8, 1 << (length - 1).bit_length())

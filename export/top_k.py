@@ -18,6 +18,10 @@ def top_k(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
 
     Returns:
       Values [n, k], falling, and their columns int32 [n, k]; of equal scores the lower column comes first.
+
+    >>> values, columns = top_k(tf.range(64.0)[tf.newaxis], 2)
+    >>> values.numpy().tolist(), columns.numpy().tolist()
+    ([[63.0, 62.0]], [[63, 62]])
     """
     n_blocks = scores.shape[1] // BLOCK
     if n_blocks <= k:

@@ -1,19 +1,21 @@
-"""Proves a written SavedModel before anyone can see it: loads it and compares it with the model."""
+"""Proves a written SavedModel before anyone can see it: the server's own loader loads it and answers like the model."""
 
+import contextlib
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.export.ranking import popularity_scores
-from tfrs_gru4rec.export.session_loader import Call, loaded_in_session
+from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.serving.servable import Servable
 from tfrs_gru4rec.export.session_record import NextItemModel
 from tfrs_gru4rec.export.signatures import pad_id
 from tfrs_gru4rec.export.stock_operations import require_stock_operations
-from tfrs_gru4rec.export.warm_up import WARM_UP_FILE
+from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 N_SESSIONS = 8
@@ -21,33 +23,65 @@ LENGTH = 5
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-4, 1e-5
 
 
-def verify(saved_model_dir: str | os.PathLike[str], model: NextItemModel, vocabulary: Vocabulary) -> None:
-    """Checks a SavedModel.
+class SampleScores(NamedTuple):
+    """What a model makes of some sessions.
 
-    It must hold stock operations alone, survive its own warm-up without a session left behind, and give for a
-    batch of sessions, sent whole and sent click by click, the scores that the model gives.
+    Attributes:
+      item_rows: int32 [N_SESSIONS, LENGTH], -1 after the end; session 0 is empty.
+      scores: [N_SESSIONS, n_items].
+    """
+
+    item_rows: np.ndarray
+    scores: np.ndarray
+
+
+def sample_scores(model: NextItemModel, vocabulary: Vocabulary) -> SampleScores:
+    """Scores all items for some sessions by the model itself.
+
+    Args:
+      model: to be exported.
+      vocabulary: its items.
+
+    Returns:
+      The sessions and their scores.
+
+    Raises:
+      ValueError: a score is not finite.
+    """
+    item_rows = _some_sessions(vocabulary.n_items)
+    start = model.initial_state(N_SESSIONS)
+    *_, query = fold_session(lambda state, rows: model.step(rows, state)[1], tf.constant(item_rows), start)
+    is_empty = (item_rows < 0).all(axis=1)[:, np.newaxis]
+    scores = np.where(is_empty, popularity_scores(vocabulary.counts), model.scores(query).numpy())
+    require(
+        bool(np.isfinite(scores).all()),
+        "The model's scores must be finite; it may have diverged in training: lower the learning rate.",
+        not_finite=int(np.sum(~np.isfinite(scores))),
+    )
+    return SampleScores(item_rows, scores)
+
+
+def verify(saved_model_dir: str | os.PathLike[str], vocabulary: Vocabulary, expected: SampleScores) -> None:
+    """Checks a SavedModel as a server of default settings would load it.
+
+    It must hold stock operations alone, survive its own warm-up without a session left behind, and give for
+    some sessions, sent whole and sent click by click, the scores that the model gives.
 
     Args:
       saved_model_dir: folder that holds saved_model.pb.
-      model: what was exported.
-      vocabulary: its items.
+      vocabulary: the model's items.
+      expected: what the model gives.
 
     Raises:
       ValueError: something differs; the message says what.
     """
     require_stock_operations(saved_model_dir)
-    item_rows = _some_sessions(vocabulary.n_items)
-    expected = _scores(model, item_rows, vocabulary.counts)
-    require(
-        bool(np.isfinite(expected).all()),
-        "The model's scores must be finite; it may have diverged in training: lower the learning rate.",
-        not_finite=int(np.sum(~np.isfinite(expected))),
-    )
-    path = Path(saved_model_dir) / WARM_UP_FILE
-    warm_up_records = list(tf.data.TFRecordDataset(os.fspath(path)).as_numpy_iterator())
-    with loaded_in_session(saved_model_dir) as call:
-        _warm_up(warm_up_records, call)
-        _compare(call, vocabulary, item_rows, expected)
+    path = Path(saved_model_dir)
+    with contextlib.closing(Servable(path, 0, ServerConfig(path.parent))) as served:
+        served.warm_up()
+        left = int(served.call("stats", probe=[0])["live_sessions"][0])
+        require(left == 0, "Warm-up must leave no session behind.", live_sessions=left)
+        _compare(served, vocabulary, *expected)
 
 
 def _some_sessions(n_items: int) -> np.ndarray:
@@ -56,37 +90,15 @@ def _some_sessions(n_items: int) -> np.ndarray:
     return np.where(np.arange(LENGTH) < np.arange(N_SESSIONS)[:, np.newaxis], rows, -1)
 
 
-def _scores(model: NextItemModel, item_rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Scores all items [N_SESSIONS, n_items] by the model itself."""
-    state = model.initial_state(len(item_rows))
-    query = tf.zeros_like(state[-1])
-    for rows in item_rows.T:
-        is_event = (rows >= 0)[:, np.newaxis]
-        next_query, next_state = model.step(tf.constant(np.maximum(rows, 0)), state)
-        query = tf.where(is_event, next_query, query)
-        state = tuple(tf.where(is_event, new, old) for new, old in zip(next_state, state, strict=True))
-    is_empty = (item_rows < 0).all(axis=1)[:, np.newaxis]
-    return np.where(is_empty, popularity_scores(counts), model.scores(query).numpy())
-
-
-def _warm_up(records: list[bytes], call: Call) -> None:
-    for record in records:
-        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
-        call(request.model_spec.signature_name, **inputs)
-    left = int(call("stats", probe=[0])["live_sessions"][0])
-    require(left == 0, "Warm-up must leave no session behind.", live_sessions=left)
-
-
-def _compare(call: Call, vocabulary: Vocabulary, item_rows: np.ndarray, expected: np.ndarray) -> None:
+def _compare(served: Servable, vocabulary: Vocabulary, item_rows: np.ndarray, expected: np.ndarray) -> None:
     pad = pad_id("int64" if vocabulary.is_integer else "string")
     item_ids = np.where(item_rows >= 0, vocabulary.ids[item_rows], pad)
-    _require_scores(call("serving_default", item_ids=item_ids), vocabulary, expected)
+    _require_scores(served.call("serving_default", item_ids=item_ids), vocabulary, expected)
     session_ids = np.array([b"verify-%d" % number for number in range(N_SESSIONS)], object)
     for column in range(LENGTH):
         live = item_rows[:, column] >= 0
         positions = np.full(live.sum(), column + 1)
-        stepped = call(
+        stepped = served.call(
             "step", session_id=session_ids[live], item_id=item_ids[live, column], position=positions
         )
     _require_scores(stepped, vocabulary, expected[live])

@@ -1,4 +1,4 @@
-"""Requests that TF Serving runs on a new version before it takes traffic; they leave no session behind."""
+"""Writes the requests that a server runs on a new version before it takes traffic; they leave no session behind."""
 
 import os
 from collections.abc import Iterator
@@ -9,8 +9,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrs_gru4rec.export.signatures import DEFAULT_MODEL_NAME, SIGNATURES, WARM_UP_SESSION_ID, Signature
-
-WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+from tfrs_gru4rec.export.version_folders import WARM_UP_FILE
 
 
 def warm_up_inputs(

@@ -26,6 +26,7 @@ BELOW_MODELS = (*BELOW_TASKS, "tasks")
 BELOW_EVALUATION = (*BELOW_MODELS, "models", "neighbours")
 BELOW_TRAINING = (*BELOW_EVALUATION, "evaluation")
 BELOW_UPKEEP = (*BELOW_TRAINING, "training")
+CONTRACT = ("export.signatures", "export.version_folders")
 
 MAY_KNOW = {
     "checks": (),
@@ -44,10 +45,20 @@ MAY_KNOW = {
     "upkeep": BELOW_UPKEEP,
     "cli": (*BELOW_UPKEEP, "upkeep", "datasets", "export"),
     "datasets": (*BELOW_EVENTS, "events"),
-    "export": (*FLOOR, "pipelines.vocabulary", "layers", "models", "neighbours", "export.signatures"),
+    # An export is checked by the loader that serves it.
+    "export": (
+        *FLOOR,
+        "pipelines.vocabulary",
+        "layers",
+        "models",
+        "neighbours",
+        *CONTRACT,
+        "export.serving.config",
+        "export.serving.servable",
+    ),
     # What a server loads: the contract and a folder on disk, so neither the model nor TFRS.
-    "export.signatures": ("checks",),
-    "export.serving": ("checks", "settings", "export.signatures"),
+    **dict.fromkeys(CONTRACT, ("checks",)),
+    "export.serving": ("checks", "settings", *CONTRACT),
 }
 ONLY_KERAS_BINDING_IMPORTS = ("keras", "tf_keras", "tensorflow_recommenders", "tensorflow.keras")
 
@@ -162,10 +173,17 @@ def test_only_the_command_lines_print(module):
 
 
 def test_a_server_loads_no_recommenders(run_fresh):
-    modules = [name for name in source_files() if room_of(name) in ("export.serving", "export.signatures")]
+    modules = [name for name in source_files() if room_of(name) in ("export.serving", *CONTRACT)]
     code = "import importlib, sys\n" + "".join(f"importlib.import_module({module!r})\n" for module in modules)
-    ended = run_fresh(code + "print('grpc' in sys.modules, 'tensorflow_recommenders' in sys.modules)")
-    assert ended.stdout.strip() == "True False", ended.stderr
+    ended = run_fresh(code + "print(*sys.modules)")
+    loaded = set(ended.stdout.split())
+    assert {"grpc", "tensorflow", "tfrs_gru4rec.export.serving.server"} <= loaded, ended.stderr
+    assert "tensorflow_recommenders" not in loaded
+    assert {name.split(".")[1] for name in loaded if name.startswith("tfrs_gru4rec.")} == {
+        "checks",
+        "export",
+        "settings",
+    }
 
 
 @pytest.mark.parametrize(
@@ -219,6 +237,10 @@ def test_the_reader_sees_what_is_forbidden(module, source):
         (
             "tfrs_gru4rec.export.serving.server",
             "from tfrs_gru4rec.export.signatures import STEP\nimport grpc",
+        ),
+        (
+            "tfrs_gru4rec.export.verification",
+            "from tfrs_gru4rec.export.serving.servable import Servable",
         ),
         ("tfrs_gru4rec.layers.tower", "import tensorflow as tf\ntf.keras_like.anything"),
     ],

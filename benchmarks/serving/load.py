@@ -16,9 +16,14 @@ import numpy as np
 from google.protobuf.message import Message
 
 from tfrs_gru4rec.export import signatures
-from tfrs_gru4rec.export.serving import messages
 from tfrs_gru4rec.export.serving.client import SessionClient
-from tfrs_gru4rec.export.serving.protocol import ModelChoice, put_ids
+from tfrs_gru4rec.export.serving.predict_messages import (
+    PREDICT,
+    ModelChoice,
+    PredictRequest,
+    PredictResponse,
+    put_ids,
+)
 
 EVENTS_PER_SESSION = 10
 WARM_UP_SECONDS = 0.5
@@ -58,9 +63,9 @@ async def drive_stub(
     end = time.perf_counter() + WARM_UP_SECONDS + seconds
     async with grpc.aio.insecure_channel(target) as channel:
         predict = channel.unary_unary(
-            messages.PREDICT,
-            request_serializer=messages.PredictRequest.SerializeToString,
-            response_deserializer=messages.PredictResponse.FromString,
+            PREDICT,
+            request_serializer=PredictRequest.SerializeToString,
+            response_deserializer=PredictResponse.FromString,
         )
 
         async def client(number: int) -> None:

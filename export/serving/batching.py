@@ -2,7 +2,7 @@
 
 A signature runs one batch at a time; what arrives meanwhile waits and goes together into the next
 one, in the order of arrival. So a lone request waits for nothing, and the busier the server, the
-larger its batches. A wait can be added (`Policy.wait_seconds`) to trade latency for throughput.
+larger its batches. A wait can be added (`batch_wait_seconds`) to trade latency for throughput.
 
 A merged batch that is refused with INVALID_ARGUMENT is run again, request by request, so that a bad
 request does not fail its neighbours. By the contract a refused call has changed no session, so
@@ -20,28 +20,14 @@ from typing import Any
 import tensorflow as tf
 
 from tfrs_gru4rec.export.serving import errors, servable, tensors
+from tfrs_gru4rec.export.serving.config import ServerConfig
 
 Result = list[tensors.Column] | Exception
 
 
-@dataclasses.dataclass(frozen=True)
-class Policy:
-    """How requests are merged.
-
-    Attributes:
-      max_rows: rows of a batch.
-      wait_seconds: how long an incomplete batch waits for more requests while the signature is idle.
-      max_waiting_rows: rows that may wait, over all signatures; beyond, requests are turned away.
-    """
-
-    max_rows: int = 128
-    wait_seconds: float = 0.0
-    max_waiting_rows: int = 4096
-
-
 @dataclasses.dataclass(eq=False)
 class _Waiting:
-    signature: servable.Signature
+    signature: servable.ServedSignature
     columns: tuple[tensors.Column, ...]
     rows: int
     since: float
@@ -54,31 +40,31 @@ class Batcher:
     def __init__(
         self,
         executor: concurrent.futures.Executor,
-        policy: Policy,
+        config: ServerConfig,
         observe: Callable[[str, int], None] = lambda signature, rows: None,
     ):
         """Makes a batcher.
 
         Args:
           executor: threads that wait for the model.
-          policy: how to merge.
+          config: settings of the server, which say how to merge.
           observe: told the signature and the number of rows of every batch run, in any thread.
         """
-        self._executor, self._policy, self._observe = executor, policy, observe
+        self._executor, self._config, self._observe = executor, config, observe
         self._queues: dict[tuple[Any, ...], collections.deque[_Waiting]] = {}
-        self._busy: set[servable.Signature] = set()
+        self._busy: set[servable.ServedSignature] = set()
         self._waiting_rows = 0
         self._is_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def submit(
-        self, signature: servable.Signature, columns: tuple[tensors.Column, ...]
+        self, signature: servable.ServedSignature, columns: tuple[tensors.Column, ...]
     ) -> list[tensors.Column]:
         """Runs one request, with others if it can.
 
         Args:
           signature: what to run.
-          columns: its inputs in order, as `Signature.read_inputs` gives them.
+          columns: its inputs in order, as `ServedSignature.read_inputs` gives them.
 
         Returns:
           Its outputs in order.
@@ -91,7 +77,7 @@ class Batcher:
         if not signature.is_batched:
             return await loop.run_in_executor(self._executor, _run_alone, signature, columns)
         rows = columns[0].shape[0]
-        if self._waiting_rows + rows > self._policy.max_waiting_rows:
+        if self._waiting_rows + rows > self._config.max_waiting_rows:
             raise errors.Overloaded("The server's queue is full; try again later.")
         waiting = _Waiting(signature, columns, rows, loop.time(), loop.create_future())
         # Only requests of equal sizes but for dimension 0 can be stacked.
@@ -113,8 +99,8 @@ class Batcher:
             if key[0] in self._busy:
                 continue
             queue = self._queues[key]
-            remaining = queue[0].since + self._policy.wait_seconds - loop.time()
-            if remaining > 0 and sum(waiting.rows for waiting in queue) < self._policy.max_rows:
+            remaining = queue[0].since + self._config.batch_wait_seconds - loop.time()
+            if remaining > 0 and sum(waiting.rows for waiting in queue) < self._config.max_batch_size:
                 self._timer = self._timer or loop.call_later(remaining, self._on_timer, loop)
                 continue
             batch = self._take(key, queue)
@@ -129,7 +115,7 @@ class Batcher:
         """Takes requests off a queue up to the batch's size, without those given up by their client."""
         batch: list[_Waiting] = []
         rows = 0
-        while queue and (not batch or rows + queue[0].rows <= self._policy.max_rows):
+        while queue and (not batch or rows + queue[0].rows <= self._config.max_batch_size):
             waiting = queue.popleft()
             self._waiting_rows -= waiting.rows
             if not waiting.answer.done():
@@ -163,7 +149,9 @@ class Batcher:
         self._schedule(loop)
 
 
-def run_batch(signature: servable.Signature, requests: Sequence[tuple[tensors.Column, ...]]) -> list[Result]:
+def run_batch(
+    signature: servable.ServedSignature, requests: Sequence[tuple[tensors.Column, ...]]
+) -> list[Result]:
     """Runs several requests of a batched signature as one.
 
     Args:
@@ -184,7 +172,7 @@ def run_batch(signature: servable.Signature, requests: Sequence[tuple[tensors.Co
 
 
 def _run_merged(
-    signature: servable.Signature, requests: Sequence[tuple[tensors.Column, ...]]
+    signature: servable.ServedSignature, requests: Sequence[tuple[tensors.Column, ...]]
 ) -> list[list[tensors.Column]]:
     feeds = [
         tensors.join(spec, [columns[index] for columns in requests])
@@ -199,7 +187,9 @@ def _run_merged(
     return [list(columns) for columns in zip(*split, strict=True)]
 
 
-def _run_alone(signature: servable.Signature, columns: tuple[tensors.Column, ...]) -> list[tensors.Column]:
-    feeds = [tensors.join(spec, [column]) for spec, column in zip(signature.inputs, columns, strict=True)]
-    outputs = signature.run(feeds)
-    return [tensors.Column(output.reshape(-1).tolist(), output.shape) for output in outputs]
+def _run_alone(
+    signature: servable.ServedSignature, columns: tuple[tensors.Column, ...]
+) -> list[tensors.Column]:
+    return [
+        tensors.Column(output.reshape(-1).tolist(), output.shape) for output in signature.run_one(columns)
+    ]

@@ -6,7 +6,7 @@ Works with the embedded server and with TensorFlow Serving alike, and needs no T
 import dataclasses
 import types
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import numpy as np
@@ -14,11 +14,18 @@ from google.protobuf.message import Message
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.export import signatures
-from tfrs_gru4rec.export.serving import messages, retry
+from tfrs_gru4rec.export.serving import retry
 from tfrs_gru4rec.export.serving.histories import Histories, History
-from tfrs_gru4rec.export.serving.protocol import ItemId, ModelChoice, get, put_ids, put_int32
-
-Item = TypeVar("Item", str, bytes, int)
+from tfrs_gru4rec.export.serving.predict_messages import (
+    PREDICT,
+    ItemId,
+    ModelChoice,
+    PredictRequest,
+    PredictResponse,
+    get,
+    put_ids,
+    put_int32,
+)
 
 # How often a click follows another writer's position before it gives up.
 _MAX_CATCH_UPS = 3
@@ -31,7 +38,7 @@ _CHANNEL_OPTIONS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Recommendations:
+class ServedRecommendations:
     """An answer.
 
     Attributes:
@@ -49,6 +56,10 @@ class Recommendations:
 
 class SessionClient:
     """A client of one model server. All methods may be called from several threads.
+
+        with SessionClient("localhost:8500") as client:
+            answer = client.click("visit-17", "shoe")
+            print(answer.item_ids)
 
     It numbers the events of each session, so that a click sent again after a lost answer counts
     once, and keeps each session's latest items, so that it can rebuild a session the server has
@@ -103,9 +114,9 @@ class SessionClient:
         else:
             self._channel = grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS)
         self._call = self._channel.unary_unary(
-            messages.PREDICT,
-            request_serializer=messages.PredictRequest.SerializeToString,
-            response_deserializer=messages.PredictResponse.FromString,
+            PREDICT,
+            request_serializer=PredictRequest.SerializeToString,
+            response_deserializer=PredictResponse.FromString,
         )
 
     def __enter__(self) -> "SessionClient":
@@ -123,7 +134,7 @@ class SessionClient:
         """Closes the channel. Sessions live on in the server."""
         self._channel.close()
 
-    def click(self, session_id: str, item_id: ItemId) -> Recommendations:
+    def click(self, session_id: str, item_id: ItemId) -> ServedRecommendations:
         """Tells a click and returns what to recommend after it.
 
         If this raises, the click does not count; whether or not the server took it, the next click of
@@ -154,7 +165,7 @@ class SessionClient:
             f"Session {session_id!r} changes faster than this client can follow: let one client write to it."
         )
 
-    def recommend(self, item_ids: Sequence[ItemId]) -> Recommendations:
+    def recommend(self, item_ids: Sequence[ItemId]) -> ServedRecommendations:
         """Returns recommendations for a session sent whole; the server keeps nothing.
 
         Args:
@@ -223,7 +234,7 @@ class SessionClient:
         response, _ = self._predict(request)
         return {name: int(get(response, name)[0]) for name in sorted(response.outputs)}
 
-    def _step(self, session_id: str, history: History, item_id: ItemId) -> tuple[Recommendations, int]:
+    def _step(self, session_id: str, history: History, item_id: ItemId) -> tuple[ServedRecommendations, int]:
         request = self._choice.request(signatures.STEP.name)
         put_ids(request, "session_id", [session_id], 1)
         put_ids(request, "item_id", [item_id], 1)
@@ -236,7 +247,7 @@ class SessionClient:
             raise
         return _live_recommendations(response), attempts
 
-    def _replay(self, session_id: str, history: History, *new_items: ItemId) -> Recommendations:
+    def _replay(self, session_id: str, history: History, *new_items: ItemId) -> ServedRecommendations:
         """Sends the items kept, and new ones, in place of what the server holds."""
         items = [*history.items, *new_items][-(history.items.maxlen or 1) :]
         request = self._choice.request(signatures.REPLAY.name)
@@ -265,11 +276,11 @@ def _scores(response: Message, count: int) -> np.ndarray:
     return np.asarray(get(response, "scores"))[:count]
 
 
-def _live_recommendations(response: Message) -> Recommendations:
+def _live_recommendations(response: Message) -> ServedRecommendations:
     length, status = int(get(response, "session_length")[0]), int(get(response, "status")[0])
     return _recommendations(response, length, signatures.Status(status))
 
 
-def _recommendations(response: Message, length: int, status: signatures.Status) -> Recommendations:
+def _recommendations(response: Message, length: int, status: signatures.Status) -> ServedRecommendations:
     ids = [value.decode() if isinstance(value, bytes) else int(value) for value in get(response, "item_ids")]
-    return Recommendations(ids, np.asarray(get(response, "scores")), length, status)
+    return ServedRecommendations(ids, np.asarray(get(response, "scores")), length, status)

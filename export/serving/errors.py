@@ -74,6 +74,9 @@ def to_status(error: BaseException) -> tuple[grpc.StatusCode, str]:
 
     Returns:
       The status code, and a message of at most 1,024 characters.
+
+    >>> to_status(NotServed("There is no version 7."))
+    (<StatusCode.NOT_FOUND: (5, 'not found')>, 'There is no version 7.')
     """
     if isinstance(error, (ServingError, tf.errors.OpError)):
         message = error.message if isinstance(error, tf.errors.OpError) else str(error)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from tfrs_gru4rec.checks import require_positive
-from tfrs_gru4rec.export.serving.protocol import ItemId
+from tfrs_gru4rec.export.serving.predict_messages import ItemId
 
 
 class History:
@@ -27,7 +27,15 @@ class History:
 
 
 class Histories:
-    """The histories of a bounded number of sessions; the least recently used go first."""
+    """The histories of a bounded number of sessions; the least recently used go first.
+
+    >>> histories = Histories(max_sessions=100, max_items=2)
+    >>> for item in ("hat", "shoe", "boat"):
+    ...     with histories.hold("session") as history:
+    ...         history.items.append(item)
+    >>> list(history.items)
+    ['shoe', 'boat']
+    """
 
     def __init__(self, max_sessions: int, max_items: int):
         """Makes an empty store.

@@ -6,17 +6,10 @@ from typing import Any
 import prometheus_client
 from prometheus_client import core
 
+from tfrs_gru4rec.export.signatures import STATS
+
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-# What the model's own `stats` counts since its version was loaded.
-_SESSION_FIGURES = {
-    "live_sessions": "Sessions held and not idle too long.",
-    "capacity": "Sessions that fit.",
-    "hits": "Look-ups that found their session.",
-    "misses": "Look-ups that did not find their session.",
-    "evictions": "Live sessions that gave way to new ones for lack of room.",
-    "expirations": "Idle sessions whose place has been taken since.",
-}
 
 
 class Metrics:
@@ -96,6 +89,7 @@ class _SessionCollector:
     def collect(self) -> Iterator[core.Metric]:
         """Yields a gauge a figure; they start again at zero with every version, so none is a counter."""
         figures = self._read_stats()
-        for name, meaning in _SESSION_FIGURES.items():
-            if name in figures:
-                yield core.GaugeMetricFamily(f"gru4rec_sessions_{name}", meaning, value=figures[name])
+        for figure in STATS.outputs:
+            if figure.name in figures:
+                name = f"gru4rec_sessions_{figure.name}"
+                yield core.GaugeMetricFamily(name, figure.meaning, value=figures[figure.name])

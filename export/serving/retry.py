@@ -50,12 +50,15 @@ class RetryPolicy:
             self.total_seconds >= 0, "total_seconds must be at least 0.", total_seconds=self.total_seconds
         )
 
-    def waits(self) -> "list[float]":
-        """Returns the upper ends of the waits up to the longest."""
-        ends = [self.first_wait_seconds]
-        while ends[-1] < self.longest_wait_seconds:
-            ends.append(min(2 * ends[-1], self.longest_wait_seconds))
-        return ends
+    def longest_wait(self, attempts: int) -> float:
+        """Returns the upper end of the wait after so many attempts.
+
+        >>> policy = RetryPolicy(first_wait_seconds=0.25, longest_wait_seconds=0.75)
+        >>> [policy.longest_wait(attempts) for attempts in (1, 2, 3)]
+        [0.25, 0.5, 0.75]
+        """
+        doublings = min(attempts - 1, 100)  # so that nothing overflows
+        return min(self.first_wait_seconds * 2.0**doublings, self.longest_wait_seconds)
 
 
 def call(
@@ -63,6 +66,7 @@ def call(
     policy: RetryPolicy,
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.monotonic,
+    draw: Callable[[float, float], float] = random.uniform,
 ) -> tuple[Answer, int]:
     """Makes a call until it succeeds or the time is up.
 
@@ -71,20 +75,24 @@ def call(
       policy: how long to try.
       sleep: waits so many seconds.
       now: a clock in seconds.
+      draw: a number between two.
 
     Returns:
       The answer, and how many attempts it took.
 
     Raises:
       grpc.RpcError: the call failed for a reason that trying again does not cure, or the time is up.
+
+    >>> call(lambda seconds: f"within {seconds} s", RetryPolicy(attempt_seconds=0.5))
+    ('within 0.5 s', 1)
     """
-    end, ends = now() + policy.total_seconds, policy.waits()
+    end = now() + policy.total_seconds
     attempts = 1
     while True:
         try:
             return attempt(policy.attempt_seconds), attempts
         except grpc.RpcError as error:
-            wait = random.uniform(0, ends[min(attempts, len(ends)) - 1])  # noqa: S311
+            wait = draw(0.0, policy.longest_wait(attempts))
             if error.code() not in RETRYABLE or now() + wait >= end:
                 raise
         sleep(wait)

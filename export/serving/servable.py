@@ -7,8 +7,10 @@ a call of `tf.saved_model.load`'s function about 250 µs.
 
 import dataclasses
 import functools
+import inspect
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,16 +20,19 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrs_gru4rec.export.serving import errors, tensors
+from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.signatures import SERVING_DEFAULT
+from tfrs_gru4rec.export.version_folders import MAX_WARM_UP_RECORDS, WARM_UP_FILE
 
-DEFAULT_SIGNATURE = "serving_default"
-WARMUP_FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
-MAX_WARMUP_RECORDS = 1000
+# The C++ code behind TF Serving has no other face in Python. TensorFlow logs that it is deprecated, for those who
+# could as well load functions; unwrapped, it does not.
+_load = inspect.unwrap(tf.compat.v1.saved_model.load)
 # TensorFlow's own bookkeeping entry, no signature for clients.
 _INIT_SIGNATURE = "__saved_model_init_op"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Signature:
+class ServedSignature:
     """One entry point of a version; no other version's is equal to it.
 
     Attributes:
@@ -48,13 +53,13 @@ class Signature:
         return bool(self.inputs) and all(spec.is_batched for spec in self.inputs + self.outputs)
 
     def read_inputs(
-        self, protos: Mapping[str, tensor_pb2.TensorProto], limits: tensors.Limits
+        self, protos: Mapping[str, tensor_pb2.TensorProto], config: ServerConfig
     ) -> tuple[tensors.Column, ...]:
         """Reads a request's inputs.
 
         Args:
           protos: alias -> TensorProto.
-          limits: the server's bounds.
+          config: the server's bounds.
 
         Returns:
           The inputs in the signature's order, of one number of rows if the signature is batched.
@@ -67,15 +72,20 @@ class Signature:
             raise errors.InvalidRequest(
                 f"Signature {self.name} takes the inputs {_names(wanted)}. Received: {_names(protos)}."
             )
-        columns = tuple(tensors.read(spec, protos[spec.alias], limits) for spec in self.inputs)
+        columns = tuple(tensors.read(spec, protos[spec.alias], config) for spec in self.inputs)
         if self.is_batched:
             rows = {column.shape[0] for column in columns}
-            if len(rows) > 1 or not 1 <= min(rows) <= limits.max_rows:
+            if len(rows) > 1 or not 1 <= min(rows) <= config.max_batch_size:
                 raise errors.InvalidRequest(
-                    f"All inputs must have one number of rows, 1 to {limits.max_rows}. "
+                    f"All inputs must have one number of rows, 1 to {config.max_batch_size}. "
                     f"Received: rows={sorted(rows)}."
                 )
         return columns
+
+    def run_one(self, columns: tuple[tensors.Column, ...]) -> list[np.ndarray]:
+        """Runs one request; takes its inputs as `read_inputs` gives them, returns its outputs in order."""
+        pairs = zip(self.inputs, columns, strict=True)
+        return self.run([tensors.join(spec, [column]) for spec, column in pairs])
 
     def select_outputs(self, output_filter: Sequence[str]) -> list[int]:
         """Returns the positions of the outputs asked for; all if none is named.
@@ -97,25 +107,27 @@ class Signature:
 class Servable:
     """A loaded version. `run`s of its signatures may come from several threads."""
 
-    def __init__(self, path: pathlib.Path, version: int, threads: int = 0):
+    def __init__(self, path: pathlib.Path, version: int, config: ServerConfig):
         """Loads a version folder.
 
         Args:
           path: the folder with `saved_model.pb`.
           version: its number.
-          threads: threads that large operations share; 0 = one a core.
+          config: settings of the server that is to serve it.
 
         Raises:
           tf.errors.OpError, OSError, ValueError: the folder holds no whole SavedModel.
         """
-        self.path, self.version = path, version
+        self.path, self.version, self._config = path, version, config
         # Negative: operations follow each other in the caller's thread. A step is some 500 small ones, and
         # handing them to a pool costs a quarter of its processor time.
-        config = config_pb2.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=-1)
-        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+        threads = config_pb2.ConfigProto(
+            intra_op_parallelism_threads=config.model_threads, inter_op_parallelism_threads=-1
+        )
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=threads)
         try:
             with self._session.graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(path))
+                meta_graph = _load(self._session, [tf.saved_model.SERVING], str(path))
             self.signature_defs: dict[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
             self._signatures = {
                 name: self._prepare(name, definition)
@@ -126,23 +138,37 @@ class Servable:
             self._session.close()
             raise
 
-    def signature(self, name: str) -> Signature:
+    def signature(self, name: str) -> ServedSignature:
         """Returns a signature by name, the default one for an empty name.
 
         Raises:
           UnknownSignature: there is none of that name.
         """
-        found = self._signatures.get(name or DEFAULT_SIGNATURE)
+        found = self._signatures.get(name or SERVING_DEFAULT.name)
         if found is None:
             raise errors.UnknownSignature(
-                f'Serving signature key "{name or DEFAULT_SIGNATURE}" not found. '
+                f'Serving signature key "{name or SERVING_DEFAULT.name}" not found. '
                 f"Version {self.version} has {_names(self._signatures)}."
             )
         return found
 
-    def has_signature(self, name: str) -> bool:
-        """Returns whether there is a signature of that name."""
-        return name in self._signatures
+    def call(self, name: str, **inputs: Any) -> dict[str, np.ndarray]:
+        """Runs a signature, with nothing between its values and the graph.
+
+        Args:
+          name: of the signature.
+          **inputs: all of its inputs, arrays or nested lists.
+
+        Returns:
+          Its outputs by name.
+
+        Raises:
+          ServingError, tf.errors.OpError: there is no such signature, or it failed.
+        """
+        signature = self.signature(name)
+        arrays = [tensors.to_array(spec, inputs[spec.alias]) for spec in signature.inputs]
+        names = [spec.alias for spec in signature.outputs]
+        return dict(zip(names, signature.run(arrays), strict=True))
 
     def warm_up(self) -> int:
         """Runs the version's warm-up requests, if it has any.
@@ -154,21 +180,18 @@ class Servable:
           ValueError: a record is no Predict request, or there are more than 1,000.
           ServingError, tf.errors.OpError: a request failed.
         """
-        path = self.path / WARMUP_FILE
+        path = self.path / WARM_UP_FILE
         if not path.exists():
             logging.info("Version %d has no warm-up requests.", self.version)
             return 0
         count = 0
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             log = prediction_log_pb2.PredictionLog.FromString(record)
-            if count == MAX_WARMUP_RECORDS or not log.HasField("predict_log"):
-                raise ValueError(f"Warm-up must be at most {MAX_WARMUP_RECORDS} Predict requests: {path}.")
+            if count == MAX_WARM_UP_RECORDS or not log.HasField("predict_log"):
+                raise ValueError(f"Warm-up must be at most {MAX_WARM_UP_RECORDS} Predict requests: {path}.")
             request = log.predict_log.request
             signature = self.signature(request.model_spec.signature_name)
-            columns = signature.read_inputs(request.inputs, tensors.Limits())
-            signature.run(
-                [tensors.join(spec, [column]) for spec, column in zip(signature.inputs, columns, strict=True)]
-            )
+            signature.run_one(signature.read_inputs(request.inputs, self._config))
             count += 1
         return count
 
@@ -176,7 +199,7 @@ class Servable:
         """Frees the model; no call may be under way."""
         self._session.close()
 
-    def _prepare(self, name: str, definition: meta_graph_pb2.SignatureDef) -> Signature:
+    def _prepare(self, name: str, definition: meta_graph_pb2.SignatureDef) -> ServedSignature:
         inputs, outputs = _specs(definition.inputs), _specs(definition.outputs)
         options = config_pb2.CallableOptions(
             feed=[spec.tensor_name for spec in inputs], fetch=[spec.tensor_name for spec in outputs]
@@ -184,7 +207,7 @@ class Servable:
         # Ten times cheaper than the public Session.make_callable, and what Keras runs its own
         # session functions through.
         call = self._session._make_callable_from_options(options)
-        return Signature(name, inputs, outputs, lambda arrays: call(*arrays))
+        return ServedSignature(name, inputs, outputs, lambda arrays: call(*arrays))
 
 
 def _specs(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> tuple[tensors.TensorSpec, ...]:

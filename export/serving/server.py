@@ -15,14 +15,13 @@ import threading
 from collections.abc import AsyncIterator, Callable
 
 import grpc
-import numpy as np
 from absl import logging
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from tensorflow_serving.apis import model_pb2
 
 from tfrs_gru4rec.export import signatures
-from tfrs_gru4rec.export.serving import batching, metrics, services, tensors, versions
+from tfrs_gru4rec.export.serving import batching, metrics, services, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
 
 
@@ -51,22 +50,24 @@ def run(config: ServerConfig, on_listening: Callable[[Listening], None] = lambda
     Raises:
       OSError: a TLS file cannot be read, or an address cannot be listened on.
     """
-    asyncio.run(_serve(config, on_listening))
+
+    async def until_signal() -> None:
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await serve(config, stopping, on_listening)
+
+    asyncio.run(until_signal())
 
 
-async def _serve(config: ServerConfig, on_listening: Callable[[Listening], None]) -> None:
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+async def serve(
+    config: ServerConfig, stopping: asyncio.Event, on_listening: Callable[[Listening], None]
+) -> None:
+    """Serves until an event is set, in any thread's event loop; arguments and errors otherwise as for `run`."""
+    loop = asyncio.get_running_loop()
     observed, healthy = metrics.Metrics(), health.HealthServicer()
-    models = versions.Versions(
-        config.model_name,
-        config.export_dir,
-        config.version_labels,
-        config.model_threads,
-        on_change=observed.model_version.set,
-    )
-    observed.watch_sessions(lambda: session_figures(models))
+    models = versions.Versions(config, on_change=observed.model_version.set)
+    observed.watch_sessions(lambda: session_figures(models, config.model_name))
     with concurrent.futures.ThreadPoolExecutor(config.batch_threads, "model") as executor:
         server = _make_server(config, models, executor, observed, healthy)
         port = _bind(server, config)
@@ -84,22 +85,19 @@ async def _serve(config: ServerConfig, on_listening: Callable[[Listening], None]
     await loop.run_in_executor(None, models.close)
 
 
-def session_figures(models: versions.Versions) -> dict[str, int]:
+def session_figures(models: versions.Versions, model_name: str) -> dict[str, int]:
     """Asks the version in service for its `stats`.
 
     Returns:
       Figure by name; empty if no version is in service or it has no such signature.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            model = stack.enter_context(models.lease(model_pb2.ModelSpec(name=models.model_name)))
-            signature = model.signature(signatures.STATS.name)
-            outputs = signature.run([np.zeros([1], np.int32)])
-        except Exception as error:
-            logging.warning("No session figures: %s", error)
-            return {}
-        names = [spec.alias for spec in signature.outputs]
-        return {name: int(value[0]) for name, value in zip(names, outputs, strict=True)}
+    try:
+        with models.lease(model_pb2.ModelSpec(name=model_name)) as model:
+            figures = model.call(signatures.STATS.name, probe=[0])
+    except Exception as error:
+        logging.warning("No session figures: %s", error)
+        return {}
+    return {name: int(value[0]) for name, value in figures.items()}
 
 
 def _make_server(
@@ -109,9 +107,7 @@ def _make_server(
     observed: metrics.Metrics,
     healthy: health.HealthServicer,
 ) -> grpc.aio.Server:
-    policy = batching.Policy(config.max_batch_size, config.batch_wait_seconds, config.max_waiting_rows)
-    batcher = batching.Batcher(executor, policy, observed.observe_batch)
-    limits = tensors.Limits(config.max_batch_size, config.max_message_bytes, config.max_id_bytes)
+    batcher = batching.Batcher(executor, config, observed.observe_batch)
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", config.max_message_bytes),
@@ -120,7 +116,7 @@ def _make_server(
         ],
         maximum_concurrent_rpcs=config.max_concurrent_requests,
     )
-    prediction_service = services.PredictionService(models, batcher, limits, observed)
+    prediction_service = services.PredictionService(models, batcher, config, observed)
     server.add_generic_rpc_handlers((prediction_service.handlers(), services.ModelService(models).handlers()))
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     return server

@@ -15,6 +15,7 @@ from google.protobuf import message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from tfrs_gru4rec.export.serving import batching, errors, metrics, servable, tensors, versions
+from tfrs_gru4rec.export.serving.config import ServerConfig
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
@@ -28,7 +29,7 @@ class PredictionService:
         self,
         models: versions.Versions,
         batcher: batching.Batcher,
-        limits: tensors.Limits,
+        config: ServerConfig,
         observed: metrics.Metrics,
     ):
         """Makes the service.
@@ -36,11 +37,11 @@ class PredictionService:
         Args:
           models: what is served.
           batcher: runs the calls.
-          limits: bounds of one request.
+          config: settings of the server, which bound a request.
           observed: counts the calls.
         """
         self._models, self._batcher = models, batcher
-        self._limits, self._metrics = limits, observed
+        self._config, self._metrics = config, observed
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """Returns what a server is to be given."""
@@ -65,7 +66,7 @@ class PredictionService:
                 signature = model.signature(request.model_spec.signature_name)
                 label = signature.name
                 selected = signature.select_outputs(request.output_filter)
-                columns = signature.read_inputs(request.inputs, self._limits)
+                columns = signature.read_inputs(request.inputs, self._config)
                 outputs = await self._batcher.submit(signature, columns)
                 return _response(request, model, signature, selected, outputs)
         except asyncio.CancelledError:
@@ -167,7 +168,7 @@ def _require_spec(request: message.Message) -> None:
 def _response(
     request: predict_pb2.PredictRequest,
     model: servable.Servable,
-    signature: servable.Signature,
+    signature: servable.ServedSignature,
     selected: list[int],
     outputs: list[tensors.Column],
 ) -> predict_pb2.PredictResponse:

@@ -14,6 +14,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfrs_gru4rec.export.serving import errors
+from tfrs_gru4rec.export.serving.config import ServerConfig
 
 # dtype -> the field of TensorProto that holds its values, and the NumPy dtype.
 _FIELDS = {
@@ -24,22 +25,6 @@ _FIELDS = {
     types_pb2.DT_DOUBLE: ("double_val", np.dtype(np.float64)),
     types_pb2.DT_BOOL: ("bool_val", np.dtype(np.bool_)),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """How large one request may be.
-
-    Attributes:
-      max_rows: rows of a request, and of a merged batch.
-      max_elements: elements of one tensor. A sender may write a constant tensor as one value and a
-        shape, so the size of the message does not bound them.
-      max_id_bytes: bytes of one string.
-    """
-
-    max_rows: int = 128
-    max_elements: int = 1 << 20
-    max_id_bytes: int = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,13 +72,13 @@ class Column:
     shape: tuple[int, ...]
 
 
-def read(spec: TensorSpec, proto: tensor_pb2.TensorProto, limits: Limits) -> Column:
+def read(spec: TensorSpec, proto: tensor_pb2.TensorProto, config: ServerConfig) -> Column:
     """Reads one input of a request.
 
     Args:
       spec: what the signature expects.
       proto: what came.
-      limits: the server's bounds.
+      config: the server's bounds.
 
     Returns:
       The values.
@@ -114,16 +99,27 @@ def read(spec: TensorSpec, proto: tensor_pb2.TensorProto, limits: Limits) -> Col
             f"Input {spec.alias} must have shape {_shape_name(spec.shape)}. Received: shape={shape}."
         )
     n_elements = math.prod(shape)
-    if n_elements > limits.max_elements:
+    # A sender may write a constant tensor as one value and a shape, so what bounds a message's bytes must bound
+    # its elements, too.
+    if n_elements > config.max_message_bytes:
         raise errors.InvalidRequest(
-            f"Input {spec.alias} must have at most {limits.max_elements} elements. Received: shape={shape}."
+            f"Input {spec.alias} must have at most {config.max_message_bytes} elements. Received: shape={shape}."
         )
     values = _values(spec, proto, n_elements)
-    if spec.dtype == types_pb2.DT_STRING and max(map(len, values), default=0) > limits.max_id_bytes:
+    if spec.dtype == types_pb2.DT_STRING and max(map(len, values), default=0) > config.max_id_bytes:
         raise errors.InvalidRequest(
-            f"Input {spec.alias}: a string is longer than {limits.max_id_bytes} bytes."
+            f"Input {spec.alias}: a string is longer than {config.max_id_bytes} bytes."
         )
     return Column(values, shape)
+
+
+def to_array(spec: TensorSpec, values: Any) -> np.ndarray:
+    """Returns values, an array or nested lists, as an array of the spec's dtype.
+
+    >>> to_array(TensorSpec("position", "position:0", types_pb2.DT_INT64, (None,)), [1, 2]).dtype.name
+    'int64'
+    """
+    return np.asarray(values, _FIELDS[spec.dtype][1])
 
 
 def join(spec: TensorSpec, columns: Sequence[Column]) -> np.ndarray:

@@ -11,9 +11,8 @@ import contextlib
 import dataclasses
 import enum
 import pathlib
-import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -21,12 +20,11 @@ from absl import logging
 from tensorflow_serving.apis import model_pb2
 
 from tfrs_gru4rec.export.serving import errors, servable
+from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.version_folders import version_folders
 
-# How many versions that are no longer served GetModelStatus still tells about.
-_MAX_ENDED = 16
 
-
-class State(enum.IntEnum):
+class VersionState(enum.IntEnum):
     """Life of a version, numbered as in TF Serving's ModelVersionStatus."""
 
     START = 10
@@ -41,7 +39,7 @@ class VersionStatus:
     """What is known of a version; `code` and `message` tell why it did not load."""
 
     version: int
-    state: State
+    state: VersionState
     code: grpc.StatusCode = grpc.StatusCode.OK
     message: str = ""
 
@@ -59,23 +57,21 @@ class Versions:
 
     def __init__(
         self,
-        model_name: str,
-        export_dir: pathlib.Path,
-        labels: Mapping[str, int] | None = None,
-        threads: int = 0,
+        config: ServerConfig,
         on_change: Callable[[int], None] = lambda version: None,
+        max_ended: int = 16,
+        load: Callable[[pathlib.Path, int, ServerConfig], servable.Servable] = servable.Servable,
     ):
         """Makes a manager that serves nothing before its first `poll`.
 
         Args:
-          model_name: the name requests must ask for.
-          export_dir: folder of version folders, named by number.
-          labels: version label -> version number.
-          threads: threads that large operations of a version share; 0 = one a core.
+          config: settings of the server.
           on_change: told the number of every version that takes over.
+          max_ended: how many versions that are no longer served `statuses` still tells about.
+          load: makes a version's Servable of its folder, its number and the settings.
         """
-        self.model_name, self._export_dir, self._labels = model_name, export_dir, dict(labels or {})
-        self._threads, self._on_change = threads, on_change
+        self._config, self._on_change, self._max_ended = config, on_change, max_ended
+        self._load_folder = load
         self._current: _Loaded | None = None
         self._statuses: dict[int, VersionStatus] = {}
         self._failed: dict[int, frozenset[Any]] = {}  # version -> the files it failed with
@@ -83,7 +79,7 @@ class Versions:
 
     def poll(self) -> None:
         """Looks at the folder once, and takes the version over that should be served."""
-        numbers = _version_folders(self._export_dir)
+        numbers = _found_versions(self._config.export_dir)
         with self._idle:
             for gone in [version for version in self._failed if version not in numbers]:
                 del self._failed[gone], self._statuses[gone]
@@ -148,13 +144,13 @@ class Versions:
     def _wanted_version(self, spec: model_pb2.ModelSpec) -> int | None:
         if not spec.name:
             raise errors.InvalidRequest("ModelSpec has no name specified.")
-        if spec.name != self.model_name:
+        if spec.name != self._config.model_name:
             raise errors.NotServed(f"Servable not found for request: {_describe(spec, None)}.")
         choice = spec.WhichOneof("version_choice")
         if choice == "version_label":
-            if spec.version_label not in self._labels:
+            if spec.version_label not in self._config.version_labels:
                 raise errors.InvalidRequest(f"Unrecognized servable version label: {spec.version_label}")
-            return self._labels[spec.version_label]
+            return self._config.version_labels[spec.version_label]
         return spec.version.value if choice == "version" else None
 
     def _load(self, version: int, path: pathlib.Path) -> servable.Servable | None:
@@ -162,9 +158,9 @@ class Versions:
         files = _fingerprint(path)
         if self._failed.get(version) == files:
             return None
-        self._set_status(VersionStatus(version, State.LOADING))
+        self._set_status(VersionStatus(version, VersionState.LOADING))
         try:
-            model = servable.Servable(path, version, self._threads)
+            model = self._load_folder(path, version, self._config)
             try:
                 count = model.warm_up()
             except BaseException:
@@ -175,7 +171,7 @@ class Versions:
             logging.error("Version %d cannot be served: %s", version, error)
             with self._idle:
                 self._failed[version] = files
-            self._set_status(VersionStatus(version, State.END, errors.code_of(error), str(error)))
+            self._set_status(VersionStatus(version, VersionState.END, errors.code_of(error), str(error)))
             return None
         logging.info("Loaded version %d from %s, %d warm-up requests.", version, path, count)
         self._failed.pop(version, None)
@@ -186,15 +182,15 @@ class Versions:
         with self._idle:
             old, self._current = self._current, new
         if new is not None:
-            self._set_status(VersionStatus(new.model.version, State.AVAILABLE))
+            self._set_status(VersionStatus(new.model.version, VersionState.AVAILABLE))
             self._on_change(new.model.version)
         if old is None:
             return
-        self._set_status(VersionStatus(old.model.version, State.UNLOADING))
+        self._set_status(VersionStatus(old.model.version, VersionState.UNLOADING))
         with self._idle:
             self._idle.wait_for(lambda: old.calls == 0)
         old.model.close()
-        self._set_status(VersionStatus(old.model.version, State.END))
+        self._set_status(VersionStatus(old.model.version, VersionState.END))
         logging.info("Unloaded version %d.", old.model.version)
 
     def _set_status(self, status: VersionStatus) -> None:
@@ -203,20 +199,19 @@ class Versions:
             ended = [
                 version
                 for version in sorted(self._statuses)
-                if self._statuses[version].state == State.END and version not in self._failed
+                if self._statuses[version].state == VersionState.END and version not in self._failed
             ]
-            for version in ended[:-_MAX_ENDED]:
+            for version in ended[: -self._max_ended]:
                 del self._statuses[version]
 
 
-def _version_folders(export_dir: pathlib.Path) -> dict[int, pathlib.Path]:
-    """Finds folders named by a number, an int64; an export folder that cannot be read has none."""
+def _found_versions(export_dir: pathlib.Path) -> dict[int, pathlib.Path]:
+    """Finds the version folders; an export folder that cannot be read has none."""
     try:
-        folders = [path for path in export_dir.iterdir() if re.fullmatch("[0-9]{1,18}", path.name)]
+        return version_folders(export_dir)
     except OSError as error:
         logging.error("Cannot read the export folder %s: %s", export_dir, error)
         return {}
-    return {int(path.name): path for path in sorted(folders) if path.is_dir()}
 
 
 def _fingerprint(path: pathlib.Path) -> frozenset[Any]:

@@ -14,6 +14,7 @@ from tfrs_gru4rec.export.signatures import Status
 from oracle import tiny_tower
 
 THREADS = 8
+ROUNDS = [10, pytest.param(120, marks=pytest.mark.slow)]  # events a thread
 
 
 def in_threads(work):
@@ -47,9 +48,10 @@ def assert_scores(scores, rows):
     np.testing.assert_allclose(scores, tiny_tower.top(tiny_tower.fold(rows), 3)[1], 1e-5, 1e-5)
 
 
-def test_one_session_gets_every_event_in_some_order(call, new_session):
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_one_session_gets_every_event_in_some_order(call, new_session, rounds):
     session = new_session()
-    rows = np.random.default_rng(0).integers(12, size=[THREADS, 40])
+    rows = np.random.default_rng(0).integers(12, size=[THREADS, rounds])
     answers = in_threads(lambda number: [(row, *send(call, session, row, 0)) for row in rows[number]])
     by_length = [(length, row, scores) for thread in answers for row, length, _, scores in thread]
     by_length.sort(key=lambda answer: answer[0])
@@ -60,9 +62,10 @@ def test_one_session_gets_every_event_in_some_order(call, new_session):
         assert_scores(scores, taken[:length])
 
 
-def test_distinct_sessions_do_not_meet(call, new_session):
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_distinct_sessions_do_not_meet(call, new_session, rounds):
     sessions = [new_session() for _ in range(THREADS)]
-    rows = np.random.default_rng(1).integers(12, size=[THREADS, 30])
+    rows = np.random.default_rng(1).integers(12, size=[THREADS, rounds])
 
     def work(number):
         return [send(call, sessions[number], row, index + 1) for index, row in enumerate(rows[number])]
@@ -73,9 +76,10 @@ def test_distinct_sessions_do_not_meet(call, new_session):
             assert_scores(scores, rows[number][: index + 1])
 
 
-def test_retries_from_all_sides_count_once(call, new_session):
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_retries_from_all_sides_count_once(call, new_session, rounds):
     session = new_session()
-    rows = np.random.default_rng(2).integers(12, size=15)
+    rows = np.random.default_rng(2).integers(12, size=rounds)
 
     def work(_):
         statuses = []
@@ -96,15 +100,16 @@ def crowded(tmp_path_factory):
     return tiny_model.save(tmp_path_factory.mktemp("crowded"), tiny_model.serving_model(max_sessions=3))
 
 
+@pytest.mark.parametrize("rounds", [20, *ROUNDS[1:]])
 @pytest.mark.parametrize("loader", ["functions", "session"])
-def test_sessions_that_push_each_other_out_never_mix(crowded, load, loader):
+def test_sessions_that_push_each_other_out_never_mix(crowded, load, loader, rounds):
     call = load(crowded, loader)
 
     def work(number):
         random = np.random.default_rng(number)
         histories = {f"s{number}-{session}": [] for session in range(4)}
         replays = 0
-        for _ in range(120):
+        for _ in range(rounds):
             session = random.choice(list(histories))
             history = histories[session]
             history.append(int(random.integers(12)))
@@ -124,10 +129,11 @@ def test_sessions_that_push_each_other_out_never_mix(crowded, load, loader):
     assert counters["evictions"] > 10
 
 
-def test_calls_cancelled_at_their_deadline_spoil_nothing(crowded):
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_calls_cancelled_at_their_deadline_spoil_nothing(crowded, rounds):
     # TF Serving cancels a run at the client's deadline. An event that may or may not have been taken is sent
     # again.
-    rows = np.random.default_rng(4).integers(12, size=[THREADS, 30])
+    rows = np.random.default_rng(4).integers(12, size=[THREADS, rounds])
 
     with loaded_with_deadlines(crowded) as call:
         call("step", 0, session_id=["w"], item_id=[STRING_IDS[0]], position=[0])

@@ -20,17 +20,14 @@ class Guarded(tf.Module):
         self.lock = Lock("test")
 
     def work(self, size):
-        def body(held):
-            with tf.control_dependencies([held]):
-                start = tf.timestamp()
-                product = matrix = tf.fill([size, size], 0.5)
-            for _ in range(60):
-                product = product @ matrix
-            with tf.control_dependencies([product]):
-                end = tf.timestamp()
-            return {"start": start, "end": end, "product": product[0, 0]}, []
-
-        return self.lock.hold(body, [])
+        with tf.control_dependencies([self.lock.take([])]):
+            start = tf.timestamp()
+            product = matrix = tf.fill([size, size], 0.5)
+        for _ in range(60):
+            product = product @ matrix
+        with tf.control_dependencies([product]):
+            end = tf.timestamp()
+        return self.lock.give_back({"start": start, "end": end, "product": product[0, 0]}, [])
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,8 @@ def test_versions_count_up_from_the_largest(tmp_path):
     assert names(export_dir) == ["1", "12", "7", "8", "notes"]
 
 
-@pytest.mark.parametrize("version", [0, -1])
-def test_version_must_be_positive(tmp_path, version):
+@pytest.mark.parametrize("version", [0, -1, 10**18])
+def test_version_must_be_a_number_that_servers_see(tmp_path, version):
     with pytest.raises(ValueError, match="1 or more"):
         publish(tmp_path, version, write("a"))
 

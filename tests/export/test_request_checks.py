@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from export_support.loaders import loaded_unchecked
+from export_support.loaders import loaded_in_session
 from export_support.tiny_model import STRING_IDS
 
 from tfrs_gru4rec.export.signatures import MAX_BATCH, MAX_CANDIDATES, MAX_LENGTH
@@ -63,7 +63,7 @@ WRONG_RANK = [
 
 @pytest.fixture(scope="module")
 def unchecked_call(exported):
-    with loaded_unchecked(exported) as call:
+    with loaded_in_session(exported) as call:
         yield call
 
 

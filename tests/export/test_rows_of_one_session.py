@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrs_gru4rec.export.rows_of_one_session import apply_events, apply_in_order, order_in_sessions
+from tfrs_gru4rec.export.rows_of_one_session import apply_in_order, order_in_sessions
+from tfrs_gru4rec.export.session_record import accept_events
 
 from oracle import session_store as oracle
 
 
-def advance(vectors, rows):
-    return tf.where(rows[:, None] >= 0, 3.0 * vectors + tf.cast(rows[:, None], tf.float32), vectors)
+def advance(records, rows):
+    length, state = tf.split(records, 2, axis=1)
+    row = tf.cast(rows[:, None], tf.float32)
+    return tf.concat([length + 1.0, tf.where(row >= 0.0, 3.0 * state + row, state)], axis=1)
 
 
 RECORDS = tf.Variable(tf.zeros([4, 2]))  # of four sessions
@@ -27,33 +30,31 @@ def run(sessions, positions, rows):
     """Applies events to new sessions; returns what apply_in_order says, and the order."""
     order = order_in_sessions(sessions, positions)
 
-    def apply(batch_rows):
-        of_batch = tf.gather(sessions, batch_rows)
-        events = tf.gather(positions, batch_rows), tf.gather(rows, batch_rows)
-        after, status = apply_events(tf.gather(RECORDS, of_batch), *events, advance)
-        with tf.control_dependencies([RECORDS.scatter_nd_update(of_batch[:, None], after)]):
+    def apply(of_turn, positions, rows):
+        after, status = accept_events(tf.gather(RECORDS, of_turn), positions, rows, advance)
+        with tf.control_dependencies([RECORDS.scatter_nd_update(of_turn[:, None], after)]):
             return tf.identity(after), status
 
     RECORDS.assign(tf.zeros_like(RECORDS))
-    return *apply_in_order(order, apply, 2), order
+    return *apply_in_order(order, apply, (sessions, positions, rows), 2), order
 
 
-def waves(sessions, positions):
+def turns_of(sessions, positions):
     order = run(sessions, positions, [0] * len(sessions))[2]
     heads = order.heads.numpy()
-    return heads.tolist(), order.waves.numpy()[heads == np.arange(len(heads))].tolist()
+    return heads.tolist(), order.turns.numpy()[heads == np.arange(len(heads))].tolist()
 
 
-def test_distinct_sessions_take_one_wave():
-    assert waves([0, 1, 2], [1, 1, 9]) == ([0, 1, 2], [0, 0, 0])
+def test_distinct_sessions_take_one_turn():
+    assert turns_of([0, 1, 2], [1, 1, 9]) == ([0, 1, 2], [0, 0, 0])
 
 
-def test_padding_by_repeats_takes_one_wave():
-    assert waves([0, 1, 0, 0, 0], [4, 1, 4, 4, 4]) == ([0, 1, 0, 0, 0], [0, 0])
+def test_padding_by_repeats_takes_one_turn():
+    assert turns_of([0, 1, 0, 0, 0], [4, 1, 4, 4, 4]) == ([0, 1, 0, 0, 0], [0, 0])
 
 
-def test_appends_and_new_positions_take_a_wave_each():
-    assert waves([0, 0, 0, 1, 0], [0, 0, 3, 0, 3]) == ([0, 1, 2, 3, 2], [0, 1, 2, 0])
+def test_appends_and_new_positions_take_a_turn_each():
+    assert turns_of([0, 0, 0, 1, 0], [0, 0, 3, 0, 3]) == ([0, 1, 2, 3, 2], [0, 1, 2, 0])
 
 
 def test_a_position_that_comes_again_after_another_gets_its_own_turn():

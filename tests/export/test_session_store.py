@@ -1,31 +1,36 @@
 """The bounded store against dicts in plain Python, call by call."""
 
-import random
+import functools
 import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrs_gru4rec.export import session_store
-from tfrs_gru4rec.export.session_store import SessionStore
+from tfrs_gru4rec.export.session_store import MICROSECONDS, SessionStore
 
 from oracle import session_store as oracle
 
 IDLE = 50  # microseconds of a clock that the tests set
 UNSTORED = "unstored"
+HASH_KEYS = [[3141592653589793238, 4626433832795028841], [2718281828459045235, 3602874713526624977]]
 
 
 class Store:
     """A store with a clock to set; records are one float."""
 
-    def __init__(self, max_sessions, ways, monkeypatch):
+    def __init__(self, max_sessions, ways):
         self.clock = tf.Variable(1000, dtype=tf.int64)
-        monkeypatch.setattr(session_store, "WAYS", ways)
-        monkeypatch.setattr(session_store.secrets, "randbits", random.Random(0).getrandbits)
-        monkeypatch.setattr(session_store, "_clock", lambda: tf.identity(self.clock))
-        self.store = SessionStore(max_sessions, 1, IDLE / session_store.MICROSECONDS, UNSTORED.encode())
-        self.store.initialize()
+        self.bucket_of = functools.cache(self._bucket_of)
+        self.store = SessionStore(
+            max_sessions,
+            1,
+            IDLE / MICROSECONDS,
+            UNSTORED.encode(),
+            ways=ways,
+            clock=lambda: tf.identity(self.clock),
+            hash_keys=HASH_KEYS,
+        )
         names = tf.TensorSpec([None], tf.string)
         floats, flags = tf.TensorSpec([None, 1], tf.float32), tf.TensorSpec([None], tf.bool)
         self.update = tf.function(self._update, input_signature=[names, floats, flags])
@@ -33,8 +38,15 @@ class Store:
         self.remove = tf.function(self.store.remove, input_signature=[names])
         self.counters = tf.function(self.store.counters, input_signature=[])
 
+    def reset(self):
+        """Forgets all sessions and counts; the traced functions stay."""
+        self.clock.assign(1000)
+        self.store.initialize()
+        return self
+
     def _update(self, ids, records, is_written):
-        return self.store.update(ids, lambda before: (records, is_written, before), [])
+        opened = self.store.open(ids, [records, is_written])
+        return self.store.close(opened, records, is_written, opened.records)
 
     def put(self, *names):
         self.update(list(names), [[float(len(name))] for name in names], [True] * len(names))
@@ -42,13 +54,15 @@ class Store:
     def held(self, *names):
         return [bool(record) for record in self.read(list(names)).numpy()[:, 0]]
 
-    def bucket_of(self, name):
+    def _bucket_of(self, name):
         return int(self.store._hash(tf.constant([name])).buckets[0])
 
 
-@pytest.fixture
-def make_store(monkeypatch):
-    return lambda max_sessions, ways=4: Store(max_sessions, ways, monkeypatch)
+@pytest.fixture(scope="module")
+def make_store():
+    """Makes an empty store; one of the same size is the same one, emptied."""
+    made = functools.cache(Store)
+    return lambda max_sessions, ways=4: made(max_sessions, ways).reset()
 
 
 @pytest.mark.parametrize(("max_sessions", "ways", "n_names"), [(3, 4, 6), (1, 4, 3), (8, 4, 14), (40, 8, 60)])
@@ -115,7 +129,12 @@ def test_idle_time_goes_by_the_clock_of_the_server():
     store.initialize()
     ids = tf.constant(["a"])
     read = tf.function(lambda: store.read(ids))
-    put = tf.function(lambda: store.update(ids, lambda old: (tf.ones([1, 1]), tf.constant([True]), old), []))
+
+    @tf.function
+    def put():
+        opened = store.open(ids, [])
+        return store.close(opened, tf.ones([1, 1]), tf.constant([True]), opened.records)
+
     assert [read().numpy().item(), put().numpy().item()] == [0.0, 0.0]  # traced, which takes its time
     put()
     assert read().numpy().item() == 1.0

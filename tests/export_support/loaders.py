@@ -1,13 +1,12 @@
-"""The ways into a SavedModel: TensorFlow 2's functions, and a session as TF Serving uses."""
+"""The ways into a SavedModel: TensorFlow 2's functions, and the session that our server and TF Serving use."""
 
 import contextlib
-import functools
+import pathlib
 
-import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2
 
-from tfrs_gru4rec.export.session_loader import loaded_in_session
+from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.serving.servable import Servable
 
 
 @contextlib.contextmanager
@@ -25,30 +24,15 @@ def loaded_as_functions(path):
 
 
 @contextlib.contextmanager
-def loaded_unchecked(path):
-    """Loads into a session that hands inputs to the graph as they are, like the C++ of TF Serving.
+def loaded_in_session(path):
+    """Loads by our server's loader, which hands inputs to the graph as they are, like TF Serving's C++.
 
-    Python's `Session.run` compares shapes with the signature first.
+    Yields:
+      A function of a signature's name and its inputs by keyword that returns its outputs by name.
     """
-    graph = tf.Graph()
-    with contextlib.closing(tf.compat.v1.Session(graph=graph)) as session:
-        with graph.as_default():
-            definitions = tf.compat.v1.saved_model.load(session, ["serve"], str(path)).signature_def
-
-        @functools.cache
-        def prepared(name, aliases):
-            options = config_pb2.CallableOptions()
-            options.feed.extend(definitions[name].inputs[alias].name for alias in aliases)
-            options.fetch.extend(tensor.name for tensor in definitions[name].outputs.values())
-            return session._make_callable_from_options(options)
-
-        def call(name, **inputs):
-            definition = definitions[name]
-            dtypes = {alias: tf.as_dtype(tensor.dtype) for alias, tensor in definition.inputs.items()}
-            values = [np.array(value, dtypes[alias].as_numpy_dtype) for alias, value in inputs.items()]
-            return dict(zip(definition.outputs, prepared(name, tuple(inputs))(*values), strict=True))
-
-        yield call
+    folder = pathlib.Path(path)
+    with contextlib.closing(Servable(folder, 1, ServerConfig(folder.parent))) as loaded:
+        yield loaded.call
 
 
 @contextlib.contextmanager

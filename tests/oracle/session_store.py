@@ -12,12 +12,22 @@ from collections.abc import Callable
 
 @dataclasses.dataclass
 class Entry:
-    record: float
+    record: object
     stamp: int
 
 
 class SessionStore:
-    def __init__(self, ways: int, idle: int, bucket_of: Callable[[str], int], unstored: str = "") -> None:
+    """The store; `nothing` is the record of a session that is not held."""
+
+    def __init__(
+        self,
+        ways: int,
+        idle: int,
+        bucket_of: Callable[[str], int],
+        unstored: str = "",
+        nothing: object = 0.0,
+    ) -> None:
+        self.nothing = nothing
         self.ways = ways
         self.idle = idle
         self.bucket_of = bucket_of
@@ -26,10 +36,29 @@ class SessionStore:
         self.hits = self.misses = self.evictions = self.expirations = 0
         self.last_stamp = 0
 
-    def update(self, ids, records, is_written, clock):
-        """Returns the records before, 0 where there is none, and writes some of the new ones."""
+    def step(self, events, advance, clock):
+        """Applies (session, position, item) events of different sessions, whose records are (length, state).
+
+        Returns:
+          As `follow`.
+        """
         time = max(clock, self.last_stamp + 1)
-        before = self._look_up(ids, time)
+        entries = [self._bucket(session).get(session) for session, _, _ in events]
+        is_live = [entry is not None and not self._is_idle(entry, time) for entry in entries]
+        answers = [
+            take_event(*(entry.record if live else self.nothing), position, item, advance)
+            for entry, live, (_, position, item) in zip(entries, is_live, events, strict=True)
+        ]
+        records = [(length, state) for length, state, _ in answers]
+        self.update(
+            [session for session, _, _ in events], records, [answer[2] < 2 for answer in answers], clock
+        )
+        return answers
+
+    def update(self, ids, records, is_written, clock, counts=True):
+        """Returns the records before, `nothing` where there is none, and writes some of the new ones."""
+        time = max(clock, self.last_stamp + 1)
+        before = self._look_up(ids, time, counts)
         for session, record, written in zip(ids, records, is_written, strict=True):
             bucket = self._bucket(session)
             if written and session in bucket:
@@ -64,7 +93,7 @@ class SessionStore:
     def _is_idle(self, entry, time):
         return entry.stamp <= time - self.idle
 
-    def _look_up(self, ids, time):
+    def _look_up(self, ids, time, counts=True):
         before = []
         for index, session in enumerate(ids):
             bucket = self._bucket(session)
@@ -73,10 +102,10 @@ class SessionStore:
                 self.expirations += 1
             if session in bucket:
                 bucket[session].stamp = time + index
-                self.hits += 1
+                self.hits += counts
             elif session != self.unstored:
-                self.misses += 1
-            before.append(bucket[session].record if session in bucket else 0.0)
+                self.misses += counts
+            before.append(bucket[session].record if session in bucket else self.nothing)
         self.last_stamp = time + len(ids)
         return before
 
@@ -108,13 +137,15 @@ def follow(events, advance):
     sessions = {}
     answers = []
     for session, position, item in events:
-        length, state = sessions.get(session, (0, None))
-        if position in (0, length + 1):
-            state = advance(state, item) if item >= 0 else state
-            length += 1
+        length, state, status = take_event(*sessions.get(session, (0, None)), position, item, advance)
+        if status < 2:
             sessions[session] = (length, state)
-            status = 0 if item >= 0 else 1
-        else:
-            status = 2 if position <= length else 3
         answers.append((length, state, status))
     return answers
+
+
+def take_event(length, state, position, item, advance):
+    """Applies one event to a session of so many events; returns its length, state and status after it."""
+    if position not in (0, length + 1):
+        return length, state, 2 if position <= length else 3
+    return length + 1, advance(state, item) if item >= 0 else state, 0 if item >= 0 else 1

@@ -50,6 +50,10 @@ class Caller:
         answer = self.call("score", session_id=[session_id], candidate_ids=[["any"]])
         return int(answer["session_length"][0])
 
+    def version(self) -> int:
+        """Returns the version that answers."""
+        return self.stub.Predict(self.request("stats", probe=[0]), timeout=60.0).model_spec.version.value
+
     def failure(self, request: predict_pb2.PredictRequest) -> grpc.StatusCode:
         """Returns the status code of a request; OK if it succeeds."""
         try:

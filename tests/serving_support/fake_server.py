@@ -44,7 +44,7 @@ class FakeServer(prediction_service_pb2_grpc.PredictionServiceServicer):
         if fault == "lost":
             context.abort(grpc.StatusCode.UNAVAILABLE, "the answer is lost")
         if fault == "slow":
-            threading.Event().wait(1.0)
+            threading.Event().wait(0.6)
         response = predict_pb2.PredictResponse()
         for name, value in outputs.items():
             response.outputs[name].CopyFrom(tf.make_tensor_proto(value))

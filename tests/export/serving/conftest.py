@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from serving_support import calls, exports, processes, tiny_models
+from serving_support import calls, exports, servers, tiny_models
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def contract_address(real_export) -> Iterator[str]:
     if target:
         yield target
         return
-    with processes.serving(real_export.parent) as server:
+    with servers.serving(real_export.parent) as server:
         yield server.address
 
 

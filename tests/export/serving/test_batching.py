@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import pathlib
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
 from tfrs_gru4rec.export.serving import batching, errors, servable, tensors
+from tfrs_gru4rec.export.serving.config import ServerConfig
 
 
 class Doubler:
@@ -35,9 +37,9 @@ class Doubler:
             raise tf.errors.InternalError(None, None, "broken")
         return [values * 2]
 
-    def signature(self, *shape: int | None) -> servable.Signature:
+    def signature(self, *shape: int | None) -> servable.ServedSignature:
         spec = tensors.TensorSpec("x", "x:0", types_pb2.DT_INT64, shape or (None,))
-        return servable.Signature("double", (spec,), (spec,), self.run)
+        return servable.ServedSignature("double", (spec,), (spec,), self.run)
 
 
 def columns(*values: int, width: int | None = None) -> tuple[tensors.Column, ...]:
@@ -46,18 +48,22 @@ def columns(*values: int, width: int | None = None) -> tuple[tensors.Column, ...
     return (tensors.Column(array, shape),)
 
 
+def settings(**changes) -> ServerConfig:
+    return ServerConfig(pathlib.Path(), **changes)
+
+
 @pytest.fixture
 def executor():
     with concurrent.futures.ThreadPoolExecutor(2) as made:
         yield made
 
 
-def run_all(executor, model: Doubler, requests, policy=None, signature=None, hold_first=True):
+def run_all(executor, model: Doubler, requests, config=None, signature=None, hold_first=True):
     """Sends requests in order, the rest while the first is running; returns answers or errors."""
     signature = signature or model.signature()
 
     async def main():
-        batcher = batching.Batcher(executor, policy or batching.Policy())
+        batcher = batching.Batcher(executor, config or settings())
         if hold_first:
             model.may_run.clear()
         calls = []
@@ -93,7 +99,7 @@ def test_requests_that_arrive_together_go_together(executor):
     seen = []
 
     async def main():
-        batcher = batching.Batcher(executor, batching.Policy(), lambda name, rows: seen.append((name, rows)))
+        batcher = batching.Batcher(executor, settings(), lambda name, rows: seen.append((name, rows)))
         await asyncio.gather(*[batcher.submit(model.signature_, columns(value)) for value in range(5)])
 
     model.signature_ = model.signature()
@@ -105,7 +111,7 @@ def test_requests_that_arrive_together_go_together(executor):
 def test_batches_keep_to_the_bound_and_requests_stay_whole(executor):
     model = Doubler()
     requests = [columns(0), columns(1, 2), columns(3, 4), columns(5, 6, 7), columns(8)]
-    run_all(executor, model, requests, batching.Policy(max_rows=4))
+    run_all(executor, model, requests, settings(max_batch_size=4))
     assert model.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8]]
 
 
@@ -137,12 +143,12 @@ def test_an_error_that_may_have_struck_after_a_change_is_told_to_all_and_not_tri
 
 def test_turns_requests_away_when_too_many_rows_wait(executor):
     model = Doubler()
-    policy = batching.Policy(max_rows=4, max_waiting_rows=4)
-    results = run_all(executor, model, [columns(0), columns(1, 2), columns(3, 4), columns(5)], policy)
+    config = settings(max_batch_size=4, max_waiting_rows=4)
+    results = run_all(executor, model, [columns(0), columns(1, 2), columns(3, 4), columns(5)], config)
     assert [values(result) for result in results[:3]] == [[0], [2, 4], [6, 8]]
     assert isinstance(results[3], errors.Overloaded)
     # What was turned away takes no room: the queue empties.
-    assert values(run_all(executor, model, [columns(1)], policy, hold_first=False)[0]) == [2]
+    assert values(run_all(executor, model, [columns(1)], config, hold_first=False)[0]) == [2]
 
 
 def test_a_request_given_up_is_not_run(executor):
@@ -150,7 +156,7 @@ def test_a_request_given_up_is_not_run(executor):
     signature = model.signature()
 
     async def main():
-        batcher = batching.Batcher(executor, batching.Policy())
+        batcher = batching.Batcher(executor, settings())
         model.may_run.clear()
         first = asyncio.ensure_future(batcher.submit(signature, columns(1)))
         await asyncio.sleep(0.05)
@@ -172,7 +178,7 @@ def test_an_incomplete_batch_waits_until_it_is_full(executor):
     signature = model.signature()
 
     async def main():
-        batcher = batching.Batcher(executor, batching.Policy(max_rows=2, wait_seconds=60.0))
+        batcher = batching.Batcher(executor, settings(max_batch_size=2, batch_wait_seconds=60.0))
         first = asyncio.ensure_future(batcher.submit(signature, columns(1)))
         await asyncio.sleep(0.05)
         second = asyncio.ensure_future(batcher.submit(signature, columns(2)))
@@ -186,7 +192,7 @@ def test_an_incomplete_batch_waits_no_longer_than_told(executor):
     model = Doubler()
 
     async def main():
-        batcher = batching.Batcher(executor, batching.Policy(max_rows=2, wait_seconds=0.05))
+        batcher = batching.Batcher(executor, settings(max_batch_size=2, batch_wait_seconds=0.05))
         loop = asyncio.get_running_loop()
         started = loop.time()
         await asyncio.wait_for(batcher.submit(model.signature(), columns(1)), 30.0)
@@ -200,7 +206,7 @@ def test_two_signatures_run_side_by_side(executor):
     slow, quick = Doubler(), Doubler()
 
     async def main():
-        batcher = batching.Batcher(executor, batching.Policy())
+        batcher = batching.Batcher(executor, settings())
         slow.may_run.clear()
         held = asyncio.ensure_future(batcher.submit(slow.signature(), columns(1)))
         await asyncio.sleep(0.05)
@@ -215,7 +221,7 @@ def test_two_signatures_run_side_by_side(executor):
 def test_a_signature_without_batch_is_never_merged(executor):
     model = Doubler()
     spec = tensors.TensorSpec("x", "x:0", types_pb2.DT_INT64, (2,))
-    signature = servable.Signature("fixed", (spec,), (spec,), model.run)
+    signature = servable.ServedSignature("fixed", (spec,), (spec,), model.run)
     results = run_all(executor, model, [columns(1, 2), columns(3, 4)], signature=signature)
     assert [values(result) for result in results] == [[2, 4], [6, 8]]
     assert sorted(model.batches) == [[1, 2], [3, 4]]
@@ -223,6 +229,8 @@ def test_a_signature_without_batch_is_never_merged(executor):
 
 def test_an_output_that_does_not_follow_the_batch_is_an_error_not_a_mix_up(executor):
     spec = tensors.TensorSpec("x", "x:0", types_pb2.DT_INT64, (None,))
-    signature = servable.Signature("sum", (spec,), (spec,), lambda arrays: [arrays[0].sum(keepdims=True)])
+    signature = servable.ServedSignature(
+        "sum", (spec,), (spec,), lambda arrays: [arrays[0].sum(keepdims=True)]
+    )
     results = batching.run_batch(signature, [columns(1), columns(2)])
     assert all(isinstance(result, errors.ServingError) for result in results)

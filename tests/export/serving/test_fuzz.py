@@ -1,6 +1,6 @@
 """Malformed requests from a seeded fuzzer: no crash, no state change, the right status codes.
 
-Runs against any server, see `contract_address`. GRU4REC_FUZZ_REQUESTS=10000 makes it the long run.
+Runs against any server, see `contract_address`. GRU4REC_FUZZ_REQUESTS=10000 makes the long version longer still.
 """
 
 import concurrent.futures
@@ -24,7 +24,7 @@ from tfrs_gru4rec.export.signatures import (
     SIGNATURES,
 )
 
-N_REQUESTS = int(os.environ.get("GRU4REC_FUZZ_REQUESTS", "2000"))
+LONG = int(os.environ.get("GRU4REC_FUZZ_REQUESTS", "2000"))
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 IS_EMBEDDED = "TF_SERVING_TARGET" not in os.environ
 # TensorFlow Serving, if it batches, fails requests together that it has merged.
@@ -265,7 +265,8 @@ def live_sessions(server: Caller) -> list[str]:
     server.call("end_session", session_id=sessions)
 
 
-def test_malformed_requests(server: Caller, live_sessions):
+@pytest.mark.parametrize("n_requests", [500, pytest.param(LONG, marks=pytest.mark.slow)])
+def test_malformed_requests(server: Caller, live_sessions, n_requests):
     fuzzer = Fuzzer(server, live_sessions, seed=20)
     send = server.channel.unary_unary(PREDICT)
 
@@ -285,7 +286,7 @@ def test_malformed_requests(server: Caller, live_sessions):
 
     before, seen = state(), Counter()
     assert len(before[1]) == 20
-    cases = [fuzzer.next() for _ in range(N_REQUESTS)]
+    cases = [fuzzer.next() for _ in range(n_requests)]
     with concurrent.futures.ThreadPoolExecutor(N_THREADS) as threads:
         wrong = [failure for failure in threads.map(attempt, cases) if failure]
     assert not wrong, "\n".join(wrong[:20])

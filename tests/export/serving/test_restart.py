@@ -1,6 +1,7 @@
 """Live sessions through a restart, a crash and a version push: no answer differs from the undisturbed one.
 
-GRU4REC_LIVE_SESSIONS=1000 makes it the long run.
+The servers are threads of this process, and in the long version processes that can be killed.
+GRU4REC_LIVE_SESSIONS=1000 makes that longer still.
 """
 
 import concurrent.futures
@@ -12,23 +13,22 @@ import numpy as np
 import pytest
 from serving_support import calls
 from serving_support.exports import ITEMS, UNKNOWN_ITEM, publish_copy
-from serving_support.processes import ServerProcess, serving, until
+from serving_support.servers import ServerProcess, ServerThread, serving, until
 
-from tfrs_gru4rec.export.serving.client import Recommendations, SessionClient
+from tfrs_gru4rec.export.serving.client import ServedRecommendations, SessionClient
 from tfrs_gru4rec.export.serving.retry import RetryPolicy
 from tfrs_gru4rec.export.signatures import Status
 
-pytestmark = pytest.mark.slow
-N_SESSIONS = int(os.environ.get("GRU4REC_LIVE_SESSIONS", "100"))
+LONG = int(os.environ.get("GRU4REC_LIVE_SESSIONS", "100"))
 N_CLICKS = 9
 N_THREADS = 8
 PATIENT = RetryPolicy(attempt_seconds=30.0, total_seconds=240.0, longest_wait_seconds=0.5)
 
 
-def sessions() -> dict[str, list[str]]:
+def sessions(n_sessions: int) -> dict[str, list[str]]:
     chance = random.Random(11)
     catalogue = [*ITEMS, UNKNOWN_ITEM]
-    return {f"live-{number}": chance.choices(catalogue, k=N_CLICKS) for number in range(N_SESSIONS)}
+    return {f"live-{number}": chance.choices(catalogue, k=N_CLICKS) for number in range(n_sessions)}
 
 
 class Disturbance:
@@ -52,9 +52,11 @@ class Disturbance:
         self._events[self._click]()
 
 
-def drive(client: SessionClient, disturbance: Disturbance) -> dict[tuple[str, int], Recommendations]:
+def drive(
+    client: SessionClient, n_sessions: int, disturbance: Disturbance
+) -> dict[tuple[str, int], ServedRecommendations]:
     """Clicks through all sessions, a click of each in turn, from several threads."""
-    plan, answers = sessions(), {}
+    plan, answers = sessions(n_sessions), {}
 
     def follow(names: list[str]) -> None:
         for click in range(N_CLICKS):
@@ -68,10 +70,21 @@ def drive(client: SessionClient, disturbance: Disturbance) -> dict[tuple[str, in
     return answers
 
 
+@pytest.fixture(
+    scope="module",
+    params=[(ServerThread, 16), pytest.param((ServerProcess, LONG), marks=pytest.mark.slow)],
+    ids=["short", "long"],
+)
+def size(request):
+    """What the servers are, and how many sessions live."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def undisturbed(real_export):
-    with serving(real_export.parent) as server, SessionClient(server.address, policy=PATIENT) as client:
-        return drive(client, Disturbance({}))
+def undisturbed(real_export, size):
+    kind, n_sessions = size
+    with serving(real_export.parent, kind) as server, SessionClient(server.address, policy=PATIENT) as client:
+        return drive(client, n_sessions, Disturbance({}))
 
 
 def assert_equal_answers(answers, expected) -> None:
@@ -82,14 +95,15 @@ def assert_equal_answers(answers, expected) -> None:
         np.testing.assert_allclose(answer.scores, expected[key].scores, rtol=0, atol=1e-5)
 
 
-def test_restart_crash_and_version_push(real_export, undisturbed, tmp_path):
+def test_restart_crash_and_version_push(real_export, size, undisturbed, tmp_path):
+    kind, n_sessions = size
     export_dir = publish_copy(real_export, tmp_path / "export", 1).parent
-    running = [ServerProcess(export_dir, "--poll_seconds=0.1")]
+    running = [kind(export_dir, poll_seconds=0.1)]
     address = running[0].address
-    port = address.split(":")[1]
+    port = int(address.split(":")[1])
 
     def start_again() -> None:
-        running.append(ServerProcess(export_dir, "--poll_seconds=0.1", f"--port={port}"))
+        running.append(kind(export_dir, poll_seconds=0.1, port=port))
 
     starter = threading.Thread(target=lambda: (running[-1].wait(), start_again()))
 
@@ -107,7 +121,7 @@ def test_restart_crash_and_version_push(real_export, undisturbed, tmp_path):
 
     try:
         with SessionClient(address, policy=PATIENT) as client:
-            answers = drive(client, Disturbance({2: restart, 4: push, 6: crash}))
+            answers = drive(client, n_sessions, Disturbance({2: restart, 4: push, 6: crash}))
             stats = client.stats()
         assert len(running) == 3
         running[-1].terminate()
@@ -120,21 +134,24 @@ def test_restart_crash_and_version_push(real_export, undisturbed, tmp_path):
                 process.kill()
     assert_equal_answers(answers, undisturbed)
     # The disturbances did lose the sessions: those alive now were replayed into the last server.
-    assert stats["live_sessions"] == N_SESSIONS
+    assert stats["live_sessions"] == n_sessions
 
 
-def test_version_push_while_calls_are_under_way(real_export, undisturbed, tmp_path):
+def test_version_push_while_calls_are_under_way(real_export, size, undisturbed, tmp_path):
+    kind, n_sessions = size
     export_dir = publish_copy(real_export, tmp_path / "export", 1).parent
-    with serving(export_dir, "--poll_seconds=0.05") as server:
+    with serving(export_dir, kind, poll_seconds=0.05) as server:
 
         def push_soon() -> None:
             threading.Thread(target=publish_copy, args=[real_export, export_dir, 2]).start()
 
         with SessionClient(server.address, policy=PATIENT) as client:
             client.click("bystander", ITEMS[0])
-            answers = drive(client, Disturbance({3: push_soon}))
-            until(lambda: any("Unloaded version 1" in line for line in server.log))
-            forgotten = calls.Caller(server.address).step(("bystander", ITEMS[1], 2))
+            answers = drive(client, n_sessions, Disturbance({3: push_soon}))
+            caller = calls.Caller(server.address)
+            until(lambda: caller.version() == 2)
+            forgotten = caller.step(("bystander", ITEMS[1], 2))
+            caller.channel.close()
             replayed = client.click("bystander", ITEMS[1])
     assert_equal_answers(answers, undisturbed)
     # The new version knew nothing of the old one's sessions, so that the answers are equal is the client's work.

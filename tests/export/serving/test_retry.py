@@ -45,27 +45,25 @@ def attempt_failing(times: int, code: grpc.StatusCode = grpc.StatusCode.UNAVAILA
     return attempt
 
 
-def test_waits_grow_to_the_bound(monkeypatch):
-    monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)
+def test_waits_grow_to_the_bound():
     clock = Clock()
-    answer = retry.call(attempt_failing(4), POLICY, clock.sleep, clock.now)
+    answer = retry.call(attempt_failing(4), POLICY, clock.sleep, clock.now, draw=max)
     assert answer == (2.0, 5)  # the attempt's deadline, the fifth attempt
     assert clock.slept == [0.5, 1.0, 2.0, 3.0]
 
 
-def test_waits_are_drawn_from_zero_up(monkeypatch):
+def test_waits_are_drawn_from_zero_up():
     drawn = []
-    monkeypatch.setattr(retry.random, "uniform", lambda low, high: drawn.append((low, high)) or 0.0)
     clock = Clock()
-    retry.call(attempt_failing(6), POLICY, clock.sleep, clock.now)
+    draw = lambda low, high: drawn.append((low, high)) or 0.0  # noqa: E731
+    retry.call(attempt_failing(6), POLICY, clock.sleep, clock.now, draw)
     assert drawn == [(0, 0.5), (0, 1.0), (0, 2.0), (0, 3.0), (0, 3.0), (0, 3.0)]
 
 
-def test_gives_up_when_the_time_is_up(monkeypatch):
-    monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)
+def test_gives_up_when_the_time_is_up():
     clock = Clock()
     with pytest.raises(Failure):
-        retry.call(attempt_failing(99), POLICY, clock.sleep, clock.now)
+        retry.call(attempt_failing(99), POLICY, clock.sleep, clock.now, draw=max)
     assert clock.slept == [0.5, 1.0, 2.0, 3.0, 3.0]  # 9.5 s; the next would end at 12.5
 
 

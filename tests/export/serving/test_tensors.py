@@ -1,12 +1,18 @@
 """TensorProto conversion, against TensorFlow's own make_tensor_proto and make_ndarray."""
 
+import pathlib
+
+import hypothesis
+import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfrs_gru4rec.export.serving import errors, tensors
+from tfrs_gru4rec.export.serving.config import ServerConfig
 
 ARRAYS = {
     "string": np.array([[b"a", b"", b"\xff\x00z"], [b"d", b"e", b"f"]], object),
@@ -16,7 +22,8 @@ ARRAYS = {
     "float64": np.array([[0.1, -np.inf, 1e-300], [3, 4, 5]], np.float64),
     "bool": np.array([[True, False, True], [False, False, True]]),
 }
-LIMITS = tensors.Limits(max_rows=4, max_elements=20, max_id_bytes=8)
+WIDE = ServerConfig(pathlib.Path())
+LIMITS = ServerConfig(pathlib.Path(), max_message_bytes=20, max_id_bytes=8)
 
 
 def spec(dtype: str, *shape: int | None) -> tensors.TensorSpec:
@@ -81,6 +88,31 @@ def test_join_and_split_are_inverse(dtype):
     np.testing.assert_array_equal(
         tensors.join(spec(dtype, None, 3), columns), np.concatenate([array, array[:1]])
     )
+
+
+SHAPES = npst.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)
+NUMBERS = st.sampled_from([name for name in ARRAYS if name != "string"]).flatmap(
+    lambda dtype: npst.arrays(dtype, SHAPES)
+)
+TEXTS = npst.arrays(object, SHAPES, elements=st.binary(max_size=8), fill=st.nothing())
+
+
+@hypothesis.given(array=NUMBERS | TEXTS, in_content=st.booleans(), chance=st.randoms(use_true_random=False))
+def test_what_is_written_is_read_back(array, in_content, chance):
+    """Out through `split` and `write`, over the wire, and in through `read` and `join`: the very bits."""
+    dtype = "string" if array.dtype == object else array.dtype.name
+    free = spec(dtype, *[None] * array.ndim)
+    cut = chance.randint(0, len(array))
+    columns = []
+    for column in tensors.split(array, [cut, len(array) - cut]):
+        proto = tensor_pb2.TensorProto()
+        tensors.write(free, column, proto)
+        if in_content and dtype != "string":
+            proto = tf.make_tensor_proto(tf.make_ndarray(proto))
+        columns.append(tensors.read(free, tensor_pb2.TensorProto.FromString(proto.SerializeToString()), WIDE))
+    joined = tensors.join(free, columns)
+    assert (joined.dtype, joined.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(joined, array)
 
 
 def int64_proto(*values: int, shape: tuple[int, ...], **more) -> tensor_pb2.TensorProto:

@@ -7,26 +7,31 @@ import grpc
 import pytest
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
-from tfrs_gru4rec.export.serving import errors, versions
-from tfrs_gru4rec.export.serving.versions import State
+from tfrs_gru4rec.export.serving import errors, servable, versions
+from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.serving.versions import VersionState
 
 ANY = model_pb2.ModelSpec(name="gru4rec")
 
 
+def settings(tmp_path) -> ServerConfig:
+    return ServerConfig(tmp_path / "export", version_labels={"stable": 1, "next": 2})
+
+
 @pytest.fixture
 def manager(publish, tmp_path):
-    made = versions.Versions("gru4rec", tmp_path / "export", {"stable": 1, "next": 2})
+    made = versions.Versions(settings(tmp_path))
     yield made
     made.close()
 
 
-def states(manager) -> dict[int, State]:
+def states(manager) -> dict[int, VersionState]:
     return {status.version: status.state for status in manager.statuses(ANY)}
 
 
 def test_states_are_numbered_as_in_tf_serving():
     proto = get_model_status_pb2.ModelVersionStatus
-    assert {state.name: state.value for state in State} == {
+    assert {state.name: state.value for state in VersionState} == {
         name: value for name, value in proto.State.items() if name != "UNKNOWN"
     }
 
@@ -48,7 +53,7 @@ def test_serves_the_largest_number(manager, publish, tmp_path):
     (tmp_path / "export" / "13").write_text("no folder")
     manager.poll()
     assert manager.serving_version() == 10
-    assert states(manager) == {10: State.AVAILABLE}
+    assert states(manager) == {10: VersionState.AVAILABLE}
 
 
 def test_a_new_version_takes_over_and_the_old_is_unloaded(manager, publish):
@@ -56,7 +61,7 @@ def test_a_new_version_takes_over_and_the_old_is_unloaded(manager, publish):
     manager.poll()
     publish(2, source=2)
     manager.poll()
-    assert states(manager) == {2: State.AVAILABLE, 1: State.END}
+    assert states(manager) == {2: VersionState.AVAILABLE, 1: VersionState.END}
     with manager.lease(ANY) as model:
         assert model.version == 2
     with pytest.raises(errors.NotServed), manager.lease(_spec(version=1)):
@@ -83,11 +88,11 @@ def test_a_call_under_way_keeps_its_version_alive(manager, publish):
         _until(lambda: manager.serving_version() == 2)
         poll.join(0.2)
         assert poll.is_alive()  # waits for this lease
-        assert states(manager)[1] == State.UNLOADING
+        assert states(manager)[1] == VersionState.UNLOADING
         signature_runs.append(model.signature("stats").name)
     poll.join(30.0)
     assert not poll.is_alive()
-    assert states(manager)[1] == State.END
+    assert states(manager)[1] == VersionState.END
 
 
 def _until(condition) -> None:
@@ -142,10 +147,10 @@ def test_a_broken_version_is_passed_over_and_reported(manager, publish, damage):
         manager.poll()
         assert manager.serving_version() == 1
     (broken,) = manager.statuses(_spec(version=2))
-    assert broken.state == State.END
+    assert broken.state == VersionState.END
     assert broken.code is not grpc.StatusCode.OK
     assert broken.message
-    assert states(manager)[1] == State.AVAILABLE
+    assert states(manager)[1] == VersionState.AVAILABLE
 
 
 def test_a_broken_version_is_not_in_the_way_at_start(manager, publish):
@@ -155,14 +160,14 @@ def test_a_broken_version_is_not_in_the_way_at_start(manager, publish):
     assert manager.serving_version() == 1
 
 
-def test_a_broken_version_is_tried_again_only_when_its_files_change(manager, publish, monkeypatch):
+def test_a_broken_version_is_tried_again_only_when_its_files_change(publish, tmp_path):
     tries = []
-    load = versions.servable.Servable
-    monkeypatch.setattr(
-        versions.servable,
-        "Servable",
-        lambda path, version, threads: tries.append(version) or load(path, version),
-    )
+
+    def load(path, version, config):
+        tries.append(version)
+        return servable.Servable(path, version, config)
+
+    manager = versions.Versions(settings(tmp_path), load=load)
     publish(1)
     whole = publish(2)
     graph = (whole / "saved_model.pb").read_bytes()
@@ -175,6 +180,7 @@ def test_a_broken_version_is_tried_again_only_when_its_files_change(manager, pub
     assert tries == [2, 1, 2]
     assert manager.serving_version() == 2
     assert manager.statuses(_spec(version=2))[0].code is grpc.StatusCode.OK
+    manager.close()
 
 
 def test_taking_a_version_away_rolls_back(manager, publish):
@@ -219,12 +225,15 @@ def test_closing_unloads(manager, publish):
     manager.poll()
     manager.close()
     assert manager.serving_version() is None
-    assert states(manager) == {1: State.END}
+    assert states(manager) == {1: VersionState.END}
 
 
-def test_tells_of_a_bounded_number_of_ended_versions(manager, publish, monkeypatch):
-    monkeypatch.setattr(versions, "_MAX_ENDED", 2)
+def test_tells_of_a_bounded_number_of_ended_versions(publish, tmp_path):
+    (tmp_path / "export").mkdir(exist_ok=True)
+    manager = versions.Versions(settings(tmp_path), max_ended=2)
     for version in range(1, 6):
         publish(version)
         manager.poll()
-    assert states(manager) == {5: State.AVAILABLE, 4: State.END, 3: State.END}
+    found = states(manager)
+    manager.close()
+    assert found == {5: VersionState.AVAILABLE, 4: VersionState.END, 3: VersionState.END}

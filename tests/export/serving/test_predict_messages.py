@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_service_pb2_grpc
 
-from tfrs_gru4rec.export.serving import messages
+from tfrs_gru4rec.export.serving import predict_messages
 
 THEIRS = {
     "Dim": tensor_shape_pb2.TensorShapeProto.Dim,
@@ -44,20 +44,20 @@ def assert_same_fields(ours: Descriptor, theirs: Descriptor) -> None:
             assert_same_fields(field.message_type, theirs.fields_by_name[field.name].message_type)
 
 
-@pytest.mark.parametrize("name", messages.FIELDS)
+@pytest.mark.parametrize("name", predict_messages.FIELDS)
 def test_fields_are_those_of_the_api(name):
-    ours = messages._CLASSES[name].DESCRIPTOR
-    assert len(ours.fields) == len(messages.FIELDS[name])
+    ours = predict_messages._CLASSES[name].DESCRIPTOR
+    assert len(ours.fields) == len(predict_messages.FIELDS[name])
     assert_same_fields(ours, THEIRS[name].DESCRIPTOR)
 
 
 def test_constants_are_those_of_the_api():
     for name in ("DT_FLOAT", "DT_INT32", "DT_STRING", "DT_INT64", "DT_BOOL"):
-        assert getattr(messages, name) == getattr(types_pb2, name)
+        assert getattr(predict_messages, name) == getattr(types_pb2, name)
     asked = []
     channel = types.SimpleNamespace(unary_unary=lambda path, *rest, **more: asked.append(path))
     prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    assert messages.PREDICT in asked
+    assert predict_messages.PREDICT in asked
 
 
 def test_the_api_reads_what_ours_writes_and_the_other_way_round():
@@ -74,7 +74,7 @@ def test_the_api_reads_what_ours_writes_and_the_other_way_round():
     }.items():
         theirs.inputs[name].CopyFrom(tf.make_tensor_proto(value))
     theirs.inputs["typed"].CopyFrom(tensor_pb2.TensorProto(dtype=1, float_val=[1.5, 2.5]))
-    ours = messages.PredictRequest.FromString(theirs.SerializeToString())
+    ours = predict_messages.PredictRequest.FromString(theirs.SerializeToString())
     assert ours.inputs["text"].string_val == [b"a", b"\xff"]
     assert ours.model_spec.version.value == 2**40
     assert predict_pb2.PredictRequest.FromString(ours.SerializeToString()) == theirs
