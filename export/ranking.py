@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
 from tfrs_gru4rec.export.top_k import BLOCK, top_k
+from tfrs_gru4rec.models.popularity import popularity_scores
 
 # Scores held at a time; larger batches are ranked in parts, so memory does not grow with batch times
 # catalogue.
@@ -118,17 +119,6 @@ class Ranking(tf.Module):
 
         _, *arrays = tf.while_loop(lambda index, *_: index < tf.size(starts), run, (0, *arrays))
         return [array.concat() for array in arrays]
-
-
-def popularity_scores(counts: np.ndarray) -> np.ndarray:
-    """Returns log((count + 1) / (all counts + n_items)) float32 [n_items]: finite for items never seen.
-
-    >>> scores = popularity_scores(np.array([3, 0, 1]))
-    >>> (7 * np.exp(scores)).round(3).tolist()
-    [4.0, 1.0, 2.0]
-    """
-    counts = np.asarray(counts, np.float64)
-    return np.log((counts + 1.0) / (counts.sum() + len(counts))).astype(np.float32)
 
 
 def _exclude(scores: tf.Tensor, seen_rows: tf.Tensor) -> tf.Tensor:

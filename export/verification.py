@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.export.ranking import popularity_scores
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.servable import Servable
 from tfrs_gru4rec.export.session_record import NextItemModel
 from tfrs_gru4rec.export.signatures import pad_id
 from tfrs_gru4rec.export.stock_operations import require_stock_operations
 from tfrs_gru4rec.layers.session_fold import fold_session
+from tfrs_gru4rec.models.popularity import popularity_scores
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 N_SESSIONS = 8

@@ -13,6 +13,7 @@ from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.layers import GRUTower, ItemEmbedding
 from tfrs_gru4rec.layers.dropout import dropout
 from tfrs_gru4rec.layers.gru_tower import State
+from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.models.candidates import Candidates
 from tfrs_gru4rec.models.lanes import LaneVariables
 from tfrs_gru4rec.optimizers.row_updates import Gradient, row_updater_of
@@ -165,14 +166,11 @@ class GRU4Rec(tfrs.Model):
 
     def _follow(self, item_rows: tf.Tensor, state: State, training: bool) -> tuple[tf.Tensor, State]:
         """Follows sessions by the events [batch_size, length]; before its first event a session's query is 0."""
-        query = tf.zeros_like(state[-1])
-        for position in tf.range(tf.shape(item_rows)[1]):
-            rows = item_rows[:, position]
-            is_event = (rows >= 0)[:, tf.newaxis]
-            next_query, next_state = self.call(tf.maximum(rows, 0), state, training)
-            query = tf.where(is_event, next_query, query)
-            state = tuple(tf.where(is_event, new, old) for new, old in zip(next_state, state, strict=True))
-        return query, state
+
+        def advance(before: tuple[tf.Tensor, State], rows: tf.Tensor) -> tuple[tf.Tensor, State]:
+            return self.call(rows, before[1], training)
+
+        return fold_session(advance, item_rows, (tf.zeros_like(state[-1]), state))
 
     def predict_step(self, inputs: tf.Tensor) -> tf.Tensor:
         """Scores every item as what follows: whole sessions int32 [batch_size, length] → [batch_size, n_items]."""
