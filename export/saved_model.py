@@ -30,7 +30,12 @@ def export_saved_model(
     the check here does too: `max_sessions * (4 * (2 + units of all layers) + 24)` bytes, and 200 more a
     session with `exclude_seen`.
 
-        export_saved_model(model, "exports/shop")  # 'exports/shop/1'
+    >>> import tempfile
+    >>> import tfrs_gru4rec as g4r
+    >>> model = g4r.GRU4Rec(g4r.Vocabulary.from_items([7, 8, 7]), g4r.GRU4RecConfig(layers=(2,)))
+    >>> folder = export_saved_model(model, tempfile.mkdtemp(), top_k=1, max_sessions=100)
+    >>> os.path.basename(folder)
+    '1'
 
     Args:
       model: a trained model.

@@ -21,23 +21,6 @@ PACKAGES = {
 # Spaces and line breaks are the reader's; `...` stands for what is not worth showing.
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
-# Public names that have no example yet, by the room whose `__all__` lists them. A name leaves this table, and
-# none enters it.
-STILL_WITHOUT = {
-    "tfrs_gru4rec": {
-        *("GRU4Rec", "GRU4RecConfig", "SessionLog", "Vocabulary"),
-        *("evaluate", "export_saved_model", "session_parallel"),
-    },
-    "tfrs_gru4rec.metrics": {"MRR", "Recall", "block_rows", "ranks", "ranks_in_blocks"},
-    "tfrs_gru4rec.models": {"GRU4Rec"},
-    "tfrs_gru4rec.neighbours": {
-        *("Popularity", "SessionKNN", "TestPairs", "Transitions"),
-        *("baseline_evaluations", "evaluate_baselines", "test_pairs"),
-    },
-    "tfrs_gru4rec.tasks": {"SessionRetrieval"},
-    "tfrs_gru4rec.training": {"Evaluation", "ModelFolder", "evaluate", "fit", "load_model"},
-}
-
 
 def source_files() -> dict[str, Path]:
     """Returns every source file by the name of its module as installed."""
@@ -105,7 +88,7 @@ def test_every_public_name_has_an_example(room, shown):
         for name, full_name in public_callables(room).items()
         if not any(f"{place}.".startswith(f"{full_name}.") for place in shown)
     }
-    assert missing - STILL_WITHOUT.get(room, set()) == set()
+    assert missing == set()
 
 
 def test_a_wrong_example_is_seen():

@@ -131,7 +131,8 @@ class Setting:
             return
         parts = value.values() if self.container is dict else value if self.container else (value,)
         is_allowed = all(part in self.allowed for part in parts)
-        require(is_allowed, f"{self.name} must be {self.allowed}.", **{self.name: value})
+        what = f"each of {self.name}" if self.container else self.name
+        require(is_allowed, f"{what} must be {self.allowed}.", **{self.name: value})
 
     def _parse_one(self, text: str) -> Any:
         try:

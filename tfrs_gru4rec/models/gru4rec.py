@@ -33,6 +33,12 @@ class GRU4Rec(tfrs.Model):
 
     A subclass may override `call`, `compute_loss` or `task`: training and validation go through them.
 
+    >>> model = GRU4Rec(Vocabulary.from_items(["bag", "hat", "bag"]), GRU4RecConfig(layers=(5,), n_sample=0))
+    >>> rows = tf.constant([[0, 1], [1, -1]])  # a session of two clicks and one of one
+    >>> query, state = model(rows)
+    >>> model.scores(query).shape.as_list()
+    [2, 2]
+
     Attributes:
       vocabulary: raw item ids and their rows.
       config: the hyperparameters.

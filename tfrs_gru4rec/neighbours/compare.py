@@ -73,7 +73,14 @@ def rank_by_baselines(
     max_pairs: int | None = None,
     seed: int = 0,
 ) -> dict[str, RankedPairs]:
-    """Does what `evaluate_baselines` does, but returns the ranks themselves, in the order of the test log."""
+    """Does what `evaluate_baselines` does, but returns the ranks themselves, in the order of the test log.
+
+    >>> import pandas as pd
+    >>> train = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": [7, 8, 7, 8], "Time": range(4)})
+    >>> log = SessionLog.from_frame(train)
+    >>> rank_by_baselines(log, log)["transitions"].ranks.tolist()  # 8 has always followed 7
+    [1.0, 1.0]
+    """
     checks.require(
         np.array_equal(train_log.vocabulary.ids, test_log.vocabulary.ids),
         "The test log must be read with the training log's vocabulary.",

@@ -86,6 +86,16 @@ def session_parallel(
     of that epoch step for step, at the cost of one lane schedule (under a second per million sessions), and
     then with first_epoch=e + 1.
 
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 2, 2], "ItemId": [7, 8, 9, 9, 7], "Time": range(5)})
+    >>> log = SessionLog.from_frame(frame)
+    >>> block = next(iter(session_parallel(log, batch_size=2, block_steps=3)))
+    >>> first = block.at(0)
+    >>> [log.vocabulary.ids[rows].tolist() for rows in (first.input_rows, first.target_rows)]
+    [[7, 9], [8, 7]]
+    >>> block.is_live.numpy().tolist()  # session 2 ends first; the third step fills up the block
+    [[True, True], [True, False], [False, False]]
+
     Args:
       log: the sessions; those of one event give no pair and are left out.
       batch_size: number of lanes; may exceed the number of sessions.

@@ -77,6 +77,16 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Trains a model and leaves it in a folder; goes on from the folder's last checkpoint if there is one.
 
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from tfrs_gru4rec.config import GRU4RecConfig
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": [7, 8, 8, 7], "Time": range(4)})
+    >>> log = SessionLog.from_frame(frame)
+    >>> model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(2,), n_sample=0))
+    >>> records = fit(model, log, TrainingConfig(batch_size=2, n_epochs=1), ModelFolder(tempfile.mkdtemp()))
+    >>> len(records), records[0]["steps"]
+    (1, 1)
+
     Args:
       model: new, of the log's vocabulary.
       log: training sessions.
