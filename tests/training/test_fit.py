@@ -34,12 +34,11 @@ def log():
     )
 
 
-@pytest.fixture(autouse=True)
-def eager(request):
-    """Runs step by step without tracing and compiling, which would take most of the time; not where XLA matters."""
-    tf.config.run_functions_eagerly("compiled" not in request.keywords)
-    yield
-    tf.config.run_functions_eagerly(False)
+class Uncompiled(GRU4Rec):
+    """Leaves XLA out, which would take most of the time: what is tested here is what happens around the steps."""
+
+    def compile(self, optimizer, **settings):
+        super().compile(optimizer, jit_compile=False, **settings)
 
 
 def train(
@@ -55,7 +54,9 @@ def train(
     **settings,
 ):
     """Trains; by default with so few steps in a block that a run can be stopped within an epoch."""
-    model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6, dropout_p_hidden=0.2, seed=seed))
+    model = Uncompiled(
+        log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6, dropout_p_hidden=0.2, seed=seed)
+    )
     settings = {"learning_rate": 0.1, "momentum": 0.2, **settings}
     config = TrainingConfig(batch_size=4, n_epochs=n_epochs, **settings)
     folder = ModelFolder(folder)
