@@ -59,7 +59,10 @@ def two_epochs(log):
     return model, history["loss"]
 
 
-@pytest.mark.parametrize(("block_steps", "is_repeated"), [(1, False), (8, False), (8, True), (128, False)])
+@pytest.mark.parametrize(
+    ("block_steps", "is_repeated"),
+    [pytest.param(1, False, marks=pytest.mark.slow), (8, False), (8, True), (128, False)],
+)
 def test_blocks_of_every_size_train_alike(log, two_epochs, block_steps, is_repeated):
     expected, losses = two_epochs
     model = make_model(log)
@@ -116,7 +119,12 @@ def test_validation_may_have_other_lanes_and_leaves_training_alone(log, two_epoc
 
 @pytest.mark.parametrize(
     "settings",
-    [{"layers": (4, 6)}, {"n_sample": 0}, {"layers": (4, 6), "constrained_embedding": False}, {"l2": 0.01}],
+    [
+        pytest.param({"layers": (4, 6)}, marks=pytest.mark.slow),
+        pytest.param({"n_sample": 0}, marks=pytest.mark.slow),
+        {"layers": (4, 6), "constrained_embedding": False},
+        {"l2": 0.01},
+    ],
     ids=str,
 )
 def test_updates_in_place_equal_those_of_keras(log, settings):

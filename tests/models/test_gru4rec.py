@@ -250,9 +250,9 @@ def test_what_keras_must_update_is_said_once_with_the_reason(optimizer, reason, 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"clipnorm": 0.01},
+        pytest.param({"clipnorm": 0.01}, marks=pytest.mark.slow),
         {"global_clipnorm": 0.01},
-        {"clipvalue": 0.001},
+        pytest.param({"clipvalue": 0.001}, marks=pytest.mark.slow),
         {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)},
     ],
     ids=lambda settings: next(iter(settings)),

@@ -32,7 +32,11 @@ def compiled_programs(folder):
 
 @pytest.mark.parametrize(
     ("settings", "momentum"),
-    [("", 0.3), ("constrained_embedding=False, ", 0.3), ("logq=1.0, ", 0.0)],
+    [
+        ("", 0.3),
+        pytest.param("constrained_embedding=False, ", 0.3, marks=pytest.mark.slow),
+        pytest.param("logq=1.0, ", 0.0, marks=pytest.mark.slow),
+    ],
     ids=["shared", "one-hot", "without momentum"],
 )
 def test_no_table_is_copied_while_fit_trains(run_fresh, tmp_path, settings, momentum):

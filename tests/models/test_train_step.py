@@ -74,11 +74,26 @@ def by_oracle_name(model):
     return {name: found[ours] for name, ours in NAMES.items() if ours in found}
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+# Each program that XLA compiles takes seconds: all are in the long run, some in every run.
+@pytest.mark.parametrize(
+    ("arrangement", "loss"),
+    [
+        ("shared", "cross-entropy"),
+        ("separate", "bpr-max"),
+        ("one-hot", "cross-entropy"),
+        pytest.param("shared", "bpr-max", marks=pytest.mark.slow),
+        pytest.param("separate", "cross-entropy", marks=pytest.mark.slow),
+        pytest.param("one-hot", "bpr-max", marks=pytest.mark.slow),
+    ],
+)
+def test_three_compiled_steps_of_every_arrangement(arrangement, loss):
+    compare(arrangement, loss, compiled=True)
+
+
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
 @pytest.mark.parametrize("loss", ["cross-entropy", "bpr-max"])
-def test_three_steps_of_every_arrangement(arrangement, loss, compiled):
-    compare(arrangement, loss, compiled=compiled)
+def test_three_steps_of_every_arrangement(arrangement, loss):
+    compare(arrangement, loss, compiled=False)
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
@@ -111,8 +126,17 @@ class Chunked(AdagradMomentum):
         return InPlaceRows(self, self.chunk_bytes)
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 80, 130])
-@pytest.mark.parametrize("arrangement", ["shared", "separate"])
+@pytest.mark.parametrize(
+    ("arrangement", "chunk_bytes"),
+    [
+        ("shared", 80),
+        ("separate", 130),
+        *[
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [("shared", 1), ("shared", 130), ("separate", 1), ("separate", 80)]
+        ],
+    ],
+)
 def test_three_steps_with_rows_updated_in_chunks(arrangement, chunk_bytes):
     # A row has 20 or 28 bytes, and a step touches 10 or 14 rows of a table: chunks of one row, of a few, and of a
     # number that does not divide the rows.

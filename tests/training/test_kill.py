@@ -13,7 +13,7 @@ import pytest
 
 import tensorflow as tf  # isort: skip
 
-KILLS = int(os.environ.get("GRU4REC_KILLS", "6"))
+KILLS = int(os.environ.get("GRU4REC_KILLS", "2"))
 
 
 @pytest.fixture(scope="module")

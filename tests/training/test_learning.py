@@ -31,7 +31,7 @@ LOSSES = {
 }
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["cross-entropy", pytest.param("bpr-max", marks=pytest.mark.slow)])
 def test_predictable_sessions_are_learned(loss, tmp_path):
     found, baselines, best = train(1.0, tmp_path / "m", LOSSES[loss])
     assert found > baselines["transitions"]["recall"]["20"] + 0.02
