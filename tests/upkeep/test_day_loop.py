@@ -80,6 +80,7 @@ def config(**settings):
 
 
 @pytest.mark.usefixtures("longer_run")
+@pytest.mark.slow
 def test_refreshed_beats_stale_under_drift_and_keeps_the_old_items(days_dir, tmp_path):
     versions = Versions()
     loop = DayLoop(days_dir, tmp_path / "work", versions, config(warm_start={"retire_after_days": 1.5}))
