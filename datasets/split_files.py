@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pathlib
@@ -15,7 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from tfrs_gru4rec.atomic_files import replacing
+from tfrs_gru4rec.atomic_files import (
+    flush_to_disk,
+    flush_tree_to_disk,
+    make_folder,
+    move_files,
+    temporary_path,
+)
 from tfrs_gru4rec.events.events import Events
 from tfrs_gru4rec.events.offsets import positions
 from tfrs_gru4rec.events.order import visiting_order
@@ -52,7 +57,8 @@ def write_splits(
 ) -> list[pathlib.Path]:
     """Writes a file for each split, and the statistics.
 
-    The files are written aside and moved into place when all are whole.
+    The files are written aside and moved into place when all are whole. Old statistics go before the first move, and
+    the new ones come after the last: a folder with statistics.json holds files that belong together.
 
     Args:
       folder: made if it is not there; files of the same names are replaced.
@@ -67,12 +73,17 @@ def write_splits(
       OSError: the folder cannot be written to, or the disk is full; then it is as it was before.
     """
     target = pathlib.Path(folder)
+    make_folder(target)
     paths = [target / f"{name}.{file_format}" for name in tables]
-    with contextlib.ExitStack() as stack:  # all files are whole before the first takes its place
+    with temporary_path(target, "splits") as aside:
+        aside.mkdir()
         for path, table in zip(paths, tables.values(), strict=True):
-            _write_table(stack.enter_context(replacing(path)), table, file_format)
-        text = json.dumps(statistics, indent=2) + "\n"
-        stack.enter_context(replacing(target / STATISTICS_FILE)).write_text(text, encoding="utf-8")
+            _write_table(aside / path.name, table, file_format)
+        (aside / STATISTICS_FILE).write_text(json.dumps(statistics, indent=2) + "\n", encoding="utf-8")
+        flush_tree_to_disk(aside)
+        (target / STATISTICS_FILE).unlink(missing_ok=True)
+        flush_to_disk(target)
+        move_files(aside, target, [*(path.name for path in paths), STATISTICS_FILE])
     return paths
 
 

@@ -2,12 +2,12 @@
 
 import errno
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from tfrs_gru4rec.atomic_files import flush_to_disk, flush_tree_to_disk, make_folder, temporary_path
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.export.version_folders import MAX_VERSION, hidden_folder, version_folders
+from tfrs_gru4rec.export.version_folders import MAX_VERSION, version_folders
 
 
 def versions(export_dir: str | os.PathLike[str]) -> list[int]:
@@ -21,6 +21,8 @@ def versions(export_dir: str | os.PathLike[str]) -> list[int]:
 
 def publish(export_dir: str | os.PathLike[str], version: int | None, write: Callable[[Path], None]) -> Path:
     """Writes a new version by way of a hidden sibling folder, which servers do not look at.
+
+    Such folders that killed exports left are removed.
 
     Args:
       export_dir: local folder of the versions; made if need be.
@@ -47,16 +49,13 @@ def publish(export_dir: str | os.PathLike[str], version: int | None, write: Call
     )
     if version is not None:
         _require_new(export_path / str(version))
-    export_path.mkdir(parents=True, exist_ok=True)
-    hidden = hidden_folder(export_path)
-    try:
+    make_folder(export_path)
+    with temporary_path(export_path) as hidden:
         # Not by tempfile, whose folders are closed to the user that a server runs as.
         hidden.mkdir()
         write(hidden)
-        _sync(hidden)
+        flush_tree_to_disk(hidden)
         return _appear(hidden, export_path, version)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _require_new(path: Path) -> None:
@@ -71,27 +70,10 @@ def _appear(hidden: Path, export_path: Path, version: int | None) -> Path:
             _require_new(target)
         try:
             # Fails if another export has put a version there meanwhile.
-            hidden.rename(target)
+            os.rename(hidden, target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             continue
-        _sync_folder(export_path)
+        flush_to_disk(export_path)
         return target
-
-
-def _sync(folder: Path) -> None:
-    """Has everything on the disk before the name shows it, in case the machine stops."""
-    for root, _, files in os.walk(folder):
-        for name in files:
-            with open(os.path.join(root, name), "rb") as file:
-                os.fsync(file.fileno())
-        _sync_folder(Path(root))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

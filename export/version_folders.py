@@ -6,7 +6,6 @@ which versions are written. Importing this module loads neither TensorFlow nor N
 
 import os
 import re
-import uuid
 from pathlib import Path, PurePath
 
 # The rule that TF Serving has for numbers: they fit an int64, which all numbers of 18 digits do.
@@ -32,8 +31,3 @@ def version_folders(export_dir: str | os.PathLike[str]) -> dict[int, Path]:
     """
     names = (path for path in Path(export_dir).iterdir() if re.fullmatch("[0-9]{1,18}", path.name))
     return {int(path.name): path for path in sorted(names, key=lambda path: int(path.name)) if path.is_dir()}
-
-
-def hidden_folder(export_dir: str | os.PathLike[str]) -> Path:
-    """Returns a new path in an export folder, whose name no server takes for a version."""
-    return Path(export_dir) / f".{uuid.uuid4().hex}.tmp"

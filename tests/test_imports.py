@@ -31,7 +31,7 @@ CONTRACT = ("export.signatures", "export.version_folders")
 MAY_KNOW = {
     "checks": (),
     "atomic_files": (),
-    "folder_lock": (),
+    "folder_lock": ("atomic_files",),
     "_keras": (),
     "settings": ("checks",),
     "config": ("checks", "settings"),

@@ -172,6 +172,7 @@ class DailyConfig(Settings):
       margin: export unless recall@20 is lower than the serving model's by more than this, in absolute terms.
       warm_start_from: folder of a model that the first day goes on from; without it the first day starts from nothing.
       first_epochs: epochs of a first day that starts from nothing; 0: as many as of every other day.
+      keep_days: newest days whose folders in work_dir are kept; 0: all. Those of the first and of the serving day stay.
     """
 
     days_dir: Path
@@ -180,6 +181,7 @@ class DailyConfig(Settings):
     margin: _Share = 0.01
     warm_start_from: Path | None = None
     first_epochs: _Count = 0
+    keep_days: _Count = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tfrs_gru4rec.atomic_files import make_folder
+
 _LOCK_FILE = ".lock"
 
 
@@ -35,7 +37,7 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
       locked
     """
     folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with (folder / _LOCK_FILE).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

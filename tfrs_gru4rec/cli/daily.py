@@ -49,6 +49,7 @@ def main(
         first_epochs=days.first_epochs,
         first_model=days.warm_start_from,
         margin=days.margin,
+        keep_days=days.keep_days,
         checkpoints=checkpoints,
         columns=columns.to_dict(),
     )
@@ -73,10 +74,14 @@ class SavedModelVersions:
         return max(versions(self._export_dir), default=0) + 1
 
     def has(self, version: int) -> bool:
-        """Tells whether a version is there, which it is only when it is whole."""
+        """Tells whether a version is there, which it is only when it is whole, and sees to it that it stays."""
+        from tfrs_gru4rec.atomic_files import flush_to_disk
         from tfrs_gru4rec.export.publishing import versions
 
-        return version in versions(self._export_dir)
+        is_there = version in versions(self._export_dir)
+        if is_there:
+            flush_to_disk(self._export_dir)  # whoever published it may have been killed before it did
+        return is_there
 
     def publish(self, model: Any, version: int) -> None:
         """Writes and verifies a version."""

@@ -1,16 +1,35 @@
-"""Checkpoints of a run: weights, optimizer slots, lane states, and how far the run has come."""
+"""Checkpoints of a run: weights, optimizer slots, lane states, and how far the run has come.
+
+A checkpoint is written aside, reaches the disk, and takes its place by its last file, the index; only then do older
+ones go. Checkpoints are found by looking into the folder. The file `checkpoint`, which TensorFlow's own tools read, is
+written for them alone: nothing here depends on it.
+"""
 
 import json
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
+from tfrs_gru4rec.atomic_files import (
+    flush_to_disk,
+    flush_tree_to_disk,
+    make_folder,
+    temporary_path,
+    write_text,
+)
 from tfrs_gru4rec.models import GRU4Rec
 
+_INDEX = re.compile(r"ckpt-([0-9]+)\.index")
 # A short read is an IndexError to TensorFlow, a missing part an AssertionError.
 _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
+
+
+class CannotGoOnError(ValueError):
+    """A folder holds a run that this one is no continuation of, or that is damaged."""
 
 
 class RunProgress(tf.Module):
@@ -84,17 +103,25 @@ class Checkpointer:
           keep: how many of the newest checkpoints are kept.
         """
         self.progress = RunProgress()
-        self._folder = folder
+        self._folder = Path(folder)
+        self._keep = keep
         self._checkpoint = tf.train.Checkpoint(model=model, progress=self.progress)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, os.fspath(folder), max_to_keep=keep)
 
     def restore(self) -> bool:
         """Restores the newest readable checkpoint; returns whether there was one.
 
         Raises:
-          ValueError: there are checkpoints, but none can be read.
+          CannotGoOnError: there are checkpoints, but none can be read.
         """
-        return restore_newest(self._checkpoint, self._folder) is not None
+        restored = restore_newest(self._checkpoint, self._folder)
+        numbers = checkpoint_numbers(self._folder)
+        if numbers and restored == os.path.join(self._folder, f"ckpt-{numbers[-1]}"):
+            with temporary_path(
+                self._folder, "ckpt"
+            ):  # whoever wrote it may have been killed before its save ended
+                flush_to_disk(self._folder)
+            self._leave(numbers[-self._keep :])
+        return restored is not None
 
     def save(self, epoch: int, step: int, records: list[dict[str, Any]]) -> None:
         """Saves the run after `epoch` whole epochs and `step` steps of the next.
@@ -103,12 +130,47 @@ class Checkpointer:
           OSError: the disk is full or the folder cannot be written to; older checkpoints stay as they are.
         """
         self.progress.set(epoch, step, records)
-        try:
-            self._manager.save()
-        except tf.errors.OpError as error:
-            raise OSError(
-                f"The checkpoint could not be written to {self._folder}: {error.message}"
-            ) from error
+        make_folder(self._folder)
+        kept = checkpoint_numbers(self._folder)
+        number = max(kept, default=0) + 1
+        with temporary_path(self._folder, "ckpt") as temporary:
+            try:
+                self._checkpoint.write(os.fspath(temporary / f"ckpt-{number}"))
+            except tf.errors.OpError as error:
+                raise OSError(
+                    f"The checkpoint could not be written to {self._folder}: {error.message} Make room or mend the "
+                    "folder, and run the same command again."
+                ) from error
+            flush_tree_to_disk(temporary)
+            # The data, then the index, by which a checkpoint is found.
+            move_files(temporary, self._folder, sorted(path.name for path in temporary.iterdir()))
+        self._leave([*kept, number][-self._keep :])
+
+    def _leave(self, numbers: list[int]) -> None:
+        """Names the checkpoints to TensorFlow's tools, and removes all others."""
+        lines = [f'model_checkpoint_path: "ckpt-{numbers[-1]}"']
+        lines += [f'all_model_checkpoint_paths: "ckpt-{number}"' for number in numbers]
+        write_text(self._folder / "checkpoint", "\n".join(lines) + "\n")
+        # Backwards, so that the index, by which a checkpoint is found, goes before the data.
+        for path in sorted(self._folder.glob("ckpt-*.*"), reverse=True):
+            if path.stem not in {f"ckpt-{number}" for number in numbers}:
+                path.unlink()
+
+
+def checkpoint_numbers(folder: str | os.PathLike[str]) -> list[int]:
+    """Returns the numbers of the checkpoints in a folder, oldest first; none if there is no such folder.
+
+    Example:
+      >>> import tempfile
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> for name in ("ckpt-10.index", "ckpt-9.index", "ckpt-11.data-00000-of-00001", "checkpoint"):
+      ...     (folder / name).touch()
+      >>> checkpoint_numbers(folder)
+      [9, 10]
+    """
+    path = Path(folder)
+    names = (_INDEX.fullmatch(each.name) for each in (path.iterdir() if path.is_dir() else ()))
+    return sorted(int(found[1]) for found in names if found)
 
 
 def restore_newest(
@@ -125,7 +187,7 @@ def restore_newest(
       The path of the checkpoint, None if there is none.
 
     Raises:
-      ValueError: there are checkpoints, but none can be read.
+      CannotGoOnError: there are checkpoints, but none can be read.
 
     Example:
       >>> import tempfile
@@ -136,17 +198,19 @@ def restore_newest(
       >>> restore_newest(new, folder) is not None, int(new.number)
       (True, 7)
     """
-    state = tf.train.get_checkpoint_state(os.fspath(folder))
-    paths = list(reversed(state.all_model_checkpoint_paths)) if state else []
+    paths = [os.path.join(folder, f"ckpt-{number}") for number in reversed(checkpoint_numbers(folder))]
     for path in paths:
         try:
-            status = checkpoint.restore(path)
+            status = checkpoint.read(path)
             status.expect_partial() if partial else status.assert_existing_objects_matched()
         except _UNREADABLE as error:
             logging.warning("Checkpoint %s cannot be read, trying the one before it: %s", path, error)
             continue
         logging.info("Restored %s.", path)
-        return str(path)
+        return path
     if paths:
-        raise ValueError(f"None of the checkpoints can be read. Received: folder={os.fspath(folder)!r}.")
+        raise CannotGoOnError(
+            "None of the checkpoints can be read. Put them back from a backup, or remove the model's folder and train "
+            f"it again. Received: folder={os.fspath(folder)!r}."
+        )
     return None

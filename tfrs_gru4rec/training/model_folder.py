@@ -16,9 +16,10 @@ from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
-from tfrs_gru4rec.training.checkpoints import restore_newest
+from tfrs_gru4rec.training.checkpoints import CannotGoOnError, checkpoint_numbers, restore_newest
 
 FORMAT = 1
+_REMEDY = "Put the folder back from a backup, or remove it and train the model again."
 # What may differ between a run and its continuation.
 _MAY_CHANGE = ("n_epochs",)
 
@@ -72,6 +73,8 @@ class ModelFolder:
     ) -> set[str]:
         """Writes what the model is, or checks that it is what the folder holds already.
 
+        A folder without a checkpoint holds nothing yet, whatever was written there: it begins anew.
+
         Args:
           model: the model to train.
           training: how it is trained.
@@ -83,7 +86,8 @@ class ModelFolder:
           The names of the settings and properties that differ.
 
         Raises:
-          ValueError: the folder holds a model of other settings or data; the message names what differs.
+          CannotGoOnError: the folder holds a model of other settings or data, or is damaged; the message names what
+            differs and what to do.
         """
         settings = {
             "format": FORMAT,
@@ -92,10 +96,12 @@ class ModelFolder:
             "data": describe(log),
         }
         changed: set[str] = set()
-        if self.exists():
-            changed = self._require_same(settings, model.vocabulary, allow_changed)
+        if checkpoint_numbers(self.checkpoints_path):
+            try:
+                changed = self._require_same(settings, model.vocabulary, allow_changed)
+            except ValueError as error:
+                raise CannotGoOnError(str(error)) from error
         else:
-            self.path.mkdir(parents=True, exist_ok=True)
             model.vocabulary.save(self.vocabulary_path)
         write_json(self.config_path, settings)
         return changed
@@ -104,13 +110,30 @@ class ModelFolder:
         """Returns the content of config.json.
 
         Raises:
-          ValueError: there is no model here, or it was written in a format that this version does not know.
+          ValueError: there is no model here, its config.json is damaged, or it was written in a format that this
+            version does not know.
         """
         rule = "There is no trained model in this folder: it must hold config.json (see gru4rec-train --model_dir)."
         require(self.exists(), rule, model_dir=os.fspath(self.path))
-        settings: dict[str, Any] = json.loads(self.config_path.read_text(encoding="utf-8"))
-        require(settings.get("format") == FORMAT, f"The model folder must have format {FORMAT}.", **settings)
+        try:
+            settings: dict[str, Any] = json.loads(self.config_path.read_text(encoding="utf-8"))
+            is_known = settings["format"] == FORMAT and {"model", "training", "data"} <= settings.keys()
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{self.config_path} is damaged: {error}. {_REMEDY}") from error
+        rule = f"The model folder must have format {FORMAT}; train the model again with this version."
+        require(is_known, rule, model_dir=os.fspath(self.path), format=settings["format"])
         return settings
+
+    def vocabulary(self) -> Vocabulary:
+        """Returns the items.
+
+        Raises:
+          ValueError: vocabulary.parquet is missing or damaged.
+        """
+        try:
+            return Vocabulary.load(self.vocabulary_path)
+        except (ValueError, FileNotFoundError) as error:
+            raise ValueError(f"{self.vocabulary_path} is missing or damaged: {error}. {_REMEDY}") from error
 
     def _require_same(
         self, wanted: dict[str, Any], vocabulary: Vocabulary, allow_changed: Collection[str]
@@ -131,7 +154,7 @@ class ModelFolder:
             different=refused,
         )
         require(
-            np.array_equal(Vocabulary.load(self.vocabulary_path).ids, vocabulary.ids),
+            np.array_equal(self.vocabulary().ids, vocabulary.ids),
             "A run can only go on with the same items; --warm_start_from trains an old model on others.",
             model_dir=os.fspath(self.path),
         )
@@ -157,9 +180,8 @@ def load_model(model_dir: str | os.PathLike[str]) -> GRU4Rec:
     """
     folder = ModelFolder(model_dir)
     config = GRU4RecConfig.from_dict(folder.settings()["model"])
-    model = GRU4Rec(Vocabulary.load(folder.vocabulary_path), config)
+    model = GRU4Rec(folder.vocabulary(), config)
     restored = restore_newest(tf.train.Checkpoint(model=model), folder.checkpoints_path, partial=True)
-    require(
-        restored is not None, "The model has no checkpoint yet.", folder=os.fspath(folder.checkpoints_path)
-    )
+    rule = "The model has no checkpoint yet: run the command that trains it again."
+    require(restored is not None, rule, folder=os.fspath(folder.checkpoints_path))
     return model

@@ -5,13 +5,14 @@ model, the stale one (that of the first day) and the one that is serving on the 
 one unless its recall is lower than the serving one's by more than a margin; (4) write the day into the ledger.
 
 The ledger is the truth. What was done of a day before a stop is found again in the day's folder: training goes on from
-its last checkpoint, and a version that was published is not published again (`publish_once`).
+its last checkpoint, and a version that was published is not published again (`publish_once`). A day that was begun with
+another log or other settings, or whose folder is damaged, starts again.
 """
 
 import dataclasses
+import functools
 import itertools
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from absl import logging
 
-from tfrs_gru4rec.atomic_files import write_json
+from tfrs_gru4rec.atomic_files import remove_folder, write_json
 from tfrs_gru4rec.checks import require, require_at_least, require_positive
 from tfrs_gru4rec.config import CheckpointConfig, DailyConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation.plots import plot_days
@@ -27,6 +28,7 @@ from tfrs_gru4rec.evaluation.report import make_report
 from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.training.checkpoints import CannotGoOnError
 from tfrs_gru4rec.training.fit import fit
 from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 from tfrs_gru4rec.upkeep.carried_rows import last_seen
@@ -49,6 +51,7 @@ class DayLoopConfig:
       first_model: folder of a model that the first day goes on from; None starts from nothing.
       margin: by how much recall may be lower than the serving model's for an export, absolute, in [0, 1].
       k: list length of the recall compared.
+      keep_days: newest days whose folders are kept; 0 for all. Those of the first day and of the serving one stay.
       checkpoints: when a day's training is saved.
       columns: names of the logs' columns, as in `SessionLog.from_file`.
     """
@@ -60,6 +63,7 @@ class DayLoopConfig:
     first_model: str | os.PathLike[str] | None = None
     margin: float = DailyConfig.margin
     k: int = 20
+    keep_days: int = DailyConfig.keep_days
     checkpoints: CheckpointConfig = CheckpointConfig()
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -69,7 +73,7 @@ class DayLoopConfig:
         Raises:
           ValueError: a value is out of its range.
         """
-        require_at_least(0, first_epochs=self.first_epochs)
+        require_at_least(0, first_epochs=self.first_epochs, keep_days=self.keep_days)
         require(0 <= self.margin <= 1, "margin must lie in [0, 1].", margin=self.margin)
         require_positive(k=self.k)
 
@@ -143,12 +147,12 @@ class DayLoop:
         entries = []
         with lock_folder(self._path):
             self.ledger = Ledger(self.ledger.path)  # another process may have worked here until now
+            self._tidy()  # a call that was stopped may have left this undone
             for name, path, next_path in self.pending():
                 logging.info("Day %s: training; then evaluation on %s.", name, next_path.name)
                 entries.append(self._work(name, path, next_path))
                 self.ledger.append(entries[-1])
-                self._prune()
-                plot_days(self.ledger.days, self._path / "daily.png", self._config.k)
+                self._tidy()
         return entries
 
     def _work(self, name: str, path: Path, next_path: Path) -> dict[str, Any]:
@@ -177,9 +181,20 @@ class DayLoop:
         training = config.training
         if start is None and config.first_epochs:
             training = dataclasses.replace(training, n_epochs=config.first_epochs)
-        model = GRU4Rec(log.vocabulary, config.model)
-        prepare = start.apply if start else None
-        epochs = fit(model, log, training, folder, checkpoints=config.checkpoints, prepare=prepare)
+        train = functools.partial(
+            self._fit,
+            log,
+            training,
+            folder,
+            prepare=start.apply if start else None,
+            checkpoints=config.checkpoints,
+        )
+        try:
+            model, epochs = train()
+        except CannotGoOnError as error:
+            logging.warning("%s starts again, for what was begun of it is of no use: %s", folder.path, error)
+            remove_folder(folder.path)
+            model, epochs = train()
         keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
         summary = start.summary() if start else None
         write_json(folder.report_path, make_report(config.model, training, log, epochs, warm_start=summary))
@@ -188,6 +203,10 @@ class DayLoop:
             "new_items": start.rows.n_new if start else log.vocabulary.n_items,
             "retired_items": start.rows.n_retired if start else 0,
         }
+
+    def _fit(self, log: SessionLog, *arguments: Any, **settings: Any) -> tuple[GRU4Rec, list[dict[str, Any]]]:
+        model = GRU4Rec(log.vocabulary, self._config.model)
+        return model, fit(model, log, *arguments, **settings)
 
     def _compare(self, name: str, model: GRU4Rec, log: SessionLog) -> dict[str, dict[str, Any] | None]:
         """Measures the refreshed, the stale and the serving model; those that are the same only once."""
@@ -214,14 +233,21 @@ class DayLoop:
             return None
         return publish_once(self._publisher, model, note)
 
-    def _prune(self) -> None:
-        """Removes the checkpoints of models that no later day will ask for; their reports are kept."""
-        serving = self.ledger.serving
-        names = self.ledger.names
+    def _tidy(self) -> None:
+        """Draws the curve, and removes what no later day asks for: weights, and with `keep_days` whole folders."""
+        names, serving = self.ledger.names, self.ledger.serving
+        if not names:
+            return
+        plot_path = self._path / "daily.png"
+        if not plot_path.exists() or plot_path.stat().st_mtime < self.ledger.path.stat().st_mtime:
+            plot_days(self.ledger.days, plot_path, self._config.k)
         needed = {names[0], names[-1], serving["day"] if serving else None}
+        kept = needed | set(names[-self._config.keep_days :])
         for name in names:
-            if name not in needed:
-                shutil.rmtree(self._folder(name).checkpoints_path, ignore_errors=True)
+            if name not in kept:
+                remove_folder(self._folder(name).path)
+            elif name not in needed:
+                remove_folder(self._folder(name).checkpoints_path)
 
     def _folder(self, name: str) -> ModelFolder:
         return ModelFolder(self._path / "days" / name)

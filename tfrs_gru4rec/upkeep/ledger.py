@@ -9,6 +9,7 @@ from tfrs_gru4rec.atomic_files import write_json
 from tfrs_gru4rec.checks import require
 
 FORMAT = 1
+_REMEDY = "Put it back from a backup, or begin in another --work_dir."
 
 
 class Ledger:
@@ -67,6 +68,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         is_ledger = content["format"] == FORMAT
         days = list(content["days"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no readable ledger: {error}") from error
-    require(is_ledger, f"A ledger must have format {FORMAT}.", path=os.fspath(path), format=content["format"])
+        raise ValueError(f"{path} is no readable ledger: {error}. {_REMEDY}") from error
+    rule = f"A ledger must have format {FORMAT}. {_REMEDY}"
+    require(is_ledger, rule, path=os.fspath(path), format=content["format"])
     return days

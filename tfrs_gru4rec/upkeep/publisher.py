@@ -16,7 +16,7 @@ class Publisher(Protocol):
         """Returns a number that no version has yet."""
 
     def has(self, version: int) -> bool:
-        """Tells whether a version is published, whole."""
+        """Tells whether a version is published, whole, and on the disk."""
 
     def publish(self, model: GRU4Rec, version: int) -> None:
         """Publishes a model, whole or not at all."""
@@ -36,6 +36,7 @@ def publish_once(publisher: Publisher, model: GRU4Rec, note_path: str | os.PathL
 
     Raises:
       OSError: the note or the version cannot be written.
+      ValueError: the note is damaged.
 
     Example:
       >>> import tempfile
@@ -54,7 +55,12 @@ def publish_once(publisher: Publisher, model: GRU4Rec, note_path: str | os.PathL
     note = Path(note_path)
     if not note.exists():
         write_json(note, {"version": publisher.next_version()})
-    version = int(json.loads(note.read_text(encoding="utf-8"))["version"])
+    try:
+        version = int(json.loads(note.read_text(encoding="utf-8"))["version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{note} is damaged: {error}. Remove it, and the model is published under a new number."
+        ) from error
     if not publisher.has(version):
         publisher.publish(model, version)
     return version

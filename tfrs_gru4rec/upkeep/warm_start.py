@@ -59,7 +59,7 @@ class WarmStart:
         self.options = options or WarmStartConfig()
         self._folder = ModelFolder(old_dir)
         self.settings = self._folder.settings()
-        old = Vocabulary.load(self._folder.vocabulary_path)
+        old = self._folder.vocabulary()
         old_last_seen = _read_last_seen(self._folder, old)
         ticks = self.options.retire_after_days * SECONDS_PER_DAY * self.options.ticks_per_second
         is_retired = carried_rows.retired(old_last_seen, log, ticks)
@@ -111,14 +111,13 @@ class WarmStart:
         require(not different, rule, different=different)
 
     def _load(self, with_optimizer: bool) -> GRU4Rec:
-        old = GRU4Rec(
-            Vocabulary.load(self._folder.vocabulary_path), GRU4RecConfig.from_dict(self.settings["model"])
-        )
+        old = GRU4Rec(self._folder.vocabulary(), GRU4RecConfig.from_dict(self.settings["model"]))
         if with_optimizer:
             old.compile(make_optimizer(TrainingConfig.from_dict(self.settings["training"])))
         path = self._folder.checkpoints_path
         restored = restore_newest(tf.train.Checkpoint(model=old), path, partial=True)
-        require(restored is not None, "The old model has no checkpoint yet.", folder=os.fspath(path))
+        rule = "The old model has no checkpoint yet: run the command that trains it again."
+        require(restored is not None, rule, folder=os.fspath(path))
         return old
 
     def _carry_slots(self, old: GRU4Rec, model: GRU4Rec) -> None:
@@ -182,7 +181,13 @@ def _read_last_seen(folder: ModelFolder, vocabulary: Vocabulary) -> np.ndarray:
     path = folder.path / _LAST_SEEN
     times = np.full(vocabulary.n_items, np.nan)
     if path.exists():
-        frame = pd.read_parquet(path)
+        try:
+            frame = pd.read_parquet(path)[["id", "last_seen"]]
+        except (ValueError, KeyError) as error:
+            raise ValueError(
+                f"{path} is damaged: {error}. Put it back from a backup, or remove it: its items then count as last "
+                "seen when the new log begins."
+            ) from error
         rows = vocabulary.rows(frame["id"].to_numpy(object if frame["id"].dtype != np.int64 else np.int64))
         times[rows[rows >= 0]] = frame["last_seen"].to_numpy()[rows >= 0]
     return times

@@ -1,0 +1,1 @@
+"""What tests of crashes need: a disk that forgets, and small runs of each command that writes."""
