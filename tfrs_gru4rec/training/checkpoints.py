@@ -18,6 +18,7 @@ from tfrs_gru4rec.atomic_files import (
     flush_to_disk,
     flush_tree_to_disk,
     make_folder,
+    move_files,
     temporary_path,
     write_text,
 )
