@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPED := build/typed
+TOOLS := build/tools
 
 USABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.10
@@ -19,7 +20,7 @@ REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-long lint types hooks bench clean
+.PHONY: help demo test test-long lint types hooks licences sbom lock bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +29,9 @@ help:
 	@echo "make test-long  the long versions of the tests"
 	@echo "make lint       ruff (rules and format) and mypy"
 	@echo "make hooks      run what make lint runs before each commit"
+	@echo "make licences   list the licence of every package installed"
+	@echo "make sbom       write a bill of materials, build/sbom.json (CycloneDX)"
+	@echo "make lock       write requirements.lock anew from constraints.txt"
 	@echo "make bench      measure the speed of training"
 	@echo "make clean      remove all that make has made, the environment $(VENV) too"
 
@@ -60,6 +64,17 @@ types: $(INSTALLED)
 hooks: $(INSTALLED)
 	$(BIN)/pre-commit install
 
+licences: $(INSTALLED)
+	$(BIN)/python .ci/licences.py
+
+sbom: $(INSTALLED) | $(TOOLS)
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
+
+# Every version of constraints.txt with the hashes of its files; to change a version, change it there.
+lock: | $(TOOLS)
+	$(TOOLS)/bin/uv pip compile --quiet --no-deps --universal --python-version 3.10 --generate-hashes --no-annotate \
+	    --custom-compile-command "make lock" --output-file requirements.lock constraints.txt
+
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/train_speed.py
 
@@ -67,10 +82,18 @@ clean:
 	rm -rf $(VENV) build dist .demo .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): setup.py pyproject.toml constraints.txt | $(BIN)/python
+# What builds from source is installed first, so that no build fetches tools of its own; all files are checked by hash.
+$(INSTALLED): setup.py pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Installing into $(VENV): some minutes, once."
-	$(BIN)/python -m pip install --quiet --editable '.[dev,serving,plots,archives]' --constraint constraints.txt
+	@mkdir -p build && sed -n '/^\(packaging\|setuptools\|wheel\)==/,/[^\\]$$/p' requirements.lock > build/build-tools.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement build/build-tools.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+$(TOOLS): | $(BIN)/python
+	$(BIN)/python -m venv $@
+	$@/bin/pip install --quiet uv==0.13.9 cyclonedx-bom==7.5.0
 
 $(BIN)/python:
 	@if ! "$(PYTHON)" -c '$(USABLE)' >/dev/null 2>&1; then \

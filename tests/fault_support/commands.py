@@ -49,7 +49,8 @@ def write_logs(inputs: Path) -> None:
         frame.to_csv(inputs / f"day-{day}.tsv", sep="\t", index=False)
     frame = pd.concat([pd.read_csv(path, sep="\t") for path in sorted(inputs.glob("day-*.tsv"))])
     frame["SessionId"] = np.repeat(np.arange(len(frame) // 3), 3)
-    frame.to_csv(inputs / "raw.csv", index=False)
+    (inputs / "raw").mkdir()
+    frame.to_csv(inputs / "raw" / "log.csv", index=False)
 
 
 def work(command: Any, **settings: Any) -> None:
@@ -98,7 +99,7 @@ def run_daily(inputs: Path, root: Path) -> None:
 def run_prepare(inputs: Path, root: Path) -> None:
     work(
         prepare,
-        input_path=inputs / "raw.csv",
+        input_path=inputs / "raw" / "log.csv",
         output_dir=root / "prepared",
         min_item_support=1,
         output_format="tsv",
@@ -109,7 +110,7 @@ def old_splits(inputs: Path, root: Path) -> None:
     """An earlier run of other settings, whose files are to be replaced."""
     work(
         prepare,
-        input_path=inputs / "raw.csv",
+        input_path=inputs / "raw" / "log.csv",
         output_dir=root / "prepared",
         min_item_support=5,
         output_format="tsv",
