@@ -185,9 +185,7 @@ class ServingModel(tf.Module):
 
     def stats(self, probe: tf.Tensor) -> Tensors:
         """Answers the counters in every row of probe [batch]."""
-        # A call that fails while it holds the lock would keep it: the checks of probe come first.
-        with tf.control_dependencies([probe]):
-            counts = self.sessions.counters()
+        counts = self.sessions.counters()
         values = {**counts._asdict(), "capacity": np.int64(self.sessions.capacity)}
         return {name: tf.fill(tf.shape(probe), value) for name, value in values.items()}
 

@@ -30,6 +30,7 @@ class ServerConfig(Settings):
       port: TCP port; 0: any that is free.
       version_labels: names of versions, as in stable=3,canary=4.
       poll_seconds: time between two looks at the folder.
+      probe_seconds: time between two looks whether the model still takes steps, and how long a look may take.
       max_batch_size: rows of a request and of a merged batch.
       batch_wait_seconds: how long an incomplete batch waits for more while the model is idle.
       batch_threads: signatures that may run at once.
@@ -52,6 +53,7 @@ class ServerConfig(Settings):
     port: Annotated[int, _Port] = 8500
     version_labels: Annotated[Mapping[str, int], Range(at_least=0)] = dataclasses.field(default_factory=dict)
     poll_seconds: Annotated[float, Range(above=0)] = 1.0
+    probe_seconds: Annotated[float, Range(above=0)] = 5.0
     max_batch_size: Annotated[int, Range(at_least=1, at_most=signatures.MAX_BATCH)] = 128
     batch_wait_seconds: _NotNegative = 0.0
     batch_threads: _Count = 2

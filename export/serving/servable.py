@@ -21,7 +21,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrs_gru4rec.export.serving import errors, tensors
 from tfrs_gru4rec.export.serving.config import ServerConfig
-from tfrs_gru4rec.export.signatures import SERVING_DEFAULT
+from tfrs_gru4rec.export.signatures import SERVING_DEFAULT, STEP, WARM_UP_SESSION_ID
 from tfrs_gru4rec.export.version_folders import MAX_WARM_UP_RECORDS, WARM_UP_FILE
 
 # The C++ code behind TF Serving has no other face in Python. TensorFlow logs that it is deprecated, for those who
@@ -170,6 +170,21 @@ class Servable:
         names = [spec.alias for spec in signature.outputs]
         return dict(zip(names, signature.run(arrays), strict=True))
 
+    def is_alive(self, seconds: float) -> bool:
+        """Returns whether a step that leaves no trace comes through in time; true if there is no such signature."""
+        definition = self.signature_defs.get(STEP.name)
+        if definition is None or set(definition.inputs) != {tensor.name for tensor in STEP.inputs}:
+            return True
+        is_text = definition.inputs["item_id"].dtype == tf.string.as_datatype_enum
+        values = {"session_id": [WARM_UP_SESSION_ID], "item_id": [b"\0" if is_text else 0], "position": [0]}
+        arrays = [tensors.to_array(spec, values[spec.alias]) for spec in _specs(definition.inputs)]
+        try:
+            self._prepare(STEP.name, definition, seconds).run(arrays)
+        except tf.errors.OpError as error:
+            logging.error("Version %d does not take steps: %s", self.version, error.message)
+            return False
+        return True
+
     def warm_up(self) -> int:
         """Runs the version's warm-up requests, if it has any.
 
@@ -196,14 +211,17 @@ class Servable:
         return count
 
     def close(self) -> None:
-        """Frees the model; no call may be under way."""
+        """Frees the model; calls under way are cancelled, those too that wait for a lock that nobody gives back."""
         self._session.close()
 
-    def _prepare(self, name: str, definition: meta_graph_pb2.SignatureDef) -> ServedSignature:
+    def _prepare(
+        self, name: str, definition: meta_graph_pb2.SignatureDef, seconds: float = 0.0
+    ) -> ServedSignature:
         inputs, outputs = _specs(definition.inputs), _specs(definition.outputs)
         options = config_pb2.CallableOptions(
             feed=[spec.tensor_name for spec in inputs], fetch=[spec.tensor_name for spec in outputs]
         )
+        options.run_options.timeout_in_ms = round(1000 * seconds)  # 0: none
         # Ten times cheaper than the public Session.make_callable, and what Keras runs its own
         # session functions through.
         call = self._session._make_callable_from_options(options)

@@ -12,6 +12,7 @@ import ipaddress
 import pathlib
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 
 import grpc
@@ -82,7 +83,8 @@ async def serve(
             logging.info("Stopping; calls under way have %g s to finish.", config.drain_seconds)
             await healthy.enter_graceful_shutdown()
             await server.stop(config.drain_seconds)
-    await loop.run_in_executor(None, models.close)
+        # Before the threads are waited for: unloading frees those that a hanging model holds.
+        await loop.run_in_executor(None, models.close)
 
 
 def session_figures(models: versions.Versions, model_name: str) -> dict[str, int]:
@@ -165,8 +167,8 @@ async def _polling(
     """Looks for new versions inside, and keeps the health status up to date."""
     loop, stopped = asyncio.get_running_loop(), threading.Event()
 
-    async def report_health() -> None:
-        is_serving = models.serving_version() is not None
+    async def report_health(hangs: bool = False) -> None:
+        is_serving = models.serving_version() is not None and not hangs
         status = (
             health_pb2.HealthCheckResponse.SERVING
             if is_serving
@@ -175,10 +177,17 @@ async def _polling(
         for service in ("", services.PREDICTION_SERVICE):
             await healthy.set(service, status)
 
+    def on_hang() -> None:
+        asyncio.run_coroutine_threadsafe(report_health(hangs=True), loop).result()
+
     def poll() -> None:
-        while not stopped.wait(config.poll_seconds):
+        next_probe = time.monotonic() + config.probe_seconds
+        while not stopped.wait(min(config.poll_seconds, config.probe_seconds)):
             try:
                 models.poll()
+                if time.monotonic() >= next_probe:
+                    models.watch(on_hang)
+                    next_probe = time.monotonic() + config.probe_seconds
             except Exception:
                 logging.exception("Looking for versions failed; trying again.")
             asyncio.run_coroutine_threadsafe(report_health(), loop)

@@ -4,7 +4,8 @@ The folder is polled. A new version is loaded and warmed up while the old one se
 over in one assignment; calls under way finish on the version they began on, which is unloaded
 after the last of them. A version that does not load is reported and passed over, and tried again
 when its files change. If the folder of the version in service goes away, the largest that is left
-takes over (a way to roll back); if none is left, it goes on serving.
+takes over (a way to roll back); if none is left, it goes on serving. A version that no longer takes
+steps is loaded again.
 """
 
 import contextlib
@@ -73,6 +74,7 @@ class Versions:
         self._config, self._on_change, self._max_ended = config, on_change, max_ended
         self._load_folder = load
         self._current: _Loaded | None = None
+        self._is_reloading = False
         self._statuses: dict[int, VersionStatus] = {}
         self._failed: dict[int, frozenset[Any]] = {}  # version -> the files it failed with
         self._idle = threading.Condition()  # guards everything above
@@ -92,6 +94,27 @@ class Versions:
                 self._replace(_Loaded(loaded))
                 return
 
+    def watch(self, on_hang: Callable[[], None] = lambda: None) -> None:
+        """Has the version in service take a step, and loads it again if it twice does not in time.
+
+        Its sessions are lost, and clients replay them. It is unloaded before, as it may hang for lack of memory.
+
+        Args:
+          on_hang: called when it hangs, before the version is loaded again.
+        """
+        hanging = self._current
+        seconds = self._config.probe_seconds / 2
+        if hanging is None or hanging.model.is_alive(seconds) or hanging.model.is_alive(seconds):
+            return
+        logging.error("Version %d hangs: loading it again. Its sessions are lost.", hanging.model.version)
+        on_hang()
+        self._is_reloading = True
+        try:
+            self._replace(None, wait_seconds=0.0)
+            self.poll()
+        finally:
+            self._is_reloading = False
+
     @contextlib.contextmanager
     def lease(self, spec: model_pb2.ModelSpec) -> Iterator[servable.Servable]:
         """Holds the version a request asks for, so that it is not unloaded before the answer.
@@ -103,6 +126,8 @@ class Versions:
         wanted = self._wanted_version(spec)
         with self._idle:
             loaded = self._current
+            if loaded is None and self._is_reloading:
+                raise errors.Overloaded("The model is being loaded again; try again later.")
             if loaded is None or wanted not in (None, loaded.model.version):
                 raise errors.NotServed(f"Servable not found for request: {_describe(spec, wanted)}.")
             loaded.calls += 1
@@ -177,8 +202,8 @@ class Versions:
         self._failed.pop(version, None)
         return model
 
-    def _replace(self, new: _Loaded | None) -> None:
-        """Puts a version in service and unloads the one before, after the last call on it."""
+    def _replace(self, new: _Loaded | None, wait_seconds: float | None = None) -> None:
+        """Puts a version in service and unloads the one before, after the last call on it or `drain_seconds`."""
         with self._idle:
             old, self._current = self._current, new
         if new is not None:
@@ -188,7 +213,8 @@ class Versions:
             return
         self._set_status(VersionStatus(old.model.version, VersionState.UNLOADING))
         with self._idle:
-            self._idle.wait_for(lambda: old.calls == 0)
+            seconds = self._config.drain_seconds if wait_seconds is None else wait_seconds
+            self._idle.wait_for(lambda: old.calls == 0, seconds)
         old.model.close()
         self._set_status(VersionStatus(old.model.version, VersionState.END))
         logging.info("Unloaded version %d.", old.model.version)
