@@ -134,6 +134,7 @@ class Servable:
                 for name, definition in self.signature_defs.items()
                 if name != _INIT_SIGNATURE
             }
+            self._probe = self._prepare_probe()
         except BaseException:
             self._session.close()
             raise
@@ -170,16 +171,15 @@ class Servable:
         names = [spec.alias for spec in signature.outputs]
         return dict(zip(names, signature.run(arrays), strict=True))
 
-    def is_alive(self, seconds: float) -> bool:
-        """Returns whether a step that leaves no trace comes through in time; true if there is no such signature."""
-        definition = self.signature_defs.get(STEP.name)
-        if definition is None or set(definition.inputs) != {tensor.name for tensor in STEP.inputs}:
+    def is_alive(self) -> bool:
+        """Returns whether a step that leaves no trace comes through within `probe_seconds`.
+
+        Not to be asked again after a no: TensorFlow does not cancel a second call that waits from the same thread.
+        """
+        if self._probe is None:
             return True
-        is_text = definition.inputs["item_id"].dtype == tf.string.as_datatype_enum
-        values = {"session_id": [WARM_UP_SESSION_ID], "item_id": [b"\0" if is_text else 0], "position": [0]}
-        arrays = [tensors.to_array(spec, values[spec.alias]) for spec in _specs(definition.inputs)]
         try:
-            self._prepare(STEP.name, definition, seconds).run(arrays)
+            self._probe()
         except tf.errors.OpError as error:
             logging.error("Version %d does not take steps: %s", self.version, error.message)
             return False
@@ -213,6 +213,17 @@ class Servable:
     def close(self) -> None:
         """Frees the model; calls under way are cancelled, those too that wait for a lock that nobody gives back."""
         self._session.close()
+
+    def _prepare_probe(self) -> Callable[[], Any] | None:
+        """Returns a step of the session that is never stored, with a deadline; None without such a signature."""
+        definition = self.signature_defs.get(STEP.name)
+        if definition is None or set(definition.inputs) != {tensor.name for tensor in STEP.inputs}:
+            return None
+        is_text = definition.inputs["item_id"].dtype == tf.string.as_datatype_enum
+        values = {"session_id": [WARM_UP_SESSION_ID], "item_id": [b"\0" if is_text else 0], "position": [0]}
+        arrays = [tensors.to_array(spec, values[spec.alias]) for spec in _specs(definition.inputs)]
+        step = self._prepare(STEP.name, definition, self._config.probe_seconds)
+        return lambda: step.run(arrays)
 
     def _prepare(
         self, name: str, definition: meta_graph_pb2.SignatureDef, seconds: float = 0.0

@@ -95,7 +95,7 @@ class Versions:
                 return
 
     def watch(self, on_hang: Callable[[], None] = lambda: None) -> None:
-        """Has the version in service take a step, and loads it again if it twice does not in time.
+        """Has the version in service take a step, and loads it again if it does not in time.
 
         Its sessions are lost, and clients replay them. It is unloaded before, as it may hang for lack of memory.
 
@@ -103,8 +103,7 @@ class Versions:
           on_hang: called when it hangs, before the version is loaded again.
         """
         hanging = self._current
-        seconds = self._config.probe_seconds / 2
-        if hanging is None or hanging.model.is_alive(seconds) or hanging.model.is_alive(seconds):
+        if hanging is None or hanging.model.is_alive():
             return
         logging.error("Version %d hangs: loading it again. Its sessions are lost.", hanging.model.version)
         on_hang()

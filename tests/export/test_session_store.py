@@ -73,7 +73,7 @@ def test_store_does_what_dicts_do(make_store, max_sessions, ways, n_names):
     names = [UNSTORED, *(f"session-{number}" for number in range(n_names))]
     generator = np.random.default_rng(max_sessions)
     for _ in range(120):
-        store.clock.assign_add(int(generator.choice([-10, 0, 1, 4, IDLE + 5], p=[0.2, 0.3, 0.2, 0.25, 0.05])))
+        store.clock.assign_add(int(generator.choice([-10, 0, 1, 6, IDLE + 5], p=[0.2, 0.3, 0.2, 0.2, 0.1])))
         clock = int(store.clock)
         ids = generator.permutation(names)[: generator.integers(1, min(len(names), 12))].tolist()
         match generator.choice(["update", "update", "update", "read", "remove"]):
@@ -183,7 +183,7 @@ def test_counting_needs_no_lock_and_no_copy(make_store):
     assert int(store.counters().live_sessions) == 2
     graph = store.counters.get_concrete_function().graph
     copied = [op for op in graph.get_operations() if op.type == "ReadVariableOp"]
-    assert all(op.outputs[0].shape.num_elements() in (1, 7) for op in copied)  # the clock and the counters
+    assert len(copied) == 2  # the clock and the seven counters
     assert "session_lock" not in str(graph.as_graph_def())
 
 
