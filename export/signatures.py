@@ -36,6 +36,8 @@ PAD_INTEGER = -1
 # Warm-up requests and health probes use it.
 WARM_UP_SESSION_ID = b"\x00warm-up"
 
+# Embedded server: rows of one session in a `step`, those that repeat the row before them included. They take turns.
+MAX_ROWS_OF_A_SESSION = 16
 MAX_BATCH = 1024  # rows of a request, after any merging by the server
 MAX_LENGTH = 1024  # columns of item_ids: the longest history that can be sent
 MAX_CANDIDATES = 10_000  # columns of candidate_ids
@@ -236,6 +238,19 @@ SIGNATURES: dict[str, Signature] = {
         STATS,
     )
 }
+
+
+MAX_SIZES = {BATCH: MAX_BATCH, LENGTH: MAX_LENGTH, CANDIDATES: MAX_CANDIDATES}
+
+
+def max_shape(signature: str, name: str) -> tuple[int | None, ...] | None:
+    """Returns the largest shape that the contract allows an input; None if it does not know the input.
+
+    >>> max_shape("score", "candidate_ids")
+    (1024, 10000)
+    """
+    inputs = SIGNATURES[signature].inputs if signature in SIGNATURES else ()
+    return next((tensor.resolved_shape(**MAX_SIZES) for tensor in inputs if tensor.name == name), None)
 
 
 def pad_id(item_dtype: str) -> bytes | int:

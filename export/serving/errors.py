@@ -44,6 +44,18 @@ class Overloaded(ServingError):
     code = grpc.StatusCode.UNAVAILABLE
 
 
+class TooManyRequests(ServingError):
+    """So many requests are in hand that this one is not; it may be sent again."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class TooLate(ServingError):
+    """The request did not come in, or was not answered, in time."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 class NotSupported(ServingError):
     """TF Serving's API has this, the embedded server does not."""
 

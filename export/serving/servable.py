@@ -5,6 +5,7 @@ quickest way from Python: a prepared session call costs about 40 µs on top of t
 a call of `tf.saved_model.load`'s function about 250 µs.
 """
 
+import collections
 import dataclasses
 import functools
 import inspect
@@ -21,7 +22,13 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrs_gru4rec.export.serving import errors, tensors
 from tfrs_gru4rec.export.serving.config import ServerConfig
-from tfrs_gru4rec.export.signatures import SERVING_DEFAULT, STEP, WARM_UP_SESSION_ID
+from tfrs_gru4rec.export.signatures import (
+    MAX_ROWS_OF_A_SESSION,
+    SERVING_DEFAULT,
+    STEP,
+    WARM_UP_SESSION_ID,
+    max_shape,
+)
 from tfrs_gru4rec.export.version_folders import MAX_WARM_UP_RECORDS, WARM_UP_FILE
 
 # The C++ code behind TF Serving has no other face in Python. TensorFlow logs that it is deprecated, for those who
@@ -72,15 +79,33 @@ class ServedSignature:
             raise errors.InvalidRequest(
                 f"Signature {self.name} takes the inputs {_names(wanted)}. Received: {_names(protos)}."
             )
-        columns = tuple(tensors.read(spec, protos[spec.alias], config) for spec in self.inputs)
         if self.is_batched:
-            rows = {column.shape[0] for column in columns}
-            if len(rows) > 1 or not 1 <= min(rows) <= config.max_batch_size:
+            # By the shapes as they are declared, before anything is made of them.
+            rows = {
+                protos[alias].tensor_shape.dim[0].size for alias in wanted if protos[alias].tensor_shape.dim
+            }
+            if len(rows) > 1 or not 1 <= min(rows, default=1) <= config.max_batch_size:
                 raise errors.InvalidRequest(
                     f"All inputs must have one number of rows, 1 to {config.max_batch_size}. "
                     f"Received: rows={sorted(rows)}."
                 )
+        columns = tuple(tensors.read(spec, protos[spec.alias], config) for spec in self.inputs)
+        if max(self.count_sessions(columns).values(), default=0) > MAX_ROWS_OF_A_SESSION:
+            raise errors.InvalidRequest(
+                f"A request must have at most {MAX_ROWS_OF_A_SESSION} rows of one session; send them one by one."
+            )
         return columns
+
+    def count_sessions(self, columns: tuple[tensors.Column, ...]) -> collections.Counter[Any]:
+        """Returns the rows of each session in a `step`, which take turns; none for any other signature."""
+        if self.name != STEP.name:
+            return collections.Counter()
+        return collections.Counter(
+            value
+            for spec, column in zip(self.inputs, columns, strict=True)
+            if spec.alias == "session_id"
+            for value in column.values
+        )
 
     def run_one(self, columns: tuple[tensors.Column, ...]) -> list[np.ndarray]:
         """Runs one request; takes its inputs as `read_inputs` gives them, returns its outputs in order."""
@@ -228,7 +253,7 @@ class Servable:
     def _prepare(
         self, name: str, definition: meta_graph_pb2.SignatureDef, seconds: float = 0.0
     ) -> ServedSignature:
-        inputs, outputs = _specs(definition.inputs), _specs(definition.outputs)
+        inputs, outputs = _specs(definition.inputs, name), _specs(definition.outputs)
         options = config_pb2.CallableOptions(
             feed=[spec.tensor_name for spec in inputs], fetch=[spec.tensor_name for spec in outputs]
         )
@@ -239,8 +264,13 @@ class Servable:
         return ServedSignature(name, inputs, outputs, lambda arrays: call(*arrays))
 
 
-def _specs(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> tuple[tensors.TensorSpec, ...]:
-    return tuple(tensors.TensorSpec.from_info(alias, infos[alias]) for alias in sorted(infos))
+def _specs(
+    infos: Mapping[str, meta_graph_pb2.TensorInfo], signature: str = ""
+) -> tuple[tensors.TensorSpec, ...]:
+    return tuple(
+        tensors.TensorSpec.from_info(alias, infos[alias], max_shape(signature, alias))
+        for alias in sorted(infos)
+    )
 
 
 def _names(names: Iterable[str]) -> str:

@@ -72,7 +72,7 @@ def test_store_does_what_dicts_do(make_store, max_sessions, ways, n_names):
     expected = oracle.SessionStore(min(ways, max_sessions), IDLE, store.bucket_of, UNSTORED, gap=10 * IDLE)
     names = [UNSTORED, *(f"session-{number}" for number in range(n_names))]
     generator = np.random.default_rng(max_sessions)
-    for _ in range(120):
+    for _ in range(250):
         store.clock.assign_add(int(generator.choice([-10, 0, 1, 6, IDLE + 5], p=[0.2, 0.3, 0.2, 0.2, 0.1])))
         clock = int(store.clock)
         ids = generator.permutation(names)[: generator.integers(1, min(len(names), 12))].tolist()

@@ -45,7 +45,10 @@ def export_dir(tmp_path):
 @pytest.mark.parametrize("n_faults", FAULTS)
 def test_a_hang_is_told_and_cured_within_the_watchdogs_period(export_dir, n_faults):
     longest, states = 0.0, set()
-    with serving(export_dir, probe_seconds=PROBE_SECONDS) as server, grpc.insecure_channel(server.address) as c:
+    with (
+        serving(export_dir, probe_seconds=PROBE_SECONDS) as server,
+        grpc.insecure_channel(server.address) as c,
+    ):
         stub = prediction_service_pb2_grpc.PredictionServiceStub(c)
         health = health_pb2_grpc.HealthStub(c)
 
@@ -85,7 +88,8 @@ def test_a_server_with_a_hanging_model_stops(export_dir):
 
 
 def test_counting_with_too_little_memory_hangs_no_session(tmp_path, run_fresh):
-    ended = run_fresh(f"""
+    ended = run_fresh(
+        f"""
 import resource, threading
 from pathlib import Path
 from export_support import tiny_model
@@ -110,5 +114,7 @@ thread.start()
 thread.join(10.0)
 print(thread.is_alive(), flush=True)
 import os; os._exit(0)
-""", PYTHONPATH=str(pathlib.Path(__file__).parents[2]))
+""",
+        PYTHONPATH=str(pathlib.Path(__file__).parents[2]),
+    )
     assert ended.stdout.split() == ["[1]", "[2]", "False"], ended.stderr
