@@ -7,7 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.export.version_folders import MAX_VERSION, hidden_folder, version_folders
+from tfrs_gru4rec.export.version_folders import (
+    MAX_VERSION,
+    held,
+    hidden_folder,
+    sweep,
+    version_folders,
+)
 
 
 def versions(export_dir: str | os.PathLike[str]) -> list[int]:
@@ -19,19 +25,26 @@ def versions(export_dir: str | os.PathLike[str]) -> list[int]:
     return list(version_folders(export_dir)) if os.path.isdir(export_dir) else []
 
 
-def publish(export_dir: str | os.PathLike[str], version: int | None, write: Callable[[Path], None]) -> Path:
+def publish(
+    export_dir: str | os.PathLike[str],
+    version: int | None,
+    write: Callable[[Path], None],
+    keep_versions: int | None = None,
+) -> Path:
     """Writes a new version by way of a hidden sibling folder, which servers do not look at.
 
     Args:
       export_dir: local folder of the versions; made if need be.
       version: number of the new version, the largest so far plus 1 if None.
       write: fills the folder it is given, and raises unless its content is fit to be seen.
+      keep_versions: how many of the largest versions stay; older ones are removed, but for those that an embedded
+        server of this machine serves. None: all stay.
 
     Returns:
       The version's folder.
 
     Raises:
-      ValueError: the version is out of range or exists already.
+      ValueError: the version is out of range or exists already, or no version is to be kept.
       OSError: the folder cannot be written, or the disk is full. Nothing is left behind.
 
     >>> import tempfile
@@ -45,6 +58,9 @@ def publish(export_dir: str | os.PathLike[str], version: int | None, write: Call
         f"A version must be 1 or more, and at most {MAX_VERSION}.",
         version=version,
     )
+    require(
+        keep_versions is None or keep_versions > 0, "keep_versions must be 1 or more.", received=keep_versions
+    )
     if version is not None:
         _require_new(export_path / str(version))
     export_path.mkdir(parents=True, exist_ok=True)
@@ -52,9 +68,12 @@ def publish(export_dir: str | os.PathLike[str], version: int | None, write: Call
     try:
         # Not by tempfile, whose folders are closed to the user that a server runs as.
         hidden.mkdir()
-        write(hidden)
-        _sync(hidden)
-        return _appear(hidden, export_path, version)
+        with held(hidden):
+            write(hidden)
+            _sync(hidden)
+            published = _appear(hidden, export_path, version)
+            sweep(export_path, keep_versions)
+            return published
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 

@@ -236,6 +236,7 @@ class RecommendConfig(Settings):
 
     top_k: _PositiveCount = 10
     exclude_seen: bool = False
+    keep_versions: Annotated[int | None, Range(at_least=1)] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,6 +252,8 @@ class ExportConfig(Settings):
         go early.
       idle_seconds: a session that has not been used for so long is forgotten.
       exclude_seen: recommend no item among the session's latest 50.
+      keep_versions: versions that stay in the folder, the largest; older ones are removed, but for one that
+        gru4rec-serve serves on this machine. None: all stay. Beside TensorFlow Serving, keep at least 2.
     """
 
     top_k: _PositiveCount = 20

@@ -50,6 +50,12 @@ class TooManyRequests(ServingError):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+class NoMemory(ServingError):
+    """A version does not fit in memory beside what is there."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 class TooLate(ServingError):
     """The request did not come in, or was not answered, in time."""
 

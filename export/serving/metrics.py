@@ -37,9 +37,29 @@ class Metrics:
             buckets=_ROWS,
             registry=self.registry,
         )
-        self.model_version = prometheus_client.Gauge(
-            "gru4rec_model_version", "The version in service.", registry=self.registry
+        self._load_failures = prometheus_client.Counter(
+            "gru4rec_load_failures", "Versions that did not load.", registry=self.registry
         )
+        self._version, self._loaded_at, self._published_at = (
+            prometheus_client.Gauge(f"gru4rec_{name}", meaning, registry=self.registry)
+            for name, meaning in (
+                ("model_version", "The version in service."),
+                ("last_load_timestamp_seconds", "When a version was last put in service, since 1970."),
+                (
+                    "version_timestamp_seconds",
+                    "When its folder was written, since 1970: its age is time() - this.",
+                ),
+            )
+        )
+
+    def observe_load(self, version: int, published: float | None) -> None:
+        """Counts a version that took over, published at this time, or that did not load, if None."""
+        if published is None:
+            self._load_failures.inc()
+            return
+        self._version.set(version)
+        self._loaded_at.set_to_current_time()
+        self._published_at.set(published)
 
     def observe_request(self, signature: str, code: str, seconds: float) -> None:
         """Counts one call. `signature` must be one of the model's, or the label's values have no bound."""

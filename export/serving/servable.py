@@ -6,6 +6,7 @@ a call of `tf.saved_model.load`'s function about 250 µs.
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -29,7 +30,7 @@ from tfrs_gru4rec.export.signatures import (
     WARM_UP_SESSION_ID,
     max_shape,
 )
-from tfrs_gru4rec.export.version_folders import MAX_WARM_UP_RECORDS, WARM_UP_FILE
+from tfrs_gru4rec.export.version_folders import MAX_WARM_UP_RECORDS, WARM_UP_FILE, held
 
 # The C++ code behind TF Serving has no other face in Python. TensorFlow logs that it is deprecated, for those who
 # could as well load functions; unwrapped, it does not.
@@ -144,6 +145,8 @@ class Servable:
           tf.errors.OpError, OSError, ValueError: the folder holds no whole SavedModel.
         """
         self.path, self.version, self._config = path, version, config
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(held(path))
         # Negative: operations follow each other in the caller's thread. A step is some 500 small ones, and
         # handing them to a pool costs a quarter of its processor time.
         threads = config_pb2.ConfigProto(
@@ -161,7 +164,7 @@ class Servable:
             }
             self._probe = self._prepare_probe()
         except BaseException:
-            self._session.close()
+            self.close()
             raise
 
     def signature(self, name: str) -> ServedSignature:
@@ -238,6 +241,7 @@ class Servable:
     def close(self) -> None:
         """Frees the model; calls under way are cancelled, those too that wait for a lock that nobody gives back."""
         self._session.close()
+        self._held.close()
 
     def _prepare_probe(self) -> Callable[[], Any] | None:
         """Returns a step of the session that is never stored, with a deadline; None without such a signature."""

@@ -79,7 +79,7 @@ async def serve(
     """Serves until an event is set, in any thread's event loop; arguments and errors otherwise as for `run`."""
     loop = asyncio.get_running_loop()
     observed, healthy = metrics.Metrics(), health.HealthServicer()
-    models = versions.Versions(config, on_change=observed.model_version.set)
+    models = versions.Versions(config, on_load=observed.observe_load)
     observed.watch_sessions(lambda: session_figures(models, config.model_name))
     with (
         concurrent.futures.ThreadPoolExecutor(config.batch_threads, "model", _give_way) as executor,

@@ -1,10 +1,13 @@
 """Versions appear whole or not at all, and none is ever overwritten."""
 
+import os
 import threading
+import time
 
 import pytest
 
 from tfrs_gru4rec.export.publishing import publish, versions
+from tfrs_gru4rec.export.version_folders import held, hidden_folder, sweep
 
 
 def write(content):
@@ -98,3 +101,34 @@ def test_exports_at_the_same_time_get_different_versions(tmp_path):
     assert versions(tmp_path) == list(range(1, 9))
     contents = {(tmp_path / str(version) / "saved_model.pb").read_text() for version in range(1, 9)}
     assert contents == {str(number) for number in range(8)}
+
+
+def test_old_versions_go_but_never_one_that_is_served(tmp_path):
+    for version in (1, 2, 3):
+        publish(tmp_path, version, write("old"))
+    with held(tmp_path / "1"):
+        publish(tmp_path, None, write("new"), keep_versions=2)
+        assert names(tmp_path) == ["1", "3", "4"]
+    publish(tmp_path, None, write("new"), keep_versions=1)
+    assert names(tmp_path) == ["5"]
+    with pytest.raises(ValueError, match="keep_versions must be 1 or more"):
+        publish(tmp_path, None, write("new"), keep_versions=0)
+
+
+def test_folders_of_dead_processes_are_swept_and_those_at_work_are_not(tmp_path, run_fresh):
+    # A process that dies while it writes.
+    run_fresh(f"""
+import os
+from tfrs_gru4rec.export.publishing import publish
+publish({str(tmp_path)!r}, None, lambda folder: os._exit(9))
+""")
+    [dead] = tmp_path.iterdir()
+    (tmp_path / ".notes.tmp").mkdir()
+    working, young = hidden_folder(tmp_path), hidden_folder(tmp_path)
+    working.mkdir()
+    young.mkdir()
+    for folder in (dead, working, tmp_path / ".notes.tmp"):
+        os.utime(folder, (time.time() - 100.0,) * 2)
+    with held(working):
+        sweep(tmp_path, keep_versions=None)
+    assert names(tmp_path) == sorted([".notes.tmp", working.name, young.name])
