@@ -275,13 +275,14 @@ def test_steps_have_a_queue_and_a_thread_of_their_own(executor):
             config = settings(max_batch_size=1, max_waiting_rows=1)
             batcher = batching.Batcher(executor, config, step_executor=step_executor)
             slow.may_run.clear()
-            # Two threads at work and a full queue.
+            # Both threads at work and a full queue.
+            signatures = [slow.signature(), slow.signature()]
             held = []
-            for _ in range(3):
-                held.append(asyncio.ensure_future(batcher.submit(slow.signature(), columns(1))))
+            for signature in (*signatures, signatures[0]):
+                held.append(asyncio.ensure_future(batcher.submit(signature, columns(1))))
                 await asyncio.sleep(0.05)
             with pytest.raises(errors.Overloaded):
-                await batcher.submit(slow.signature(), columns(1))
+                await batcher.submit(signatures[0], columns(1))
             answer = await asyncio.wait_for(batcher.submit(steps_of(quick), columns(2)), 5.0)
             slow.may_run.set()
             await asyncio.gather(*held)
