@@ -236,7 +236,6 @@ class RecommendConfig(Settings):
 
     top_k: _PositiveCount = 10
     exclude_seen: bool = False
-    keep_versions: Annotated[int | None, Range(at_least=1)] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,3 +259,4 @@ class ExportConfig(Settings):
     max_sessions: _PositiveCount = 1_000_000
     idle_seconds: _Positive = 1800.0
     exclude_seen: bool = False
+    keep_versions: Annotated[int | None, Range(at_least=1)] = None

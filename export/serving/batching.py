@@ -43,6 +43,10 @@ class _Waiting:
     since: float
     answer: asyncio.Future[Any]
 
+    @property
+    def is_step(self) -> bool:
+        return self.signature.name == STEP.name
+
 
 class Batcher:
     """Runs calls, merged. Lives on one event loop; the model runs in the threads of executors."""
@@ -66,8 +70,7 @@ class Batcher:
         self._executor, self._config, self._observe = executor, config, observe
         self._queues: dict[tuple[Any, ...], collections.deque[_Waiting]] = {}
         self._busy: set[servable.ServedSignature] = set()
-        self._waiting_work = {True: 0, False: 0}  # of steps, of all else
-        self._waiting_bytes = {True: 0, False: 0}
+        self._waiting = {True: [0, 0], False: [0, 0]}  # work and bytes, of steps and of all else
         self._is_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -91,12 +94,11 @@ class Batcher:
         if not signature.is_batched:
             return await loop.run_in_executor(self._executor, _run_alone, signature, columns)
         waiting = _waiting(signature, columns, loop)
-        is_step = signature.name == STEP.name
-        work = self._waiting_work[is_step]
+        work, n_bytes = self._waiting[waiting.is_step]
+        is_too_much = work + waiting.work > self._config.max_waiting_rows
+        is_too_much |= n_bytes + waiting.n_bytes > self._config.max_waiting_bytes
         # The largest request of the contract is more than may wait: alone, it is let in.
-        if (work and work + waiting.work > self._config.max_waiting_rows) or (
-            self._waiting_bytes[is_step] + waiting.n_bytes > self._config.max_waiting_bytes
-        ):
+        if work and is_too_much:
             raise errors.Overloaded("The server's queue is full; try again later.")
         # Only requests of equal sizes but for dimension 0 can be stacked.
         key = (signature, tuple(column.shape[1:] for column in columns))
@@ -106,9 +108,8 @@ class Batcher:
         return await waiting.answer
 
     def _count_waiting(self, waiting: _Waiting, sign: int) -> None:
-        is_step = waiting.signature.name == STEP.name
-        self._waiting_work[is_step] += sign * waiting.work
-        self._waiting_bytes[is_step] += sign * waiting.n_bytes
+        work, n_bytes = self._waiting[waiting.is_step]
+        self._waiting[waiting.is_step] = [work + sign * waiting.work, n_bytes + sign * waiting.n_bytes]
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         """Dispatches after the events at hand, so that requests read together go together."""
@@ -158,7 +159,7 @@ class Batcher:
         self._busy.add(signature)
         self._observe(signature.name, sum(waiting.rows for waiting in batch))
         requests = [waiting.columns for waiting in batch]
-        executor = self._step_executor if signature.name == STEP.name else self._executor
+        executor = self._step_executor if batch[0].is_step else self._executor
         running = loop.run_in_executor(executor, run_batch, signature, requests)
         running.add_done_callback(functools.partial(self._finish, loop, batch))
 

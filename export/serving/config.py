@@ -40,7 +40,7 @@ class ServerConfig(Settings):
       max_waiting_rows: rows that wait for the model, those of step and of all else apart, a row of many ids for
         one a 16 ids; beyond, requests get UNAVAILABLE.
       max_waiting_bytes: the same in bytes.
-      max_concurrent_requests: requests in hand, health checks apart; beyond, they get RESOURCE_EXHAUSTED.
+      max_concurrent_requests: requests in hand, health checks apart; beyond, they get UNAVAILABLE.
       receive_seconds: time in which a request must have come in whole.
       handle_seconds: time in which it must have been answered.
       max_streams: calls under way on one connection; further ones wait in the client.

@@ -44,18 +44,6 @@ class Overloaded(ServingError):
     code = grpc.StatusCode.UNAVAILABLE
 
 
-class TooManyRequests(ServingError):
-    """So many requests are in hand that this one is not; it may be sent again."""
-
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-class NoMemory(ServingError):
-    """A version does not fit in memory beside what is there."""
-
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
 class TooLate(ServingError):
     """The request did not come in, or was not answered, in time."""
 
@@ -80,6 +68,8 @@ def code_of(error: BaseException) -> grpc.StatusCode:
         return error.code
     if isinstance(error, tf.errors.OpError):
         return _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN)
+    if isinstance(error, MemoryError):
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
     return grpc.StatusCode.INTERNAL
 
 

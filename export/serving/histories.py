@@ -59,24 +59,16 @@ class Histories:
 
     @contextlib.contextmanager
     def hold(self, session_id: str, deadline: Deadline) -> Iterator[History]:
-        """Gives a session's history, a new one if there is none, to one thread at a time.
-
-        Raises:
-          grpc.RpcError: another thread held it for as long as there was time.
-        """
-        history = self._take(session_id, deadline)
-        try:
-            yield history
-        finally:
-            history.lock.release()
-
-    def _take(self, session_id: str, deadline: Deadline) -> History:
+        """Gives a session's history, a new one if there is none, to one thread at a time; raises `NotCalled`."""
         while True:
             history = self._find(session_id)
             if history.lock.acquire(timeout=deadline.seconds_left()):
-                if not history.is_ended:
-                    return history
-                history.lock.release()
+                try:
+                    if not history.is_ended:
+                        yield history
+                        return
+                finally:
+                    history.lock.release()
 
     def _find(self, session_id: str) -> History:
         with self._lock:

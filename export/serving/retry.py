@@ -31,15 +31,7 @@ class NotCalled(grpc.RpcError):
 
     def __init__(self, code: grpc.StatusCode, message: str):
         super().__init__(message)
-        self._code, self._message = code, message
-
-    def code(self) -> grpc.StatusCode:
-        """Returns the status a call would have had."""
-        return self._code
-
-    def details(self) -> str:
-        """Returns what was wrong."""
-        return self._message
+        self.code, self.details = lambda: code, lambda: message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,17 +82,12 @@ class Deadline:
     """The time that one method of the client has, whatever it does in it."""
 
     def __init__(self, policy: RetryPolicy, now: Callable[[], float] = time.monotonic):
-        """Begins now."""
         self._now = now
         self._last_retry = now() + policy.total_seconds
         self._end = now() + max(policy.total_seconds, policy.attempt_seconds)
 
     def seconds_left(self) -> float:
-        """Returns the time that is left.
-
-        Raises:
-          NotCalled: there is none.
-        """
+        """Returns the time that is left; raises `NotCalled` if there is none."""
         left = self._end - self._now()
         if left <= 0.0:
             raise NotCalled(grpc.StatusCode.DEADLINE_EXCEEDED, "The time is up.")
@@ -115,7 +102,6 @@ class CircuitBreaker:
     """Keeps calls from a server that fails again and again, so that its clients do not all wait for it."""
 
     def __init__(self, policy: RetryPolicy, now: Callable[[], float] = time.monotonic):
-        """Lets calls through."""
         self._policy, self._now = policy, now
         self._failures, self._closed_until = 0, 0.0
         self._lock = threading.Lock()

@@ -82,9 +82,7 @@ class ServedSignature:
             )
         if self.is_batched:
             # By the shapes as they are declared, before anything is made of them.
-            rows = {
-                protos[alias].tensor_shape.dim[0].size for alias in wanted if protos[alias].tensor_shape.dim
-            }
+            rows = {dim.size for proto in protos.values() for dim in proto.tensor_shape.dim[:1]}
             if len(rows) > 1 or not 1 <= min(rows, default=1) <= config.max_batch_size:
                 raise errors.InvalidRequest(
                     f"All inputs must have one number of rows, 1 to {config.max_batch_size}. "
@@ -99,14 +97,8 @@ class ServedSignature:
 
     def count_sessions(self, columns: tuple[tensors.Column, ...]) -> collections.Counter[Any]:
         """Returns the rows of each session in a `step`, which take turns; none for any other signature."""
-        if self.name != STEP.name:
-            return collections.Counter()
-        return collections.Counter(
-            value
-            for spec, column in zip(self.inputs, columns, strict=True)
-            if spec.alias == "session_id"
-            for value in column.values
-        )
+        named = {spec.alias: column for spec, column in zip(self.inputs, columns, strict=True)}
+        return collections.Counter(named["session_id"].values if self.name == STEP.name else ())
 
     def run_one(self, columns: tuple[tensors.Column, ...]) -> list[np.ndarray]:
         """Runs one request; takes its inputs as `read_inputs` gives them, returns its outputs in order."""
@@ -204,8 +196,6 @@ class Servable:
 
         Not to be asked again after a no: TensorFlow does not cancel a second call that waits from the same thread.
         """
-        if self._probe is None:
-            return True
         try:
             self._probe()
         except tf.errors.OpError as error:
@@ -243,11 +233,11 @@ class Servable:
         self._session.close()
         self._held.close()
 
-    def _prepare_probe(self) -> Callable[[], Any] | None:
-        """Returns a step of the session that is never stored, with a deadline; None without such a signature."""
+    def _prepare_probe(self) -> Callable[[], Any]:
+        """Returns a step of the session that is never stored, with a deadline; nothing without such a signature."""
         definition = self.signature_defs.get(STEP.name)
         if definition is None or set(definition.inputs) != {tensor.name for tensor in STEP.inputs}:
-            return None
+            return lambda: None
         is_text = definition.inputs["item_id"].dtype == tf.string.as_datatype_enum
         values = {"session_id": [WARM_UP_SESSION_ID], "item_id": [b"\0" if is_text else 0], "position": [0]}
         arrays = [tensors.to_array(spec, values[spec.alias]) for spec in _specs(definition.inputs)]

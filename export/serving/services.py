@@ -139,37 +139,23 @@ class Gate:
         """Makes an open gate of the server's settings."""
         self._config, self._inside = config, 0
 
-    async def receive(self, context: grpc.aio.ServicerContext) -> Any:
-        """Returns the request, as it was parsed.
-
-        Raises:
-          InvalidRequest: the call ended without one.
-          TooLate: it did not come in time.
-        """
+    async def answer(
+        self, method: Callable[[Any], Awaitable[message.Message]], context: grpc.aio.ServicerContext
+    ) -> message.Message:
+        """Waits for the request, as it was parsed, and returns the answer; raises `ServingError`."""
         try:
             request = await asyncio.wait_for(context.read(), self._config.receive_seconds)
+            if request is grpc.aio.EOF:
+                raise errors.InvalidRequest("The call has no request.")
+            if self._inside >= self._config.max_concurrent_requests:
+                raise errors.Overloaded("Too many requests are in hand; try again later.")
+            self._inside += 1
+            try:
+                return await asyncio.wait_for(method(request), self._config.handle_seconds)
+            finally:
+                self._inside -= 1
         except asyncio.TimeoutError as error:
-            raise errors.TooLate("The request did not come in time.") from error
-        if request is grpc.aio.EOF:
-            raise errors.InvalidRequest("The call has no request.")
-        return request
-
-    async def answer(self, answering: Callable[[], Awaitable[message.Message]]) -> message.Message:
-        """Waits for an answer.
-
-        Raises:
-          TooManyRequests: as many as may be are being answered.
-          TooLate: it is not there in time.
-        """
-        if self._inside >= self._config.max_concurrent_requests:
-            raise errors.TooManyRequests("Too many requests are in hand; try again later.")
-        self._inside += 1
-        try:
-            return await asyncio.wait_for(answering(), self._config.handle_seconds)
-        except asyncio.TimeoutError as error:
-            raise errors.TooLate("The request was not answered in time.") from error
-        finally:
-            self._inside -= 1
+            raise errors.TooLate("The request did not come in, or was not answered, in time.") from error
 
 
 def _endpoint(
@@ -188,12 +174,14 @@ def _endpoint(
             # Raised from here, it would become UNKNOWN.
             return None
 
+    async def require(request: message.Message | None) -> message.Message:
+        if request is None:
+            raise errors.Unreadable(f"The request's bytes are no {request_class.DESCRIPTOR.full_name}.")
+        return await method(request)
+
     async def answer(_: Any, context: grpc.aio.ServicerContext) -> message.Message:
         try:
-            request = await gate.receive(context)
-            if request is None:
-                raise errors.Unreadable(f"The request's bytes are no {request_class.DESCRIPTOR.full_name}.")
-            return await gate.answer(lambda: method(request))
+            return await gate.answer(require, context)
         except Exception as error:
             status = errors.to_status(error)
         return await context.abort(*status)

@@ -22,9 +22,10 @@ import grpc
 from absl import logging
 from tensorflow_serving.apis import model_pb2
 
-from tfrs_gru4rec.export.serving import errors, memory, retry, servable
+from tfrs_gru4rec.export.serving import errors, retry, servable
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.version_folders import version_folders
+from tfrs_gru4rec.export.version_memory import available_bytes, require_memory
 
 
 class VersionState(enum.IntEnum):
@@ -81,7 +82,7 @@ class Versions:
         max_ended: int = 16,
         load: Callable[[pathlib.Path, int, ServerConfig], servable.Servable] = servable.Servable,
         now: Callable[[], float] = time.monotonic,
-        available_bytes: Callable[[], float] = memory.available_bytes,
+        available_bytes: Callable[[], float] = available_bytes,
     ):
         """Makes a manager that serves nothing before its first `poll`.
 
@@ -208,7 +209,7 @@ class Versions:
             return None
         self._set_status(VersionStatus(version, VersionState.LOADING))
         try:
-            memory.require_memory(path, self._available_bytes())
+            require_memory(path, self._available_bytes())
             model = self._load_folder(path, version, self._config)
             try:
                 n_requests = model.warm_up()

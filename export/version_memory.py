@@ -6,8 +6,6 @@ import pathlib
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tfrs_gru4rec.export.serving import errors
-
 # A constant of the graph is there as a message, as a tensor, and in a table of ids.
 _COPIES_OF_GRAPH = 4
 _BYTES = {types_pb2.DT_FLOAT: 4, types_pb2.DT_INT32: 4, types_pb2.DT_INT64: 8}
@@ -41,10 +39,10 @@ def available_bytes() -> float:
 
 
 def require_memory(path: pathlib.Path, available: float) -> None:
-    """Raises NoMemory unless a version fits."""
+    """Raises MemoryError unless a version fits."""
     required = required_bytes(path)
     if required > available:
-        raise errors.NoMemory(
+        raise MemoryError(
             f"The version needs about {required >> 20} MiB and {int(available) >> 20} MiB are free; "
             "free memory, or export with fewer max_sessions."
         )
