@@ -131,12 +131,9 @@ class Versions:
             return
         logging.error("Version %d hangs: loading it again. Its sessions are lost.", hanging.model.version)
         on_hang()
-        self._is_reloading = True
-        try:
-            self._replace(None, wait_seconds=0.0)
-            self.poll()
-        finally:
-            self._is_reloading = False
+        self._is_reloading = True  # until a version is in service
+        self._replace(None, wait_seconds=0.0)
+        self.poll()
 
     @contextlib.contextmanager
     def lease(self, spec: model_pb2.ModelSpec) -> Iterator[servable.Servable]:
@@ -233,6 +230,7 @@ class Versions:
         """Puts a version in service and unloads the one before, after the last call on it or `drain_seconds`."""
         with self._idle:
             old, self._current = self._current, new
+            self._is_reloading &= new is None
         if new is not None:
             self._set_status(VersionStatus(new.model.version, VersionState.AVAILABLE))
             self._on_load(new.model.version, new.published)
