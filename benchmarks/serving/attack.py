@@ -4,9 +4,9 @@
 
 It exports a model of random weights, starts gru4rec-serve as a process on loopback, finds its rate under closed
 load, and then sends clicks at half of that rate, on a fixed schedule, so that a click that comes late counts late.
-Beside them it runs each attack for a few seconds. The aim: a p99 at most three times the undisturbed one, memory
-that goes back, a health check that answers SERVING throughout. Every loop is bounded in number and time, and no
-packet leaves this machine. Run it at two commits to compare them.
+Beside them it runs each attack for a few seconds, from a process of its own. The aim: a p99 at most three times the
+undisturbed one, memory that goes back, a health check that answers SERVING throughout. Every loop is bounded in
+number and time, and no packet leaves this machine. Run it at two commits to compare them.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import grpc
 import numpy as np
@@ -206,14 +206,34 @@ async def clicks(target: str, rate: float, n_items: int, end: float) -> tuple[li
     return took, failed[0]
 
 
+async def attack_alone(attack: Attack, target: str, seconds: float) -> None:
+    """Runs an attack for so long and does nothing else."""
+    async with attack(target, seconds):
+        print("attacking", flush=True)
+        await asyncio.sleep(min(seconds, MAX_SECONDS))
+
+
+@contextlib.contextmanager
+def attacking(name: str, target: str, metrics_port: int, seconds: float) -> Iterator[None]:
+    """Runs an attack by another process inside."""
+    command = [sys.executable, __file__, f"--attack={name}", f"--target={target}", f"--seconds={seconds}"]
+    command += [f"--metrics_port={metrics_port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as attacker:
+        try:
+            attacker.stdout.readline()
+            yield
+        finally:
+            attacker.terminate()
+
+
 async def measure(
-    pid: int, target: str, attack: Attack | None, rate: float, options: argparse.Namespace
+    pid: int, target: str, name: str, metrics_port: int, rate: float, options: argparse.Namespace
 ) -> dict:
-    """Returns the figures of clicks under an attack."""
+    """Returns the figures of clicks under an attack; its name may be that of none."""
     states: list[str] = []
     seconds = min(options.seconds, MAX_SECONDS)
-    begin = attack(target, seconds + 2.0) if attack else contextlib.nullcontext()
-    async with begin:
+    is_attack = name in attacks_of(metrics_port)
+    with attacking(name, target, metrics_port, seconds + 5.0) if is_attack else contextlib.nullcontext():
         await asyncio.sleep(0.5)
         end = time.perf_counter() + seconds
         (took, failed), _ = await asyncio.gather(
@@ -246,6 +266,35 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def attacks_of(metrics_port: int) -> dict[str, Attack]:
+    """Returns the attacks by name."""
+    return {
+        "silent calls": silent_calls,
+        "idle connections": idle_connections,
+        "one-session batches": requests(one_session_batch, workers=30),
+        "long recommends": requests(long_recommend, workers=8),
+        "huge shapes": requests(huge_shape, workers=8),
+        "new sessions": requests(new_session, workers=32),
+        "metrics scrapes": metrics_scrapes(f"http://127.0.0.1:{metrics_port}/metrics"),
+    }
+
+
+async def measure_all(
+    pid: int, target: str, metrics_port: int, rate: float, options: argparse.Namespace
+) -> dict:
+    """Returns the figures of all attacks, printed as they come."""
+    found = {}
+    for name in ("undisturbed", *attacks_of(metrics_port), "undisturbed again"):
+        figures = found[name] = await measure(pid, target, name, metrics_port, rate, options)
+        print(
+            f"{name:22s}{figures['p50']:9.2f}{figures['p90']:9.2f}{figures['p99']:9.2f}"
+            f"{figures['failed']:8d}{figures['health_wrong']:8d}{figures['resident_mebibytes']:8d}",
+            flush=True,
+        )
+        await asyncio.sleep(1.0)
+    return found
+
+
 def main() -> None:
     """Runs all attacks in turn and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -254,21 +303,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one attack, at most 60")
     parser.add_argument("--rate", type=float, help="clicks a second; default: half of what the server can do")
     parser.add_argument("--report", type=pathlib.Path, help="JSON file to write")
+    parser.add_argument("--attack", help="run this attack alone, without measuring; needs --target")
+    parser.add_argument("--target", help="host:port on loopback")
+    parser.add_argument("--metrics_port", type=int, default=0)
     options = parser.parse_args()
+    if options.attack:
+        if not (options.target or "").startswith("127.0.0.1:"):
+            parser.error("--target must be on 127.0.0.1.")
+        attack = attacks_of(options.metrics_port)[options.attack]
+        asyncio.run(attack_alone(attack, options.target, options.seconds))
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     metrics_port = free_port()
-    attacks: dict[str, Attack | None] = {
-        "undisturbed": None,
-        "silent calls": silent_calls,
-        "idle connections": idle_connections,
-        "one-session batches": requests(one_session_batch, workers=30),
-        "long recommends": requests(long_recommend, workers=8),
-        "huge shapes": requests(huge_shape, workers=8),
-        "new sessions": requests(new_session, workers=32),
-        "metrics scrapes": metrics_scrapes(f"http://127.0.0.1:{metrics_port}/metrics"),
-        "undisturbed again": None,
-    }
-    found = {}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [sys.executable, "-c", EXPORT, str(options.items), str(options.width), folder], check=True
@@ -281,14 +327,7 @@ def main() -> None:
             print(
                 f"{'attack':22s}{'p50':>9s}{'p90':>9s}{'p99':>9s}{'failed':>8s}{'health':>8s}{'memory':>8s}"
             )
-            for name, attack in attacks.items():
-                figures = found[name] = asyncio.run(measure(pid, target, attack, rate, options))
-                print(
-                    f"{name:22s}{figures['p50']:9.2f}{figures['p90']:9.2f}{figures['p99']:9.2f}"
-                    f"{figures['failed']:8d}{figures['health_wrong']:8d}{figures['resident_mebibytes']:8d}",
-                    flush=True,
-                )
-                time.sleep(1.0)
+            found = asyncio.run(measure_all(pid, target, metrics_port, rate, options))
     if options.report:
         options.report.write_text(json.dumps({"clicks_per_second": rate, "attacks": found}, indent=2) + "\n")
 
