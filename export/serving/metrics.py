@@ -9,6 +9,11 @@ from prometheus_client import core
 from tfrs_gru4rec.export.signatures import STATS
 
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_LOAD_FIGURES = {
+    "model_version": "The version in service.",
+    "last_load_timestamp_seconds": "When a version was last put in service, since 1970.",
+    "version_timestamp_seconds": "When its folder was written, since 1970: its age is time() - this.",
+}
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -42,14 +47,7 @@ class Metrics:
         )
         self._version, self._loaded_at, self._published_at = (
             prometheus_client.Gauge(f"gru4rec_{name}", meaning, registry=self.registry)
-            for name, meaning in (
-                ("model_version", "The version in service."),
-                ("last_load_timestamp_seconds", "When a version was last put in service, since 1970."),
-                (
-                    "version_timestamp_seconds",
-                    "When its folder was written, since 1970: its age is time() - this.",
-                ),
-            )
+            for name, meaning in _LOAD_FIGURES.items()
         )
 
     def observe_load(self, version: int, published: float | None) -> None:

@@ -69,7 +69,12 @@ def run(config: ServerConfig, on_listening: Callable[[Listening], None] = lambda
             loop.add_signal_handler(number, stopping.set)
         await serve(config, stopping, on_listening)
 
-    _allow_open_files()
+    # Every connection is an open file.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # The event loop waits for the interpreter's lock as long as this whenever another thread computes in Python.
+    sys.setswitchinterval(0.0005)
     asyncio.run(until_signal())
 
 
@@ -122,13 +127,6 @@ def _give_way() -> None:
     """Lets steps go first where the processor is short: on Linux niceness is a thread's own."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, 0, 10)
-
-
-def _allow_open_files() -> None:
-    """Raises the soft limit of open files, of which every connection is one, to the hard one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _make_server(
