@@ -83,7 +83,8 @@ class Lock(tf.saved_model.experimental.TrackableResource):
 
     The rule for what stands between `take` and `give_back`: only plain operations that cannot fail, for those
     run on to the end of a cancelled call. No loop, condition, call or assertion, which would end early and
-    keep the lock for good.
+    keep the lock for good. What is left is memory that cannot be had: so nothing large, and nothing that grows
+    with more than the request, is made there, and a server must watch over it (`Versions.watch`).
     """
 
     def __init__(self, name: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfrs_gru4rec.atomic_files import flush_to_disk, flush_tree_to_disk, make_folder, temporary_path
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.export.version_folders import MAX_VERSION, version_folders
+from tfrs_gru4rec.export.version_folders import MAX_VERSION, held, remove_old_versions, version_folders
 
 
 def versions(export_dir: str | os.PathLike[str]) -> list[int]:
@@ -19,7 +19,12 @@ def versions(export_dir: str | os.PathLike[str]) -> list[int]:
     return list(version_folders(export_dir)) if os.path.isdir(export_dir) else []
 
 
-def publish(export_dir: str | os.PathLike[str], version: int | None, write: Callable[[Path], None]) -> Path:
+def publish(
+    export_dir: str | os.PathLike[str],
+    version: int | None,
+    write: Callable[[Path], None],
+    keep_versions: int | None = None,
+) -> Path:
     """Writes a new version by way of a hidden sibling folder, which servers do not look at.
 
     Such folders that killed exports left are removed.
@@ -28,12 +33,14 @@ def publish(export_dir: str | os.PathLike[str], version: int | None, write: Call
       export_dir: local folder of the versions; made if need be.
       version: number of the new version, the largest so far plus 1 if None.
       write: fills the folder it is given, and raises unless its content is fit to be seen.
+      keep_versions: how many of the largest versions stay; older ones are removed, but for those that an embedded
+        server of this machine serves. None: all stay.
 
     Returns:
       The version's folder.
 
     Raises:
-      ValueError: the version is out of range or exists already.
+      ValueError: the version is out of range or exists already, or no version is to be kept.
       OSError: the folder cannot be written, or the disk is full. Nothing is left behind.
 
     >>> import tempfile
@@ -47,15 +54,21 @@ def publish(export_dir: str | os.PathLike[str], version: int | None, write: Call
         f"A version must be 1 or more, and at most {MAX_VERSION}.",
         version=version,
     )
+    require(
+        keep_versions is None or keep_versions > 0, "keep_versions must be 1 or more.", received=keep_versions
+    )
     if version is not None:
         _require_new(export_path / str(version))
     make_folder(export_path)
     with temporary_path(export_path) as hidden:
         # Not by tempfile, whose folders are closed to the user that a server runs as.
         hidden.mkdir()
-        write(hidden)
-        flush_tree_to_disk(hidden)
-        return _appear(hidden, export_path, version)
+        with held(hidden):
+            write(hidden)
+            flush_tree_to_disk(hidden)
+            published = _appear(hidden, export_path, version)
+            remove_old_versions(export_path, keep_versions)
+            return published
 
 
 def _require_new(path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
 from tfrs_gru4rec.export.top_k import BLOCK, top_k
@@ -49,7 +50,9 @@ class Ranking(tf.Module):
         padding = -self._n_items % BLOCK
         table, bias = model.embedding.output_table, model.embedding.output_bias
         self._weights = tf.Variable(tf.pad(tf.transpose(table), [[0, 0], [0, padding]]), trainable=False)
-        self._biases = tf.Variable(tf.pad(bias, [[0, padding]], constant_values=-np.inf), trainable=False)
+        self.padded_biases = tf.Variable(
+            tf.pad(bias, [[0, padding]], constant_values=-np.inf), trainable=False
+        )
         popularity = popularity_scores(counts)
         popular_rows = np.argsort(-popularity, kind="stable")[:top].astype(np.int32)
         self._popularity = tf.constant(popularity)
@@ -90,7 +93,7 @@ class Ranking(tf.Module):
         return tf.where(candidate_rows >= 0, scores, -np.inf)
 
     def _scores(self, records: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(self._records.query(records), self._weights) + self._biases
+        return tf.matmul(self._records.query(records), self._weights) + self.padded_biases
 
     def _top_of_known(self, records: tf.Tensor) -> list[tf.Tensor]:
         scores = self._scores(records)
@@ -119,6 +122,16 @@ class Ranking(tf.Module):
 
         _, *arrays = tf.while_loop(lambda index, *_: index < tf.size(starts), run, (0, *arrays))
         return [array.concat() for array in arrays]
+
+
+def require_finite(weights: tf.Variable | tf.Tensor) -> None:
+    """Raises ValueError unless all weights are finite.
+
+    >>> require_finite(tf.constant([0.5, -2.0]))
+    """
+    n_bad = int(np.sum(~np.isfinite(weights.numpy())))
+    rule = "The model's weights must be finite; it may have diverged in training: lower the learning rate."
+    require(n_bad == 0, rule, name=getattr(weights, "name", None), not_finite=n_bad)
 
 
 def _exclude(scores: tf.Tensor, seen_rows: tf.Tensor) -> tf.Tensor:

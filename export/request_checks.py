@@ -3,9 +3,7 @@
 import tensorflow as tf
 
 from tfrs_gru4rec.export import signatures
-from tfrs_gru4rec.export.signatures import CANDIDATES, ITEM, LENGTH, PAD_INTEGER, Signature, Tensor
-
-_MAX_COLUMNS = {LENGTH: signatures.MAX_LENGTH, CANDIDATES: signatures.MAX_CANDIDATES}
+from tfrs_gru4rec.export.signatures import ITEM, MAX_SIZES, PAD_INTEGER, Signature, Tensor
 
 
 def checked(signature: Signature, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -57,7 +55,7 @@ def _value_checks(tensor: Tensor, values: tf.Tensor) -> list[tf.Operation]:
         return [_require(finite, f"{name} must be finite, as step_explicit returned it.")]
     checks = []
     if len(tensor.shape) == 2:
-        limit = _MAX_COLUMNS[tensor.shape[1]]
+        limit = MAX_SIZES[tensor.shape[1]]
         columns = tf.shape(values)[1]
         checks.append(
             _require(columns <= limit, f"{name} must have at most {limit} columns.", columns=columns)

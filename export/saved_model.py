@@ -22,6 +22,7 @@ def export_saved_model(
     max_sessions: int = ExportConfig.max_sessions,
     idle_seconds: float = ExportConfig.idle_seconds,
     exclude_seen: bool = ExportConfig.exclude_seen,
+    keep_versions: int | None = ExportConfig.keep_versions,
 ) -> str:
     """Publishes a model as `<export_dir>/<version>/`, with the signatures of `export.signatures`.
 
@@ -48,6 +49,7 @@ def export_saved_model(
       idle_seconds: a session that has not been used for so long is forgotten.
       exclude_seen: leave a session's latest 50 known items (fewer if the catalogue is not larger than that by
         `top_k`) out of its recommendations; `score` scores them all the same.
+      keep_versions: how many of the largest versions stay; see `publish`.
 
     Returns:
       The version's folder.
@@ -65,7 +67,7 @@ def export_saved_model(
         _save(serving_model, functions, folder)
         verify(folder, model.vocabulary, expected)
 
-    return os.fspath(publish(export_dir, version, write))
+    return os.fspath(publish(export_dir, version, write, keep_versions))
 
 
 def _save(

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.export import signatures
 from tfrs_gru4rec.export.catalogue import Catalogue
-from tfrs_gru4rec.export.ranking import Ranking
+from tfrs_gru4rec.export.ranking import Ranking, require_finite
 from tfrs_gru4rec.export.request_checks import checked
 from tfrs_gru4rec.export.rows_of_one_session import apply_in_order, order_in_sessions
 from tfrs_gru4rec.export.session_record import (
@@ -14,6 +14,7 @@ from tfrs_gru4rec.export.session_record import (
     SessionRecords,
     accept_events,
     accepted_status,
+    require_exact_rows,
     session_lengths,
 )
 from tfrs_gru4rec.export.session_store import SessionStore
@@ -64,6 +65,7 @@ class ServingModel(tf.Module):
         )
         # Remembering more than n_items - top_k items could leave fewer than top_k to recommend.
         n_seen = min(SEEN_ITEMS, n_items - top_k) if exclude_seen else 0
+        require_exact_rows(n_items, n_seen)
         self.top_k = top_k
         self.catalogue = Catalogue(vocabulary)
         self._records = SessionRecords(model, n_seen)
@@ -78,6 +80,9 @@ class ServingModel(tf.Module):
 
         Returns:
           Concrete functions by signature name.
+
+        Raises:
+          ValueError: a weight is not finite.
         """
         functions = {
             name: self._trace(signature)
@@ -89,6 +94,10 @@ class ServingModel(tf.Module):
             id(weight): weight for function in functions.values() for weight in function.graph.variables
         }
         self._weights = list(weights.values())
+        for weight in self._weights:
+            # The biases are padded with minus infinity.
+            is_padded = weight is self._ranking.padded_biases
+            require_finite(weight[: self.catalogue.n_items] if is_padded else weight)
         return functions
 
     def _trace(self, signature: Signature) -> tf.types.experimental.ConcreteFunction:
@@ -185,9 +194,7 @@ class ServingModel(tf.Module):
 
     def stats(self, probe: tf.Tensor) -> Tensors:
         """Answers the counters in every row of probe [batch]."""
-        # A call that fails while it holds the lock would keep it: the checks of probe come first.
-        with tf.control_dependencies([probe]):
-            counts = self.sessions.counters()
+        counts = self.sessions.counters()
         values = {**counts._asdict(), "capacity": np.int64(self.sessions.capacity)}
         return {name: tf.fill(tf.shape(probe), value) for name, value in values.items()}
 

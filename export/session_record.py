@@ -2,10 +2,10 @@
 
     length | known | state of layer 1 | ... | state of layer n | items seen
 
-`length` counts the session's events, those with unknown items included (exact up to 2^24). `known` is 1 once
+`length` counts the session's events, those with unknown items included, up to `MAX_SESSION_EVENTS`. `known` is 1 once
 the session has an item of the vocabulary. `items seen` is there if seen items are excluded: the rows of the
 latest known items plus 1, latest first, 0 where there are none yet. The record of a session without an event
-is all zeros.
+is all zeros. A record is always finite: an item after which it would not be counts, and changes nothing else.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,11 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from tfrs_gru4rec.export.signatures import Status
+from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.export.signatures import MAX_SESSION_EVENTS, Status
 from tfrs_gru4rec.layers.session_fold import advance_items, fold_session
+
+EXACT_FLOATS = 2**24  # whole numbers up to this one are exact in float32
 
 
 class OutputWeights(Protocol):
@@ -118,7 +121,22 @@ class SessionRecords:
         after = [tf.ones_like(known), *next_state]
         if self.n_seen:
             after += [tf.cast(item_rows[:, tf.newaxis] + 1, tf.float32), seen[:, :-1]]
-        return tf.concat(after, axis=1)
+        after = tf.concat(after, axis=1)
+        is_finite = tf.reduce_all(tf.math.is_finite(after), axis=1, keepdims=True)
+        return tf.where(is_finite, after, parts)
+
+
+def require_exact_rows(n_items: int, n_seen: int) -> None:
+    """Raises ValueError unless a record can hold the rows of seen items, which it does as floats.
+
+    Args:
+      n_items: of the catalogue.
+      n_seen: items seen that are remembered.
+
+    >>> require_exact_rows(n_items=100_000_000, n_seen=0)
+    """
+    rule = f"exclude_seen needs a catalogue of at most {EXACT_FLOATS} items: export without it."
+    require(n_seen == 0 or n_items <= EXACT_FLOATS, rule, n_items=n_items)
 
 
 def accept_events(
@@ -139,9 +157,9 @@ def accept_events(
       The records [n, size] after the events, and what became of each event, int32 [n] as in `Status`.
     """
     before = session_lengths(records)
-    is_next = (positions == 0) | (positions == before + 1)
+    is_next = ((positions == 0) | (positions == before + 1)) & (before < MAX_SESSION_EVENTS)
     after = tf.where(is_next[:, tf.newaxis], advance(records, item_rows), records)
-    refused = tf.where(positions <= before, int(Status.REPEATED), int(Status.GAP))
+    refused = tf.where((positions > 0) & (positions <= before), int(Status.REPEATED), int(Status.GAP))
     return after, tf.where(is_next, accepted_status(item_rows), refused)
 
 

@@ -15,12 +15,19 @@ Collisions. Two sessions share a record only if 126 bits of keyed hash agree: be
 ever (n² / 2 pairs times 2⁻¹²⁶). The keys are drawn at export, so nobody can make up ids that collide or that
 crowd one bucket.
 
-Time. Last use is stamped in microseconds of the server's clock, pushed on by at least 1 a session so that
-stamps are distinct and never run backwards, whatever the clock does. Sessions of one batch are stamped in the
-order in which they first appear in it, and all of them are looked up before any new one is placed.
+Time. `tf.timestamp`, the only stock operation that tells the time, reads the wall clock, which jumps when it is
+set. So the store keeps a time of its own: each call moves it on by what the clock has moved since the call
+before, by nothing if that is backwards, and by at most `longest_gap_seconds`. An hour forward then counts as a
+gap of a minute and an hour back as none, and idle sessions go on growing old after either. The price: in a gap
+without any call sessions grow older by that minute alone. The embedded server's watchdog calls every few seconds.
+
+Last use is stamped in microseconds of that time, pushed on by at least 1 a session so that stamps are distinct.
+Sessions of one batch are stamped in the order in which they first appear in it, and all of them are looked up
+before any new one is placed.
 
 Concurrency. What a call does between `open` and `close` happens under one lock for the whole store, so calls
-take effect one after another, also when some are cancelled (see `Lock`).
+take effect one after another, also when some are cancelled (see `Lock`). Only `counters` does without the lock,
+so that nothing that grows with the store is computed while it is held.
 """
 
 import secrets
@@ -33,8 +40,10 @@ from tfrs_gru4rec.export.locked_memory import Lock, ZeroedMemory
 
 WAYS = 64
 MICROSECONDS = 1_000_000
+LONGEST_GAP_SECONDS = 60.0
 _HASH_RANGE = 2**63 - 1
 _FREE = 0  # stamp of a place without a session
+_COUNTED_BUCKETS = 1024  # counted at a time: 1.5 MB of entries
 
 
 class SessionCounts(NamedTuple):
@@ -54,11 +63,13 @@ class _Ids(NamedTuple):
       fingerprints: int64 [n, 2].
       buckets: int64 [n].
       is_stored: bool [n], false for the one id that never is.
+      is_before: bool [n, n], whether the second of two ids of one bucket comes before the first.
     """
 
     fingerprints: tf.Tensor
     buckets: tf.Tensor
     is_stored: tf.Tensor
+    is_before: tf.Tensor
 
 
 class _Found(NamedTuple):
@@ -69,14 +80,19 @@ class _Found(NamedTuple):
       places: int64 [n, 2], bucket and way; the spare place if there is none.
       is_live: bool [n], held and not idle too long.
       is_idle: bool [n], held and idle too long.
-      time: int64 scalar, at or below the new stamps and above all given before.
-      counters: int64 [5], hits, misses, evictions, expirations, and the last stamp given.
+      clock: int64 scalar, as read.
+      now: int64 scalar, the store's time.
+      time: int64 scalar, the same or later, at or below the new stamps and above all given before.
+      counters: int64 [7], hits, misses, evictions, expirations, the last stamp given, and the last call's clock
+        and time.
     """
 
     entries: tf.Tensor
     places: tf.Tensor
     is_live: tf.Tensor
     is_idle: tf.Tensor
+    clock: tf.Tensor
+    now: tf.Tensor
     time: tf.Tensor
     counters: tf.Tensor
 
@@ -133,6 +149,7 @@ class SessionStore(tf.Module):
         *,
         ways: int = WAYS,
         clock: Callable[[], tf.Tensor] = server_clock,
+        longest_gap_seconds: float = LONGEST_GAP_SECONDS,
         hash_keys: Sequence[Sequence[int]] | None = None,
     ) -> None:
         """Allocates nothing yet; a loaded SavedModel holds capacity * (4 * record_size + 24) bytes.
@@ -144,6 +161,7 @@ class SessionStore(tf.Module):
           unstored_id: a session id that is never stored nor counted.
           ways: places of a bucket; fewer if `max_sessions` is smaller.
           clock: makes the operations that tell the time, an int64 scalar in microseconds.
+          longest_gap_seconds: how much older sessions grow between two calls at most, whatever the clock says.
           hash_keys: two keys of two integers below 2^63 each; drawn at random if None.
         """
         super().__init__(name="session_store")
@@ -154,6 +172,7 @@ class SessionStore(tf.Module):
         self._idle_microseconds = int(idle_seconds * MICROSECONDS)
         self._unstored_id = unstored_id
         self._clock = clock
+        self._longest_gap = int(longest_gap_seconds * MICROSECONDS)
         self._keys = hash_keys or [[secrets.randbits(63), secrets.randbits(63)] for _ in range(2)]
         # One bucket is spare: its places are never looked up, and writes that are not to happen go there.
         self._spare_place = (self._n_buckets, 0)
@@ -161,7 +180,7 @@ class SessionStore(tf.Module):
         shape = [self._n_buckets + 1, self._ways]
         self._entries = ZeroedMemory("session_entries", [*shape, 3], tf.int64)
         self._records = ZeroedMemory("session_records", [*shape, record_size], tf.float32)
-        self._counters = ZeroedMemory("session_counters", [5], tf.int64)
+        self._counters = ZeroedMemory("session_counters", [7], tf.int64)
         self._lock = Lock("session_lock")
 
     def initialize(self) -> None:
@@ -183,7 +202,7 @@ class SessionStore(tf.Module):
           The sessions, with their records.
         """
         ids = self._hash(session_ids)
-        found = self._find(ids, self._lock.take([*ids, *prepared]))
+        found = self._find(ids, self._lock.take([*ids, *prepared, self._ask_for_memory(ids)]))
         return OpenSessions(self._read(found), ids, found)
 
     def close(
@@ -226,24 +245,48 @@ class SessionStore(tf.Module):
     def remove(self, session_ids: tf.Tensor) -> tf.Tensor:
         """Forgets sessions [n], all different; returns bool [n], which of them were held."""
         ids = self._hash(session_ids)
-        found = self._find(ids, self._lock.take(ids))
+        found = self._find(ids, self._lock.take([*ids, self._ask_for_memory(ids)]))
         clear = self._entries.scatter_nd(found.places, tf.zeros_like(found.entries))
         return self._lock.give_back(found.is_live, [clear])
 
     def counters(self) -> SessionCounts:
-        """Counts sessions, and events since the model was loaded. Copies the entries: 24 bytes a place."""
-        with tf.control_dependencies([self._lock.take([])]):
-            figures = self._clock(), self._counters.read(), self._entries.read()
-        clock, counters, entries = self._lock.give_back(figures, [])
-        stamps = entries[:-1, :, 2]
-        time = tf.maximum(clock, counters[4])
-        is_live = (stamps != _FREE) & ~self._is_idle(stamps, time)
-        return SessionCounts(tf.math.count_nonzero(is_live, dtype=tf.int64), *tf.unstack(counters, num=5)[:4])
+        """Counts sessions, and events since the model was loaded, without the lock and a part at a time.
+
+        Calls that come between are counted or not; the sessions that no such call touches are counted once.
+        """
+        clock, counters = self._clock(), self._counters.read()
+        time = tf.maximum(self._time(clock, counters), counters[4])
+
+        def count(start: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            end = tf.minimum(start + _COUNTED_BUCKETS, self._n_buckets)
+            stamps = self._entries.gather(tf.range(start, end))[:, :, 2]
+            is_live = (stamps != _FREE) & ~self._is_idle(stamps, time)
+            return end, total + tf.math.count_nonzero(is_live, dtype=tf.int64)
+
+        start = tf.zeros([], tf.int64)
+        _, live = tf.while_loop(
+            lambda start, _: start < self._n_buckets, count, (start, start), parallel_iterations=1
+        )
+        return SessionCounts(live, *tf.unstack(counters, num=7)[:4])
+
+    def _ask_for_memory(self, ids: _Ids) -> tf.Tensor:
+        """Asks for as much memory as a call needs under the lock and gives it back, untouched.
+
+        A call for which there is too little fails here, where it holds nothing.
+        """
+        n = tf.size(ids.buckets)
+        floats = [n, 2 * n + 32 * self._ways + 16 * self.record_size]
+        return tf.raw_ops.Empty(shape=tf.stack(floats), dtype=tf.float32)
 
     def _hash(self, session_ids: tf.Tensor) -> _Ids:
         words = [tf.strings.to_hash_bucket_strong(session_ids, _HASH_RANGE, key) for key in self._keys]
         is_stored = tf.not_equal(session_ids, self._unstored_id)
-        return _Ids(tf.stack(words, axis=1), words[0] % self._n_buckets, is_stored)
+        buckets, index = words[0] % self._n_buckets, tf.range(tf.size(session_ids))
+        is_before = (index < index[:, tf.newaxis]) & (buckets == buckets[:, tf.newaxis])
+        return _Ids(tf.stack(words, axis=1), buckets, is_stored, is_before)
+
+    def _time(self, clock: tf.Tensor, counters: tf.Tensor) -> tf.Tensor:
+        return counters[6] + tf.clip_by_value(clock - counters[5], 0, self._longest_gap)
 
     def _is_idle(self, stamps: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         return stamps <= time - self._idle_microseconds
@@ -253,7 +296,8 @@ class SessionStore(tf.Module):
             clock = self._clock()
             counters = self._counters.read()
             entries = self._entries.gather(ids.buckets)
-        time = tf.maximum(clock, counters[4] + 1)
+        now = self._time(clock, counters)
+        time = tf.maximum(now, counters[4] + 1)
         is_same = tf.reduce_all(entries[:, :, :2] == ids.fingerprints[:, tf.newaxis, :], axis=2)
         stamps = tf.where(is_same, entries[:, :, 2], _FREE)
         stamp = tf.reduce_max(stamps, axis=1)
@@ -266,6 +310,8 @@ class SessionStore(tf.Module):
             places=self._or_spare(is_held, places),
             is_live=is_held & ~is_idle,
             is_idle=is_held & is_idle,
+            clock=clock,
+            now=now,
             time=time,
             counters=counters,
         )
@@ -287,9 +333,7 @@ class SessionStore(tf.Module):
 
         Sessions of this very batch may fill a bucket: they are not pushed out by one another.
         """
-        index = tf.range(tf.size(ids.buckets))
-        is_before = (index < index[:, tf.newaxis]) & (ids.buckets == ids.buckets[:, tf.newaxis]) & is_new
-        rank = tf.reduce_sum(tf.cast(is_before, tf.int32), axis=1)
+        rank = tf.reduce_sum(tf.cast(ids.is_before & is_new, tf.int32), axis=1)
         rank_or_last = tf.minimum(rank, self._ways - 1)
         n_oldest = tf.maximum(1 + tf.reduce_max(rank_or_last), 1)  # whatever comes, nothing here may fail
         ages, ways = tf.math.top_k(-self._entries.gather(ids.buckets)[:, :, 2], n_oldest)
@@ -320,5 +364,5 @@ class SessionStore(tf.Module):
         events = tf.cast(tf.stack([*flags, found.is_idle]), tf.int64)
         sums = tf.reduce_sum(events, axis=1)
         sums = tf.concat([sums[:3], sums[3:4] + sums[4:]], axis=0)
-        last_stamp = found.time + tf.size(is_counted, tf.int64)
-        return self._counters.assign(tf.concat([found.counters[:4] + sums, last_stamp[tf.newaxis]], axis=0))
+        last = tf.stack([found.time + tf.size(is_counted, tf.int64), found.clock, found.now])
+        return self._counters.assign(tf.concat([found.counters[:4] + sums, last], axis=0))

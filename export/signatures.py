@@ -36,7 +36,10 @@ PAD_INTEGER = -1
 # Warm-up requests and health probes use it.
 WARM_UP_SESSION_ID = b"\x00warm-up"
 
+# Embedded server: rows of one session in a `step`, those that repeat the row before them included. They take turns.
+MAX_ROWS_OF_A_SESSION = 16
 MAX_BATCH = 1024  # rows of a request, after any merging by the server
+MAX_SESSION_EVENTS = 1 << 24  # of a live session; the next one is a GAP, and a replay begins anew
 MAX_LENGTH = 1024  # columns of item_ids: the longest history that can be sent
 MAX_CANDIDATES = 10_000  # columns of candidate_ids
 MAX_SESSION_ID_BYTES = 128
@@ -61,6 +64,7 @@ class Status(enum.IntEnum):
     | n + 1, or 0       | unknown | `UNKNOWN_ITEM` | n grew by one, nothing else changed                  |
     | 1 to n            | any     | `REPEATED`     | nothing; the answer is the one of the session as is  |
     | n + 2 or more     | any     | `GAP`          | nothing; send `replay`, the server lacks events      |
+    | any but 1 to n, if n = `MAX_SESSION_EVENTS` | | `GAP` | nothing; send `replay` to number on from it |
 
     So an event sent with its position happens once however often it is sent. Position 0 appends
     without asking, and a retry of it counts twice. A session the server does not know, or has
@@ -142,7 +146,7 @@ _SESSION_LENGTH = Tensor(
     "session_length",
     "int64",
     (BATCH,),
-    "Events accepted of this session, this row's included; 0 = not known; exact up to 2^24.",
+    "Events accepted of this session, this row's included; 0 = not known.",
 )
 _STATUS = Tensor("status", "int32", (BATCH,), "What became of the row: see Status.")
 _STATE = Tensor(
@@ -236,6 +240,19 @@ SIGNATURES: dict[str, Signature] = {
         STATS,
     )
 }
+
+
+MAX_SIZES = {BATCH: MAX_BATCH, LENGTH: MAX_LENGTH, CANDIDATES: MAX_CANDIDATES}
+
+
+def max_shape(signature: str, name: str) -> tuple[int | None, ...] | None:
+    """Returns the largest shape that the contract allows an input; None if it does not know the input.
+
+    >>> max_shape("score", "candidate_ids")
+    (1024, 10000)
+    """
+    inputs = SIGNATURES[signature].inputs if signature in SIGNATURES else ()
+    return next((tensor.resolved_shape(**MAX_SIZES) for tensor in inputs if tensor.name == name), None)
 
 
 def pad_id(item_dtype: str) -> bytes | int:

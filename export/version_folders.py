@@ -1,12 +1,18 @@
 """What stands in an export folder, said once for those who publish versions and those who serve them.
 
 A version is a folder named by its number. Everything else is passed over: files, and the hidden folders in
-which versions are written. Importing this module loads neither TensorFlow nor NumPy.
+which versions are written. Who writes or serves a folder holds it: the system lets it go when the process ends,
+however it ends, so a folder that nobody holds is nobody's. Importing this module loads neither TensorFlow nor NumPy.
 """
 
+import contextlib
+import fcntl
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePath
+
+from tfrs_gru4rec.atomic_files import remove_folder
 
 # The rule that TF Serving has for numbers: they fit an int64, which all numbers of 18 digits do.
 MAX_VERSION = 10**18 - 1
@@ -31,3 +37,50 @@ def version_folders(export_dir: str | os.PathLike[str]) -> dict[int, Path]:
     """
     names = (path for path in Path(export_dir).iterdir() if re.fullmatch("[0-9]{1,18}", path.name))
     return {int(path.name): path for path in sorted(names, key=lambda path: int(path.name)) if path.is_dir()}
+
+
+@contextlib.contextmanager
+def held(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Keeps a folder from `remove_unless_held`, in any process of this machine, under whatever name it gets.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> with held(folder):
+    ...     remove_unless_held(folder)
+    False
+    >>> remove_unless_held(folder), os.path.exists(folder)
+    (True, False)
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_unless_held(folder: str | os.PathLike[str]) -> bool:
+    """Removes a folder at once and whole, unless somebody holds it; returns whether it did."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove_folder(folder)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def remove_old_versions(export_dir: str | os.PathLike[str], keep_versions: int | None) -> None:
+    """Removes old versions that nobody holds.
+
+    Args:
+      export_dir: folder of the versions.
+      keep_versions: how many of the largest versions stay in any case; None: all.
+    """
+    if keep_versions is not None:
+        for path in list(version_folders(export_dir).values())[:-keep_versions]:
+            with contextlib.suppress(OSError):
+                remove_unless_held(path)

@@ -57,7 +57,7 @@ MAY_KNOW = {
         "export.serving.servable",
     ),
     # What a server loads: the contract and a folder on disk, so neither the model nor TFRS.
-    **dict.fromkeys(CONTRACT, ("checks",)),
+    **dict.fromkeys(CONTRACT, ("checks", "atomic_files")),
     "export.serving": ("checks", "settings", *CONTRACT),
 }
 ONLY_KERAS_BINDING_IMPORTS = ("keras", "tf_keras", "tensorflow_recommenders", "tensorflow.keras")

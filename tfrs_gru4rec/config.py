@@ -253,9 +253,12 @@ class ExportConfig(Settings):
         go early.
       idle_seconds: a session that has not been used for so long is forgotten.
       exclude_seen: recommend no item among the session's latest 50.
+      keep_versions: versions that stay in the folder, the largest; older ones are removed, but for one that
+        gru4rec-serve serves on this machine. None: all stay. Beside TensorFlow Serving, keep at least 2.
     """
 
     top_k: _PositiveCount = 20
     max_sessions: _PositiveCount = 1_000_000
     idle_seconds: _Positive = 1800.0
     exclude_seen: bool = False
+    keep_versions: Annotated[int | None, Range(at_least=1)] = None

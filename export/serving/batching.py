@@ -7,6 +7,10 @@ larger its batches. A wait can be added (`batch_wait_seconds`) to trade latency 
 A merged batch that is refused with INVALID_ARGUMENT is run again, request by request, so that a bad
 request does not fail its neighbours. By the contract a refused call has changed no session, so
 nothing happens twice. Any other error is told to all, for it may have struck after a change.
+
+Clicks go first: `step` has a thread and a queue of its own. What a request costs is estimated by its work: a row
+of many ids counts for one row a 16 ids, and a batch is closed before it has more than a few rows of one session,
+which would take turns.
 """
 
 import asyncio
@@ -14,6 +18,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +26,9 @@ import tensorflow as tf
 
 from tfrs_gru4rec.export.serving import errors, servable, tensors
 from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.signatures import MAX_ROWS_OF_A_SESSION, STEP
 
+_IDS_OF_A_ROW = 16
 Result = list[tensors.Column] | Exception
 
 
@@ -30,18 +37,26 @@ class _Waiting:
     signature: servable.ServedSignature
     columns: tuple[tensors.Column, ...]
     rows: int
+    work: int
+    n_bytes: int
+    sessions: collections.Counter[Any]
     since: float
     answer: asyncio.Future[Any]
 
+    @property
+    def is_step(self) -> bool:
+        return self.signature.name == STEP.name
+
 
 class Batcher:
-    """Runs calls, merged. Lives on one event loop; the model runs in `executor`'s threads."""
+    """Runs calls, merged. Lives on one event loop; the model runs in the threads of executors."""
 
     def __init__(
         self,
         executor: concurrent.futures.Executor,
         config: ServerConfig,
         observe: Callable[[str, int], None] = lambda signature, rows: None,
+        step_executor: concurrent.futures.Executor | None = None,
     ):
         """Makes a batcher.
 
@@ -49,11 +64,13 @@ class Batcher:
           executor: threads that wait for the model.
           config: settings of the server, which say how to merge.
           observe: told the signature and the number of rows of every batch run, in any thread.
+          step_executor: a thread for steps; the same as all else if None.
         """
+        self._step_executor = step_executor or executor
         self._executor, self._config, self._observe = executor, config, observe
         self._queues: dict[tuple[Any, ...], collections.deque[_Waiting]] = {}
         self._busy: set[servable.ServedSignature] = set()
-        self._waiting_rows = 0
+        self._waiting = {True: [0, 0], False: [0, 0]}  # work and bytes, of steps and of all else
         self._is_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -70,22 +87,29 @@ class Batcher:
           Its outputs in order.
 
         Raises:
-          Overloaded: too many rows are waiting.
+          Overloaded: too much is waiting.
           ServingError, tf.errors.OpError: the call failed.
         """
         loop = asyncio.get_running_loop()
         if not signature.is_batched:
             return await loop.run_in_executor(self._executor, _run_alone, signature, columns)
-        rows = columns[0].shape[0]
-        if self._waiting_rows + rows > self._config.max_waiting_rows:
+        waiting = _waiting(signature, columns, loop)
+        work, n_bytes = self._waiting[waiting.is_step]
+        is_too_much = work + waiting.work > self._config.max_waiting_rows
+        is_too_much |= n_bytes + waiting.n_bytes > self._config.max_waiting_bytes
+        # The largest request of the contract is more than may wait: alone, it is let in.
+        if work and is_too_much:
             raise errors.Overloaded("The server's queue is full; try again later.")
-        waiting = _Waiting(signature, columns, rows, loop.time(), loop.create_future())
         # Only requests of equal sizes but for dimension 0 can be stacked.
         key = (signature, tuple(column.shape[1:] for column in columns))
         self._queues.setdefault(key, collections.deque()).append(waiting)
-        self._waiting_rows += rows
+        self._count_waiting(waiting, 1)
         self._schedule(loop)
         return await waiting.answer
+
+    def _count_waiting(self, waiting: _Waiting, sign: int) -> None:
+        work, n_bytes = self._waiting[waiting.is_step]
+        self._waiting[waiting.is_step] = [work + sign * waiting.work, n_bytes + sign * waiting.n_bytes]
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         """Dispatches after the events at hand, so that requests read together go together."""
@@ -100,7 +124,7 @@ class Batcher:
                 continue
             queue = self._queues[key]
             remaining = queue[0].since + self._config.batch_wait_seconds - loop.time()
-            if remaining > 0 and sum(waiting.rows for waiting in queue) < self._config.max_batch_size:
+            if remaining > 0 and sum(waiting.work for waiting in queue) < self._config.max_batch_size:
                 self._timer = self._timer or loop.call_later(remaining, self._on_timer, loop)
                 continue
             batch = self._take(key, queue)
@@ -114,13 +138,16 @@ class Batcher:
     def _take(self, key: tuple[Any, ...], queue: collections.deque[_Waiting]) -> list[_Waiting]:
         """Takes requests off a queue up to the batch's size, without those given up by their client."""
         batch: list[_Waiting] = []
-        rows = 0
-        while queue and (not batch or rows + queue[0].rows <= self._config.max_batch_size):
+        work, sessions = 0, collections.Counter[Any]()
+        while queue and (not batch or work + queue[0].work <= self._config.max_batch_size):
+            together = sessions + queue[0].sessions
+            if batch and max(together.values(), default=0) > MAX_ROWS_OF_A_SESSION:
+                break
             waiting = queue.popleft()
-            self._waiting_rows -= waiting.rows
+            self._count_waiting(waiting, -1)
             if not waiting.answer.done():
                 batch.append(waiting)
-                rows += waiting.rows
+                work, sessions = work + waiting.work, together
         # To the end of the line, or out of it.
         del self._queues[key]
         if queue:
@@ -132,7 +159,8 @@ class Batcher:
         self._busy.add(signature)
         self._observe(signature.name, sum(waiting.rows for waiting in batch))
         requests = [waiting.columns for waiting in batch]
-        running = loop.run_in_executor(self._executor, run_batch, signature, requests)
+        executor = self._step_executor if batch[0].is_step else self._executor
+        running = loop.run_in_executor(executor, run_batch, signature, requests)
         running.add_done_callback(functools.partial(self._finish, loop, batch))
 
     def _finish(
@@ -147,6 +175,19 @@ class Batcher:
             else:
                 waiting.answer.set_result(result)
         self._schedule(loop)
+
+
+def _waiting(
+    signature: servable.ServedSignature, columns: tuple[tensors.Column, ...], loop: asyncio.AbstractEventLoop
+) -> _Waiting:
+    rows = columns[0].shape[0]
+    pairs = zip(signature.inputs, columns, strict=True)
+    free = [column.shape[1:] for spec, column in pairs if None in (spec.shape or ())[1:]]
+    n_ids = max(map(math.prod, free), default=1)
+    n_bytes = sum(column.n_bytes for column in columns)
+    sessions = signature.count_sessions(columns)
+    work = rows * max(1, n_ids // _IDS_OF_A_ROW)
+    return _Waiting(signature, columns, rows, work, n_bytes, sessions, loop.time(), loop.create_future())
 
 
 def run_batch(

@@ -3,9 +3,10 @@
 Works with the embedded server and with TensorFlow Serving alike, and needs no TensorFlow itself.
 """
 
+import contextlib
 import dataclasses
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -88,7 +89,8 @@ class SessionClient:
           model_name: the name the model is served under.
           version: which version to ask; None = the largest.
           credentials: of a TLS channel; None = no TLS.
-          policy: deadlines and retries.
+          policy: the deadline of a method, and its attempts; after some that failed, methods fail at once for a
+            while.
           max_sessions: sessions whose items are kept; the least recently used go first.
           max_items: items kept of each session, at most `signatures.MAX_LENGTH`. A longer session that
             must be replayed is rebuilt from these, so its answers may then differ a little.
@@ -108,6 +110,7 @@ class SessionClient:
         )
         self._min_row_length = min_row_length
         self._choice, self._policy = ModelChoice(model_name, version), policy
+        self._breaker = retry.CircuitBreaker(policy)
         self._histories = Histories(max_sessions, max_items)
         if credentials is None:
             self._channel = grpc.insecure_channel(target, _CHANNEL_OPTIONS)
@@ -148,13 +151,13 @@ class SessionClient:
           grpc.RpcError: the server could not be reached in time, or refused the request.
           RuntimeError: other clients write to this session faster than this one can follow.
         """
-        with self._histories.hold(session_id) as history:
+        with self._method() as deadline, self._histories.hold(session_id, deadline) as history:
             if history.must_replay:
-                return self._replay(session_id, history, item_id)
+                return self._replay(deadline, session_id, history, item_id)
             for _ in range(_MAX_CATCH_UPS):
-                answer, attempts = self._step(session_id, history, item_id)
+                answer, attempts = self._step(deadline, session_id, history, item_id)
                 if answer.status == signatures.Status.GAP:
-                    return self._replay(session_id, history, item_id)
+                    return self._replay(deadline, session_id, history, item_id)
                 # "Repeated" is our own event if its answer was lost, else the server is ahead of us.
                 is_own = attempts > 1 and answer.session_length == history.length + 1
                 history.length = answer.session_length
@@ -176,7 +179,7 @@ class SessionClient:
         """
         request = self._choice.request(signatures.RECOMMEND.name)
         self._put_row(request, "item_ids", item_ids, signatures.MAX_LENGTH)
-        response, _ = self._predict(request)
+        response = self._ask(request)
         return _recommendations(response, len(item_ids), signatures.Status.APPLIED)
 
     def score(self, session_id: str, candidate_ids: Sequence[ItemId]) -> np.ndarray:
@@ -195,12 +198,12 @@ class SessionClient:
         request = self._choice.request(signatures.SCORE.name)
         put_ids(request, "session_id", [session_id], 1)
         self._put_row(request, "candidate_ids", candidate_ids, signatures.MAX_CANDIDATES)
-        with self._histories.hold(session_id) as history:
-            response, _ = self._predict(request)
+        with self._method() as deadline, self._histories.hold(session_id, deadline) as history:
+            response, _ = self._predict(request, deadline)
             known = int(get(response, "session_length")[0])
             if history.items and (history.must_replay or known < history.length):
-                self._replay(session_id, history)
-                response, _ = self._predict(request)
+                self._replay(deadline, session_id, history)
+                response, _ = self._predict(request, deadline)
         return _scores(response, len(candidate_ids))
 
     def score_items(self, item_ids: Sequence[ItemId], candidate_ids: Sequence[ItemId]) -> np.ndarray:
@@ -208,7 +211,7 @@ class SessionClient:
         request = self._choice.request(signatures.SCORE_ITEMS.name)
         self._put_row(request, "item_ids", item_ids, signatures.MAX_LENGTH)
         self._put_row(request, "candidate_ids", candidate_ids, signatures.MAX_CANDIDATES)
-        response, _ = self._predict(request)
+        response = self._ask(request)
         return _scores(response, len(candidate_ids))
 
     def end(self, session_id: str) -> bool:
@@ -222,39 +225,43 @@ class SessionClient:
         """
         request = self._choice.request(signatures.END_SESSION.name)
         put_ids(request, "session_id", [session_id], 1)
-        with self._histories.hold(session_id):
+        with self._method() as deadline, self._histories.hold(session_id, deadline):
             self._histories.forget(session_id)
-            response, _ = self._predict(request)
+            response, _ = self._predict(request, deadline)
         return bool(get(response, "existed")[0])
 
     def stats(self) -> Mapping[str, int]:
         """Returns the server's figures by name; see `signatures.STATS`."""
         request = self._choice.request(signatures.STATS.name)
         put_int32(request, "probe", 0)
-        response, _ = self._predict(request)
+        response = self._ask(request)
         return {name: int(get(response, name)[0]) for name in sorted(response.outputs)}
 
-    def _step(self, session_id: str, history: History, item_id: ItemId) -> tuple[ServedRecommendations, int]:
+    def _step(
+        self, deadline: retry.Deadline, session_id: str, history: History, item_id: ItemId
+    ) -> tuple[ServedRecommendations, int]:
         request = self._choice.request(signatures.STEP.name)
         put_ids(request, "session_id", [session_id], 1)
         put_ids(request, "item_id", [item_id], 1)
         put_ids(request, "position", [history.length + 1], 1)
         try:
-            response, attempts = self._predict(request)
+            response, attempts = self._predict(request, deadline)
         except grpc.RpcError as error:
             # It may have been applied all the same, unless the server says it was refused.
             history.must_replay |= error.code() != grpc.StatusCode.INVALID_ARGUMENT
             raise
         return _live_recommendations(response), attempts
 
-    def _replay(self, session_id: str, history: History, *new_items: ItemId) -> ServedRecommendations:
+    def _replay(
+        self, deadline: retry.Deadline, session_id: str, history: History, *new_items: ItemId
+    ) -> ServedRecommendations:
         """Sends the items kept, and new ones, in place of what the server holds."""
         items = [*history.items, *new_items][-(history.items.maxlen or 1) :]
         request = self._choice.request(signatures.REPLAY.name)
         put_ids(request, "session_id", [session_id], 1)
         self._put_row(request, "item_ids", items, signatures.MAX_LENGTH)
         history.must_replay = True
-        response, _ = self._predict(request)
+        response, _ = self._predict(request, deadline)
         answer = _live_recommendations(response)
         history.items.extend(new_items)
         history.length, history.must_replay = answer.session_length, False
@@ -268,8 +275,24 @@ class SessionClient:
         pad = signatures.pad_id("int64" if isinstance(ids[0], int) else "string")
         put_ids(request, name, [*ids, *[pad] * (width - len(ids))], 1, width)
 
-    def _predict(self, request: Message) -> tuple[Message, int]:
-        return retry.call(lambda seconds: self._call(request, timeout=seconds), self._policy)
+    @contextlib.contextmanager
+    def _method(self) -> Iterator[retry.Deadline]:
+        """Gives a method its deadline, and counts how it ends."""
+        self._breaker.check()
+        try:
+            yield retry.Deadline(self._policy)
+        except grpc.RpcError as error:
+            if not isinstance(error, retry.NotCalled):
+                self._breaker.record(retry.is_retryable(error))
+            raise
+        self._breaker.record(False)
+
+    def _ask(self, request: Message) -> Message:
+        with self._method() as deadline:
+            return self._predict(request, deadline)[0]
+
+    def _predict(self, request: Message, deadline: retry.Deadline) -> tuple[Message, int]:
+        return retry.call(lambda seconds: self._call(request, timeout=seconds), self._policy, deadline)
 
 
 def _scores(response: Message, count: int) -> np.ndarray:

@@ -30,14 +30,22 @@ class ServerConfig(Settings):
       port: TCP port; 0: any that is free.
       version_labels: names of versions, as in stable=3,canary=4.
       poll_seconds: time between two looks at the folder.
+      probe_seconds: time between two looks whether the model still takes steps, and how long a look may take.
       max_batch_size: rows of a request and of a merged batch.
       batch_wait_seconds: how long an incomplete batch waits for more while the model is idle.
       batch_threads: signatures that may run at once.
       model_threads: threads that large operations share; 0: one a core.
-      max_message_bytes: size of a request.
+      max_message_bytes: size of a request; the default takes the largest row of the contract.
       max_id_bytes: bytes of one string in a request.
-      max_waiting_rows: rows waiting for the model; beyond, requests get UNAVAILABLE.
-      max_concurrent_requests: requests in hand; beyond, they get RESOURCE_EXHAUSTED.
+      max_waiting_rows: rows that wait for the model, those of step and of all else apart, a row of many ids for
+        one a 16 ids; beyond, requests get UNAVAILABLE.
+      max_waiting_bytes: the same in bytes.
+      max_concurrent_requests: requests in hand, health checks apart; beyond, they get UNAVAILABLE.
+      receive_seconds: time in which a request must have come in whole.
+      handle_seconds: time in which it must have been answered.
+      max_streams: calls under way on one connection; further ones wait in the client.
+      connection_idle_seconds: a connection without a call for so long is closed.
+      connection_age_seconds: a connection is closed after so long; clients make a new one without losing a call.
       drain_seconds: time that calls under way have to finish at shutdown.
       metrics_port: port of the Prometheus metrics; none: no metrics, 0: any port that is free.
       metrics_host: address of the metrics.
@@ -52,14 +60,21 @@ class ServerConfig(Settings):
     port: Annotated[int, _Port] = 8500
     version_labels: Annotated[Mapping[str, int], Range(at_least=0)] = dataclasses.field(default_factory=dict)
     poll_seconds: Annotated[float, Range(above=0)] = 1.0
+    probe_seconds: Annotated[float, Range(above=0)] = 5.0
     max_batch_size: Annotated[int, Range(at_least=1, at_most=signatures.MAX_BATCH)] = 128
     batch_wait_seconds: _NotNegative = 0.0
     batch_threads: _Count = 2
     model_threads: Annotated[int, Range(at_least=0)] = 0
-    max_message_bytes: _Count = _MEBIBYTE
+    max_message_bytes: _Count = 4 * _MEBIBYTE
     max_id_bytes: _Count = signatures.MAX_ITEM_ID_BYTES
     max_waiting_rows: int = 4096
+    max_waiting_bytes: _Count = 64 * _MEBIBYTE
     max_concurrent_requests: _Count = 1024
+    receive_seconds: Annotated[float, Range(above=0)] = 5.0
+    handle_seconds: Annotated[float, Range(above=0)] = 30.0
+    max_streams: _Count = 256
+    connection_idle_seconds: _Count = 300
+    connection_age_seconds: _Count = 3600
     drain_seconds: _NotNegative = 10.0
     metrics_port: Annotated[int | None, _Port] = None
     metrics_host: str = "127.0.0.1"

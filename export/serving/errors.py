@@ -44,6 +44,12 @@ class Overloaded(ServingError):
     code = grpc.StatusCode.UNAVAILABLE
 
 
+class TooLate(ServingError):
+    """The request did not come in, or was not answered, in time."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 class NotSupported(ServingError):
     """TF Serving's API has this, the embedded server does not."""
 
@@ -62,6 +68,8 @@ def code_of(error: BaseException) -> grpc.StatusCode:
         return error.code
     if isinstance(error, tf.errors.OpError):
         return _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN)
+    if isinstance(error, MemoryError):
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
     return grpc.StatusCode.INTERNAL
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tfrs_gru4rec.checks import require_positive
 from tfrs_gru4rec.export.serving.predict_messages import ItemId
+from tfrs_gru4rec.export.serving.retry import Deadline
 
 
 class History:
@@ -16,6 +17,7 @@ class History:
       items: the latest items, oldest first.
       length: events the server has accepted, as it last said or will after a replay.
       must_replay: whether the server's state is not known, as after a click whose answer never came.
+      is_ended: whether it was forgotten by `Histories.forget`; who waited for it begins another.
       lock: held during a call, so that the events of one session go out one by one.
     """
 
@@ -23,6 +25,7 @@ class History:
         self.items: collections.deque[ItemId] = collections.deque(maxlen=max_items)
         self.length = 0
         self.must_replay = False
+        self.is_ended = False
         self.lock = threading.Lock()
 
 
@@ -30,8 +33,10 @@ class Histories:
     """The histories of a bounded number of sessions; the least recently used go first.
 
     >>> histories = Histories(max_sessions=100, max_items=2)
+    >>> from tfrs_gru4rec.export.serving.retry import RetryPolicy
+    >>> deadline = Deadline(RetryPolicy())
     >>> for item in ("hat", "shoe", "boat"):
-    ...     with histories.hold("session") as history:
+    ...     with histories.hold("session", deadline) as history:
     ...         history.items.append(item)
     >>> list(history.items)
     ['shoe', 'boat']
@@ -53,8 +58,19 @@ class Histories:
         return len(self._histories)
 
     @contextlib.contextmanager
-    def hold(self, session_id: str) -> Iterator[History]:
-        """Gives a session's history, a new one if there is none, to one thread at a time."""
+    def hold(self, session_id: str, deadline: Deadline) -> Iterator[History]:
+        """Gives a session's history, a new one if there is none, to one thread at a time; raises `NotCalled`."""
+        while True:
+            history = self._find(session_id)
+            if history.lock.acquire(timeout=deadline.seconds_left()):
+                try:
+                    if not history.is_ended:
+                        yield history
+                        return
+                finally:
+                    history.lock.release()
+
+    def _find(self, session_id: str) -> History:
         with self._lock:
             history = self._histories.get(session_id)
             if history is None:
@@ -62,10 +78,11 @@ class Histories:
             self._histories.move_to_end(session_id)
             while len(self._histories) > self._max_sessions:
                 self._histories.popitem(last=False)
-        with history.lock:
-            yield history
+            return history
 
     def forget(self, session_id: str) -> None:
         """Drops a session's history, if there is one."""
         with self._lock:
-            self._histories.pop(session_id, None)
+            history = self._histories.pop(session_id, None)
+            if history is not None:
+                history.is_ended = True

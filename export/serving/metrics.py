@@ -9,6 +9,11 @@ from prometheus_client import core
 from tfrs_gru4rec.export.signatures import STATS
 
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_LOAD_FIGURES = {
+    "model_version": "The version in service.",
+    "last_load_timestamp_seconds": "When a version was last put in service, since 1970.",
+    "version_timestamp_seconds": "When its folder was written, since 1970: its age is time() - this.",
+}
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -37,9 +42,22 @@ class Metrics:
             buckets=_ROWS,
             registry=self.registry,
         )
-        self.model_version = prometheus_client.Gauge(
-            "gru4rec_model_version", "The version in service.", registry=self.registry
+        self._load_failures = prometheus_client.Counter(
+            "gru4rec_load_failures", "Versions that did not load.", registry=self.registry
         )
+        self._version, self._loaded_at, self._published_at = (
+            prometheus_client.Gauge(f"gru4rec_{name}", meaning, registry=self.registry)
+            for name, meaning in _LOAD_FIGURES.items()
+        )
+
+    def observe_load(self, version: int, published: float | None) -> None:
+        """Counts a version that took over, published at this time, or that did not load, if None."""
+        if published is None:
+            self._load_failures.inc()
+            return
+        self._version.set(version)
+        self._loaded_at.set_to_current_time()
+        self._published_at.set(published)
 
     def observe_request(self, signature: str, code: str, seconds: float) -> None:
         """Counts one call. `signature` must be one of the model's, or the label's values have no bound."""

@@ -5,6 +5,8 @@ quickest way from Python: a prepared session call costs about 40 µs on top of t
 a call of `tf.saved_model.load`'s function about 250 µs.
 """
 
+import collections
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -21,8 +23,14 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrs_gru4rec.export.serving import errors, tensors
 from tfrs_gru4rec.export.serving.config import ServerConfig
-from tfrs_gru4rec.export.signatures import SERVING_DEFAULT
-from tfrs_gru4rec.export.version_folders import MAX_WARM_UP_RECORDS, WARM_UP_FILE
+from tfrs_gru4rec.export.signatures import (
+    MAX_ROWS_OF_A_SESSION,
+    SERVING_DEFAULT,
+    STEP,
+    WARM_UP_SESSION_ID,
+    max_shape,
+)
+from tfrs_gru4rec.export.version_folders import MAX_WARM_UP_RECORDS, WARM_UP_FILE, held
 
 # The C++ code behind TF Serving has no other face in Python. TensorFlow logs that it is deprecated, for those who
 # could as well load functions; unwrapped, it does not.
@@ -72,15 +80,25 @@ class ServedSignature:
             raise errors.InvalidRequest(
                 f"Signature {self.name} takes the inputs {_names(wanted)}. Received: {_names(protos)}."
             )
-        columns = tuple(tensors.read(spec, protos[spec.alias], config) for spec in self.inputs)
         if self.is_batched:
-            rows = {column.shape[0] for column in columns}
-            if len(rows) > 1 or not 1 <= min(rows) <= config.max_batch_size:
+            # By the shapes as they are declared, before anything is made of them.
+            rows = {dim.size for proto in protos.values() for dim in proto.tensor_shape.dim[:1]}
+            if len(rows) > 1 or not 1 <= min(rows, default=1) <= config.max_batch_size:
                 raise errors.InvalidRequest(
                     f"All inputs must have one number of rows, 1 to {config.max_batch_size}. "
                     f"Received: rows={sorted(rows)}."
                 )
+        columns = tuple(tensors.read(spec, protos[spec.alias], config) for spec in self.inputs)
+        if max(self.count_sessions(columns).values(), default=0) > MAX_ROWS_OF_A_SESSION:
+            raise errors.InvalidRequest(
+                f"A request must have at most {MAX_ROWS_OF_A_SESSION} rows of one session; send them one by one."
+            )
         return columns
+
+    def count_sessions(self, columns: tuple[tensors.Column, ...]) -> collections.Counter[Any]:
+        """Returns the rows of each session in a `step`, which take turns; none for any other signature."""
+        named = {spec.alias: column for spec, column in zip(self.inputs, columns, strict=True)}
+        return collections.Counter(named["session_id"].values if self.name == STEP.name else ())
 
     def run_one(self, columns: tuple[tensors.Column, ...]) -> list[np.ndarray]:
         """Runs one request; takes its inputs as `read_inputs` gives them, returns its outputs in order."""
@@ -119,6 +137,8 @@ class Servable:
           tf.errors.OpError, OSError, ValueError: the folder holds no whole SavedModel.
         """
         self.path, self.version, self._config = path, version, config
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(held(path))
         # Negative: operations follow each other in the caller's thread. A step is some 500 small ones, and
         # handing them to a pool costs a quarter of its processor time.
         threads = config_pb2.ConfigProto(
@@ -134,8 +154,9 @@ class Servable:
                 for name, definition in self.signature_defs.items()
                 if name != _INIT_SIGNATURE
             }
+            self._probe = self._prepare_probe()
         except BaseException:
-            self._session.close()
+            self.close()
             raise
 
     def signature(self, name: str) -> ServedSignature:
@@ -170,6 +191,18 @@ class Servable:
         names = [spec.alias for spec in signature.outputs]
         return dict(zip(names, signature.run(arrays), strict=True))
 
+    def is_alive(self) -> bool:
+        """Returns whether a step that leaves no trace comes through within `probe_seconds`.
+
+        Not to be asked again after a no: TensorFlow does not cancel a second call that waits from the same thread.
+        """
+        try:
+            self._probe()
+        except tf.errors.OpError as error:
+            logging.error("Version %d does not take steps: %s", self.version, error.message)
+            return False
+        return True
+
     def warm_up(self) -> int:
         """Runs the version's warm-up requests, if it has any.
 
@@ -196,22 +229,42 @@ class Servable:
         return count
 
     def close(self) -> None:
-        """Frees the model; no call may be under way."""
+        """Frees the model; calls under way are cancelled, those too that wait for a lock that nobody gives back."""
         self._session.close()
+        self._held.close()
 
-    def _prepare(self, name: str, definition: meta_graph_pb2.SignatureDef) -> ServedSignature:
-        inputs, outputs = _specs(definition.inputs), _specs(definition.outputs)
+    def _prepare_probe(self) -> Callable[[], Any]:
+        """Returns a step of the session that is never stored, with a deadline; nothing without such a signature."""
+        definition = self.signature_defs.get(STEP.name)
+        if definition is None or set(definition.inputs) != {tensor.name for tensor in STEP.inputs}:
+            return lambda: None
+        is_text = definition.inputs["item_id"].dtype == tf.string.as_datatype_enum
+        values = {"session_id": [WARM_UP_SESSION_ID], "item_id": [b"\0" if is_text else 0], "position": [0]}
+        arrays = [tensors.to_array(spec, values[spec.alias]) for spec in _specs(definition.inputs)]
+        step = self._prepare(STEP.name, definition, self._config.probe_seconds)
+        return lambda: step.run(arrays)
+
+    def _prepare(
+        self, name: str, definition: meta_graph_pb2.SignatureDef, seconds: float = 0.0
+    ) -> ServedSignature:
+        inputs, outputs = _specs(definition.inputs, name), _specs(definition.outputs)
         options = config_pb2.CallableOptions(
             feed=[spec.tensor_name for spec in inputs], fetch=[spec.tensor_name for spec in outputs]
         )
+        options.run_options.timeout_in_ms = round(1000 * seconds)  # 0: none
         # Ten times cheaper than the public Session.make_callable, and what Keras runs its own
         # session functions through.
         call = self._session._make_callable_from_options(options)
         return ServedSignature(name, inputs, outputs, lambda arrays: call(*arrays))
 
 
-def _specs(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> tuple[tensors.TensorSpec, ...]:
-    return tuple(tensors.TensorSpec.from_info(alias, infos[alias]) for alias in sorted(infos))
+def _specs(
+    infos: Mapping[str, meta_graph_pb2.TensorInfo], signature: str = ""
+) -> tuple[tensors.TensorSpec, ...]:
+    return tuple(
+        tensors.TensorSpec.from_info(alias, infos[alias], max_shape(signature, alias))
+        for alias in sorted(infos)
+    )
 
 
 def _names(names: Iterable[str]) -> str:

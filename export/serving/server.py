@@ -9,9 +9,13 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import ipaddress
+import os
 import pathlib
+import resource
 import signal
+import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 
 import grpc
@@ -23,6 +27,14 @@ from tensorflow_serving.apis import model_pb2
 from tfrs_gru4rec.export import signatures
 from tfrs_gru4rec.export.serving import batching, metrics, services, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
+
+# Peers that fall silent, or never get past the handshake, give their connection back in half a minute.
+_LIVELINESS = (
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +69,12 @@ def run(config: ServerConfig, on_listening: Callable[[Listening], None] = lambda
             loop.add_signal_handler(number, stopping.set)
         await serve(config, stopping, on_listening)
 
+    # Every connection is an open file.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # The event loop waits for the interpreter's lock as long as this whenever another thread computes in Python.
+    sys.setswitchinterval(0.0005)
     asyncio.run(until_signal())
 
 
@@ -66,10 +84,14 @@ async def serve(
     """Serves until an event is set, in any thread's event loop; arguments and errors otherwise as for `run`."""
     loop = asyncio.get_running_loop()
     observed, healthy = metrics.Metrics(), health.HealthServicer()
-    models = versions.Versions(config, on_change=observed.model_version.set)
+    models = versions.Versions(config, on_load=observed.observe_load)
     observed.watch_sessions(lambda: session_figures(models, config.model_name))
-    with concurrent.futures.ThreadPoolExecutor(config.batch_threads, "model") as executor:
-        server = _make_server(config, models, executor, observed, healthy)
+    with (
+        concurrent.futures.ThreadPoolExecutor(config.batch_threads, "model", _give_way) as executor,
+        concurrent.futures.ThreadPoolExecutor(1, "step") as step_executor,
+    ):
+        batcher = batching.Batcher(executor, config, observed.observe_batch, step_executor)
+        server = _make_server(config, models, batcher, observed, healthy)
         port = _bind(server, config)
         await loop.run_in_executor(None, models.poll)
         await server.start()
@@ -82,7 +104,8 @@ async def serve(
             logging.info("Stopping; calls under way have %g s to finish.", config.drain_seconds)
             await healthy.enter_graceful_shutdown()
             await server.stop(config.drain_seconds)
-    await loop.run_in_executor(None, models.close)
+        # Before the threads are waited for: unloading frees those that a hanging model holds.
+        await loop.run_in_executor(None, models.close)
 
 
 def session_figures(models: versions.Versions, model_name: str) -> dict[str, int]:
@@ -100,24 +123,35 @@ def session_figures(models: versions.Versions, model_name: str) -> dict[str, int
     return {name: int(value[0]) for name, value in figures.items()}
 
 
+def _give_way() -> None:
+    """Lets steps go first where the processor is short: on Linux niceness is a thread's own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, 10)
+
+
 def _make_server(
     config: ServerConfig,
     models: versions.Versions,
-    executor: concurrent.futures.Executor,
+    batcher: batching.Batcher,
     observed: metrics.Metrics,
     healthy: health.HealthServicer,
 ) -> grpc.aio.Server:
-    batcher = batching.Batcher(executor, config, observed.observe_batch)
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", config.max_message_bytes),
+            ("grpc.max_concurrent_streams", config.max_streams),
+            ("grpc.max_connection_idle_ms", 1000 * config.connection_idle_seconds),
+            ("grpc.max_connection_age_ms", 1000 * config.connection_age_seconds),
+            ("grpc.max_connection_age_grace_ms", round(1000 * config.handle_seconds)),
+            *_LIVELINESS,
             # Otherwise a second server on the same port would take half of the requests.
             ("grpc.so_reuseport", 0),
         ],
-        maximum_concurrent_rpcs=config.max_concurrent_requests,
     )
+    gate = services.Gate(config)
     prediction_service = services.PredictionService(models, batcher, config, observed)
-    server.add_generic_rpc_handlers((prediction_service.handlers(), services.ModelService(models).handlers()))
+    model_service = services.ModelService(models)
+    server.add_generic_rpc_handlers((prediction_service.handlers(gate), model_service.handlers(gate)))
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     return server
 
@@ -165,8 +199,8 @@ async def _polling(
     """Looks for new versions inside, and keeps the health status up to date."""
     loop, stopped = asyncio.get_running_loop(), threading.Event()
 
-    async def report_health() -> None:
-        is_serving = models.serving_version() is not None
+    async def report_health(hangs: bool = False) -> None:
+        is_serving = models.serving_version() is not None and not hangs
         status = (
             health_pb2.HealthCheckResponse.SERVING
             if is_serving
@@ -175,10 +209,17 @@ async def _polling(
         for service in ("", services.PREDICTION_SERVICE):
             await healthy.set(service, status)
 
+    def on_hang() -> None:
+        asyncio.run_coroutine_threadsafe(report_health(hangs=True), loop).result()
+
     def poll() -> None:
-        while not stopped.wait(config.poll_seconds):
+        next_probe = time.monotonic() + config.probe_seconds
+        while not stopped.wait(min(config.poll_seconds, config.probe_seconds)):
             try:
                 models.poll()
+                if time.monotonic() >= next_probe:
+                    models.watch(on_hang)
+                    next_probe = time.monotonic() + config.probe_seconds
             except Exception:
                 logging.exception("Looking for versions failed; trying again.")
             asyncio.run_coroutine_threadsafe(report_health(), loop)

@@ -43,12 +43,12 @@ class PredictionService:
         self._models, self._batcher = models, batcher
         self._config, self._metrics = config, observed
 
-    def handlers(self) -> grpc.GenericRpcHandler:
-        """Returns what a server is to be given."""
+    def handlers(self, gate: "Gate") -> grpc.GenericRpcHandler:
+        """Returns what a server is to be given; the gate lets requests in."""
         methods = {
-            "Predict": _endpoint(self.predict, predict_pb2.PredictRequest),
+            "Predict": _endpoint(self.predict, predict_pb2.PredictRequest, gate),
             "GetModelMetadata": _endpoint(
-                self.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest
+                self.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest, gate
             ),
         }
         return grpc.method_handlers_generic_handler(PREDICTION_SERVICE, methods)
@@ -109,10 +109,10 @@ class ModelService:
         """Makes the service over what is served."""
         self._models = models
 
-    def handlers(self) -> grpc.GenericRpcHandler:
-        """Returns what a server is to be given."""
+    def handlers(self, gate: "Gate") -> grpc.GenericRpcHandler:
+        """Returns what a server is to be given; the gate lets requests in."""
         request_class = get_model_status_pb2.GetModelStatusRequest
-        methods = {"GetModelStatus": _endpoint(self.get_model_status, request_class)}
+        methods = {"GetModelStatus": _endpoint(self.get_model_status, request_class, gate)}
         return grpc.method_handlers_generic_handler(MODEL_SERVICE, methods)
 
     async def get_model_status(
@@ -132,10 +132,40 @@ class ModelService:
         return response
 
 
+class Gate:
+    """Lets so many requests in at a time, none before it has come in whole, and each for so long."""
+
+    def __init__(self, config: ServerConfig):
+        """Makes an open gate of the server's settings."""
+        self._config, self._inside = config, 0
+
+    async def answer(
+        self, method: Callable[[Any], Awaitable[message.Message]], context: grpc.aio.ServicerContext
+    ) -> message.Message:
+        """Waits for the request, as it was parsed, and returns the answer; raises `ServingError`."""
+        try:
+            request = await asyncio.wait_for(context.read(), self._config.receive_seconds)
+            if request is grpc.aio.EOF:
+                raise errors.InvalidRequest("The call has no request.")
+            if self._inside >= self._config.max_concurrent_requests:
+                raise errors.Overloaded("Too many requests are in hand; try again later.")
+            self._inside += 1
+            try:
+                return await asyncio.wait_for(method(request), self._config.handle_seconds)
+            finally:
+                self._inside -= 1
+        except asyncio.TimeoutError as error:
+            raise errors.TooLate("The request did not come in, or was not answered, in time.") from error
+
+
 def _endpoint(
-    method: Callable[[Any], Awaitable[message.Message]], request_class: type[message.Message]
+    method: Callable[[Any], Awaitable[message.Message]], request_class: type[message.Message], gate: Gate
 ) -> grpc.RpcMethodHandler:
-    """Wraps a method so that its errors become statuses."""
+    """Wraps a method so that its errors become statuses.
+
+    On the wire a stream of one request is the same as one request. Read as a stream, it can be waited for with a
+    deadline; gRPC itself would hold a place for a call that sends its headers and then nothing.
+    """
 
     def parse(data: bytes) -> message.Message | None:
         try:
@@ -144,16 +174,19 @@ def _endpoint(
             # Raised from here, it would become UNKNOWN.
             return None
 
-    async def answer(request: message.Message | None, context: grpc.aio.ServicerContext) -> message.Message:
+    async def require(request: message.Message | None) -> message.Message:
+        if request is None:
+            raise errors.Unreadable(f"The request's bytes are no {request_class.DESCRIPTOR.full_name}.")
+        return await method(request)
+
+    async def answer(_: Any, context: grpc.aio.ServicerContext) -> message.Message:
         try:
-            if request is None:
-                raise errors.Unreadable(f"The request's bytes are no {request_class.DESCRIPTOR.full_name}.")
-            return await method(request)
+            return await gate.answer(require, context)
         except Exception as error:
             status = errors.to_status(error)
         return await context.abort(*status)
 
-    return grpc.unary_unary_rpc_method_handler(
+    return grpc.stream_unary_rpc_method_handler(
         answer,
         request_deserializer=parse,
         response_serializer=lambda response: response.SerializeToString(),

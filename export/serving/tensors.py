@@ -36,20 +36,24 @@ class TensorSpec:
       tensor_name: its name in the graph.
       dtype: DataType number.
       shape: sizes, None where free; None as a whole if the rank is free.
+      largest: bounds of the sizes by the contract, None for none; None as a whole if it has none.
     """
 
     alias: str
     tensor_name: str
     dtype: int
     shape: tuple[int | None, ...] | None
+    largest: tuple[int | None, ...] | None = None
 
     @classmethod
-    def from_info(cls, alias: str, info: meta_graph_pb2.TensorInfo) -> "TensorSpec":
+    def from_info(
+        cls, alias: str, info: meta_graph_pb2.TensorInfo, largest: tuple[int | None, ...] | None = None
+    ) -> "TensorSpec":
         """Reads an entry of a SignatureDef."""
         shape = None
         if not info.tensor_shape.unknown_rank:
             shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
-        return cls(alias, info.name, info.dtype, shape)
+        return cls(alias, info.name, info.dtype, shape, largest)
 
     @property
     def is_batched(self) -> bool:
@@ -63,13 +67,23 @@ class TensorSpec:
             and all(size in (None, given) for size, given in zip(self.shape, shape, strict=True))
         )
 
+    def allows(self, shape: tuple[int, ...]) -> bool:
+        """Returns whether a tensor of this shape keeps to the contract's bounds."""
+        return self.largest is None or all(
+            size is None or given <= size for size, given in zip(self.largest, shape, strict=False)
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A tensor's values in row-major order, and its shape: a list of bytes for strings, else an array."""
+    """A tensor's values in row-major order, and its shape: a list of bytes for strings, else an array.
+
+    `n_bytes` is what a request's values take in memory, strings and 8 bytes a value.
+    """
 
     values: Sequence[Any] | np.ndarray
     shape: tuple[int, ...]
+    n_bytes: int = 0
 
 
 def read(spec: TensorSpec, proto: tensor_pb2.TensorProto, config: ServerConfig) -> Column:
@@ -98,19 +112,26 @@ def read(spec: TensorSpec, proto: tensor_pb2.TensorProto, config: ServerConfig) 
         raise errors.InvalidRequest(
             f"Input {spec.alias} must have shape {_shape_name(spec.shape)}. Received: shape={shape}."
         )
+    if not spec.allows(shape):
+        raise errors.InvalidRequest(
+            f"Input {spec.alias} must be at most {_shape_name(spec.largest)}. Received: shape={shape}."
+        )
     n_elements = math.prod(shape)
     # A sender may write a constant tensor as one value and a shape, so what bounds a message's bytes must bound
-    # its elements, too.
-    if n_elements > config.max_message_bytes:
+    # those that it stands for, too, and before they are made.
+    last_size = len(proto.string_val[-1]) if proto.string_val else 0
+    n_bytes = 8 * n_elements + sum(map(len, proto.string_val))
+    n_bytes += last_size * max(n_elements - len(proto.string_val), 0)
+    if n_bytes > 8 * config.max_message_bytes:
         raise errors.InvalidRequest(
-            f"Input {spec.alias} must have at most {config.max_message_bytes} elements. Received: shape={shape}."
+            f"Input {spec.alias} must take at most {8 * config.max_message_bytes} bytes. Received: shape={shape}."
         )
     values = _values(spec, proto, n_elements)
     if spec.dtype == types_pb2.DT_STRING and max(map(len, values), default=0) > config.max_id_bytes:
         raise errors.InvalidRequest(
             f"Input {spec.alias}: a string is longer than {config.max_id_bytes} bytes."
         )
-    return Column(values, shape)
+    return Column(values, shape, n_bytes)
 
 
 def to_array(spec: TensorSpec, values: Any) -> np.ndarray:

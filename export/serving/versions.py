@@ -2,9 +2,11 @@
 
 The folder is polled. A new version is loaded and warmed up while the old one serves, then takes
 over in one assignment; calls under way finish on the version they began on, which is unloaded
-after the last of them. A version that does not load is reported and passed over, and tried again
-when its files change. If the folder of the version in service goes away, the largest that is left
-takes over (a way to roll back); if none is left, it goes on serving.
+after the last of them. A version that does not load, or for which there is too little memory, is
+reported and passed over; it is tried again when its files change, and else after waits that grow.
+If the folder of the version in service goes away, the largest that is left takes over (a way to
+roll back); if none is left, it goes on serving. A version that no longer takes steps is loaded
+again.
 """
 
 import contextlib
@@ -12,6 +14,7 @@ import dataclasses
 import enum
 import pathlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,9 +22,10 @@ import grpc
 from absl import logging
 from tensorflow_serving.apis import model_pb2
 
-from tfrs_gru4rec.export.serving import errors, servable
+from tfrs_gru4rec.export.serving import errors, retry, servable
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.version_folders import version_folders
+from tfrs_gru4rec.export.version_memory import available_bytes, require_memory
 
 
 class VersionState(enum.IntEnum):
@@ -44,12 +48,28 @@ class VersionStatus:
     message: str = ""
 
 
+# Of a version that did not load. What failed for want of memory or files may pass in seconds.
+_BACK_OFF = retry.RetryPolicy(first_wait_seconds=1.0, longest_wait_seconds=300.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Failure:
+    """How a version failed: with which files, how often, and until when it is left alone."""
+
+    files: frozenset[Any]
+    count: int
+    until: float
+
+
 class _Loaded:
     """A version in memory and the number of calls it has under way."""
 
     def __init__(self, model: servable.Servable):
         self.model = model
         self.calls = 0
+        self.published = 0.0
+        with contextlib.suppress(OSError):
+            self.published = model.path.stat().st_mtime
 
 
 class Versions:
@@ -58,23 +78,29 @@ class Versions:
     def __init__(
         self,
         config: ServerConfig,
-        on_change: Callable[[int], None] = lambda version: None,
+        on_load: Callable[[int, float | None], None] = lambda version, published: None,
         max_ended: int = 16,
         load: Callable[[pathlib.Path, int, ServerConfig], servable.Servable] = servable.Servable,
+        now: Callable[[], float] = time.monotonic,
+        available_bytes: Callable[[], float] = available_bytes,
     ):
         """Makes a manager that serves nothing before its first `poll`.
 
         Args:
           config: settings of the server.
-          on_change: told the number of every version that takes over.
+          on_load: told the number of every version that takes over, and when its folder was written, seconds
+            since 1970; None of one that did not load.
           max_ended: how many versions that are no longer served `statuses` still tells about.
           load: makes a version's Servable of its folder, its number and the settings.
+          now: a clock in seconds.
+          available_bytes: memory for a new version.
         """
-        self._config, self._on_change, self._max_ended = config, on_change, max_ended
-        self._load_folder = load
+        self._config, self._on_load, self._max_ended = config, on_load, max_ended
+        self._load_folder, self._now, self._available_bytes = load, now, available_bytes
         self._current: _Loaded | None = None
+        self._is_reloading = False
         self._statuses: dict[int, VersionStatus] = {}
-        self._failed: dict[int, frozenset[Any]] = {}  # version -> the files it failed with
+        self._failed: dict[int, _Failure] = {}
         self._idle = threading.Condition()  # guards everything above
 
     def poll(self) -> None:
@@ -92,6 +118,23 @@ class Versions:
                 self._replace(_Loaded(loaded))
                 return
 
+    def watch(self, on_hang: Callable[[], None] = lambda: None) -> None:
+        """Has the version in service take a step, and loads it again if it does not in time.
+
+        Its sessions are lost, and clients replay them. It is unloaded before, as it may hang for lack of memory.
+
+        Args:
+          on_hang: called when it hangs, before the version is loaded again.
+        """
+        hanging = self._current
+        if hanging is None or hanging.model.is_alive():
+            return
+        logging.error("Version %d hangs: loading it again. Its sessions are lost.", hanging.model.version)
+        on_hang()
+        self._is_reloading = True  # until a version is in service
+        self._replace(None, wait_seconds=0.0)
+        self.poll()
+
     @contextlib.contextmanager
     def lease(self, spec: model_pb2.ModelSpec) -> Iterator[servable.Servable]:
         """Holds the version a request asks for, so that it is not unloaded before the answer.
@@ -103,6 +146,8 @@ class Versions:
         wanted = self._wanted_version(spec)
         with self._idle:
             loaded = self._current
+            if loaded is None and self._is_reloading:
+                raise errors.Overloaded("The model is being loaded again; try again later.")
             if loaded is None or wanted not in (None, loaded.model.version):
                 raise errors.NotServed(f"Servable not found for request: {_describe(spec, wanted)}.")
             loaded.calls += 1
@@ -155,14 +200,16 @@ class Versions:
 
     def _load(self, version: int, path: pathlib.Path) -> servable.Servable | None:
         """Loads and warms up a version; None, and a status that says why, if it cannot be served."""
-        files = _fingerprint(path)
-        if self._failed.get(version) == files:
+        files, failed = _fingerprint(path), self._failed.get(version)
+        count = failed.count if failed and failed.files == files else 0
+        if failed and count and self._now() < failed.until:
             return None
         self._set_status(VersionStatus(version, VersionState.LOADING))
         try:
+            require_memory(path, self._available_bytes())
             model = self._load_folder(path, version, self._config)
             try:
-                count = model.warm_up()
+                n_requests = model.warm_up()
             except BaseException:
                 model.close()
                 raise
@@ -170,25 +217,29 @@ class Versions:
         except Exception as error:
             logging.error("Version %d cannot be served: %s", version, error)
             with self._idle:
-                self._failed[version] = files
+                until = self._now() + _BACK_OFF.longest_wait(count + 1)
+                self._failed[version] = _Failure(files, count + 1, until)
+            self._on_load(version, None)
             self._set_status(VersionStatus(version, VersionState.END, errors.code_of(error), str(error)))
             return None
-        logging.info("Loaded version %d from %s, %d warm-up requests.", version, path, count)
+        logging.info("Loaded version %d from %s, %d warm-up requests.", version, path, n_requests)
         self._failed.pop(version, None)
         return model
 
-    def _replace(self, new: _Loaded | None) -> None:
-        """Puts a version in service and unloads the one before, after the last call on it."""
+    def _replace(self, new: _Loaded | None, wait_seconds: float | None = None) -> None:
+        """Puts a version in service and unloads the one before, after the last call on it or `drain_seconds`."""
         with self._idle:
             old, self._current = self._current, new
+            self._is_reloading &= new is None
         if new is not None:
             self._set_status(VersionStatus(new.model.version, VersionState.AVAILABLE))
-            self._on_change(new.model.version)
+            self._on_load(new.model.version, new.published)
         if old is None:
             return
         self._set_status(VersionStatus(old.model.version, VersionState.UNLOADING))
         with self._idle:
-            self._idle.wait_for(lambda: old.calls == 0)
+            seconds = self._config.drain_seconds if wait_seconds is None else wait_seconds
+            self._idle.wait_for(lambda: old.calls == 0, seconds)
         old.model.close()
         self._set_status(VersionStatus(old.model.version, VersionState.END))
         logging.info("Unloaded version %d.", old.model.version)

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from tfrs_gru4rec.export.publishing import publish, versions
+from tfrs_gru4rec.export.version_folders import held
 
 
 def write(content):
@@ -98,3 +99,38 @@ def test_exports_at_the_same_time_get_different_versions(tmp_path):
     assert versions(tmp_path) == list(range(1, 9))
     contents = {(tmp_path / str(version) / "saved_model.pb").read_text() for version in range(1, 9)}
     assert contents == {str(number) for number in range(8)}
+
+
+def test_old_versions_go_but_never_one_that_is_served(tmp_path):
+    for version in (1, 2, 3):
+        publish(tmp_path, version, write("old"))
+    with held(tmp_path / "1"):
+        publish(tmp_path, None, write("new"), keep_versions=2)
+        assert names(tmp_path) == ["1", "3", "4"]
+    publish(tmp_path, None, write("new"), keep_versions=1)
+    assert names(tmp_path) == ["5"]
+    with pytest.raises(ValueError, match="keep_versions must be 1 or more"):
+        publish(tmp_path, None, write("new"), keep_versions=0)
+
+
+def test_folders_of_dead_processes_are_swept_and_those_at_work_are_not(tmp_path, run_fresh):
+    # A process that dies while it writes.
+    run_fresh(f"""
+import os
+from tfrs_gru4rec.export.publishing import publish
+publish({str(tmp_path)!r}, None, lambda folder: os._exit(9))
+""")
+    [dead] = tmp_path.iterdir()
+    (tmp_path / ".notes.tmp").mkdir()
+    seen = []
+    publish(tmp_path, None, lambda folder: (folder / "a").write_text("") or seen.extend(names(tmp_path)))
+    assert dead.name not in seen
+    assert names(tmp_path) == [".notes.tmp", "1"]
+
+    def write_beside_another(folder):
+        # Another export ends meanwhile, and leaves the folder of this one alone.
+        publish(tmp_path, 7, write("other"))
+        (folder / "a").write_text("mine")
+
+    publish(tmp_path, 8, write_beside_another)
+    assert names(tmp_path) == [".notes.tmp", "1", "7", "8"]

@@ -260,3 +260,16 @@ def test_arguments_out_of_range(tmp_path, arguments, message):
 def test_item_ids_that_cannot_be_served(tmp_path, ids, message):
     with pytest.raises(ValueError, match=message):
         export_saved_model(make_model(ids), tmp_path, top_k=1)
+
+
+def test_one_weight_that_is_not_finite_among_all_is_found(tmp_path):
+    # An input row that the eight sample sessions do not have, in a model whose inputs are not its outputs.
+    model = make_model(**VARIANTS["separate"][1])
+    inputs = next(weight for weight in model.trainable_variables if weight.shape == (N_ITEMS, 7))
+    sampled = set(sample_scores(model, model.vocabulary).item_rows.ravel().tolist())
+    row = next(row for row in range(N_ITEMS) if row not in sampled)
+    inputs.scatter_nd_update([[row, 3]], [np.inf])
+    assert np.isfinite(sample_scores(model, model.vocabulary).scores).all()
+    with pytest.raises(ValueError, match="weights must be finite.*not_finite=1"):
+        export_saved_model(model, tmp_path, max_sessions=100)
+    assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ HASH_KEYS = [[3141592653589793238, 4626433832795028841], [2718281828459045235, 3
 class Store:
     """A store with a clock to set; records are one float."""
 
-    def __init__(self, max_sessions, ways):
+    def __init__(self, max_sessions, ways, longest_gap=10 * IDLE):
         self.clock = tf.Variable(1000, dtype=tf.int64)
         self.bucket_of = functools.cache(self._bucket_of)
         self.store = SessionStore(
@@ -29,6 +29,7 @@ class Store:
             UNSTORED.encode(),
             ways=ways,
             clock=lambda: tf.identity(self.clock),
+            longest_gap_seconds=longest_gap / MICROSECONDS,
             hash_keys=HASH_KEYS,
         )
         names = tf.TensorSpec([None], tf.string)
@@ -62,17 +63,17 @@ class Store:
 def make_store():
     """Makes an empty store; one of the same size is the same one, emptied."""
     made = functools.cache(Store)
-    return lambda max_sessions, ways=4: made(max_sessions, ways).reset()
+    return lambda max_sessions, ways=4, **settings: made(max_sessions, ways, **settings).reset()
 
 
 @pytest.mark.parametrize(("max_sessions", "ways", "n_names"), [(3, 4, 6), (1, 4, 3), (8, 4, 14), (40, 8, 60)])
 def test_store_does_what_dicts_do(make_store, max_sessions, ways, n_names):
     store = make_store(max_sessions, ways)
-    expected = oracle.SessionStore(min(ways, max_sessions), IDLE, store.bucket_of, UNSTORED)
+    expected = oracle.SessionStore(min(ways, max_sessions), IDLE, store.bucket_of, UNSTORED, gap=10 * IDLE)
     names = [UNSTORED, *(f"session-{number}" for number in range(n_names))]
     generator = np.random.default_rng(max_sessions)
-    for _ in range(120):
-        store.clock.assign_add(int(generator.choice([-10, 3, 10, 20, IDLE + 5], p=[0.2, 0.3, 0.2, 0.2, 0.1])))
+    for _ in range(250):
+        store.clock.assign_add(int(generator.choice([-10, 0, 1, 6, IDLE + 5], p=[0.2, 0.3, 0.2, 0.2, 0.1])))
         clock = int(store.clock)
         ids = generator.permutation(names)[: generator.integers(1, min(len(names), 12))].tolist()
         match generator.choice(["update", "update", "update", "read", "remove"]):
@@ -149,6 +150,52 @@ def test_a_clock_set_back_keeps_sessions(make_store):
     assert store.held("a") == [True]
     store.put("b", "c", "d")
     assert store.held("a", "b", "c", "d") == [False, True, True, True]
+
+
+HOUR = 3600 * MICROSECONDS
+
+
+def test_a_clock_set_forward_forgets_no_session(make_store):
+    store = make_store(3, longest_gap=10)
+    store.put("a")
+    for _ in range(3):
+        store.clock.assign_add(HOUR)
+        assert int(store.counters().live_sessions) == 1
+        assert store.held("a") == [True]
+
+
+def test_a_clock_set_back_keeps_no_session_for_ever(make_store):
+    store = make_store(3, longest_gap=10)
+    store.clock.assign(HOUR)
+    store.put("a")
+    store.clock.assign(0)
+    for _ in range(IDLE // 5):
+        store.put("b")
+        store.clock.assign_add(5)
+    assert int(store.counters().live_sessions) == 1
+    assert store.held("a", "b") == [False, True]
+
+
+def test_counting_needs_no_lock_and_no_copy(make_store):
+    store = make_store(40, 8)
+    store.put("a", "b")
+    store.store._lock.take([])  # and never gives it back
+    assert int(store.counters().live_sessions) == 2
+    graph = store.counters.get_concrete_function().graph
+    copied = [op for op in graph.get_operations() if op.type == "ReadVariableOp"]
+    assert len(copied) == 2  # the clock and the seven counters
+    assert "session_lock" not in str(graph.as_graph_def())
+
+
+def test_counts_stores_larger_than_a_part(make_store):
+    store = make_store(5000, 1)
+    names = [f"session-{number}" for number in range(3000)]
+    for start in range(0, 3000, 500):
+        store.put(*names[start : start + 500])
+    held = sum(store.held(*names))
+    assert 0 < held < 3000  # some bucket of one place has had two
+    store.clock.assign_add(-5)
+    assert int(store.counters().live_sessions) == held
 
 
 def test_capacity_is_rounded_up_to_whole_buckets(make_store):

@@ -15,6 +15,7 @@ from tfrs_gru4rec.export.signatures import Status
 from oracle import session_store as oracle
 
 IDLE = 50  # microseconds of a clock that the machine sets
+GAP = IDLE + 2  # no longer than this passes between two calls, whatever the clock says
 UNSTORED = "unstored"
 NAMES = [UNSTORED, *(f"session-{number}" for number in range(7))]
 ITEMS = st.integers(-1, 3)  # -1 is an unknown item
@@ -42,6 +43,7 @@ class TracedStore:
             UNSTORED.encode(),
             ways=ways,
             clock=lambda: tf.identity(self.clock),
+            longest_gap_seconds=GAP / MICROSECONDS,
             hash_keys=[[1, 2], [3, 4]],
         )
         names, records = tf.TensorSpec([None], tf.string), tf.TensorSpec([None, 2], tf.float32)
@@ -83,7 +85,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.reset()
         self.clock = 1000
         self.expected = oracle.SessionStore(
-            size[1], IDLE, functools.partial(bucket_of, size), UNSTORED, nothing=(0, 0)
+            size[1], IDLE, functools.partial(bucket_of, size), UNSTORED, (0, 0), GAP
         )
 
     @rule(
@@ -128,7 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
     def end(self, names):
         assert self.store.remove(names).numpy().tolist() == self.expected.remove(names, self.clock)
 
-    @rule(microseconds=st.sampled_from([-10, 1, 10, IDLE - 1, IDLE, IDLE + 1]))
+    @rule(microseconds=st.sampled_from([-10, 1, 10, IDLE - 1, IDLE, IDLE + 1, 10**9, -(10**9)]))
     def time_passes(self, microseconds):
         self.clock += microseconds
         self.store.clock.assign(self.clock)

@@ -3,7 +3,8 @@
 A call looks up all its ids first. Each live one (used within `idle`) is stamped time, time + 1, … in the
 order of the call, new ones as well; an idle one is dropped. Then each new one, in order, goes into its
 bucket; if that is full, the entry with the oldest stamp gives way, but never one stamped by this call. `time`
-is the clock, or one more than the last stamp if that is later.
+is 0 and what the clock has moved on from call to call, each time at least 0 and at most `gap`; or one more than
+the last stamp if that is later.
 """
 
 import dataclasses
@@ -26,6 +27,7 @@ class SessionStore:
         bucket_of: Callable[[str], int],
         unstored: str = "",
         nothing: object = 0.0,
+        gap: int = 10**18,
     ) -> None:
         self.nothing = nothing
         self.ways = ways
@@ -34,7 +36,8 @@ class SessionStore:
         self.unstored = unstored
         self.buckets: dict[int, dict[str, Entry]] = {}
         self.hits = self.misses = self.evictions = self.expirations = 0
-        self.last_stamp = 0
+        self.gap = gap
+        self.last_stamp = self.last_clock = self.last_now = 0
 
     def step(self, events, advance, clock):
         """Applies (session, position, item) events of different sessions, whose records are (length, state).
@@ -42,7 +45,7 @@ class SessionStore:
         Returns:
           As `follow`.
         """
-        time = max(clock, self.last_stamp + 1)
+        time = self._time(clock, 1)
         entries = [self._bucket(session).get(session) for session, _, _ in events]
         is_live = [entry is not None and not self._is_idle(entry, time) for entry in entries]
         answers = [
@@ -57,8 +60,8 @@ class SessionStore:
 
     def update(self, ids, records, is_written, clock, counts=True):
         """Returns the records before, `nothing` where there is none, and writes some of the new ones."""
-        time = max(clock, self.last_stamp + 1)
-        before = self._look_up(ids, time, counts)
+        time = self._time(clock, 1)
+        before = self._look_up(ids, time, clock, counts)
         for session, record, written in zip(ids, records, is_written, strict=True):
             bucket = self._bucket(session)
             if written and session in bucket:
@@ -75,15 +78,15 @@ class SessionStore:
         return before
 
     def read(self, ids, clock):
-        return self._look_up(ids, max(clock, self.last_stamp + 1))
+        return self._look_up(ids, self._time(clock, 1), clock)
 
     def remove(self, ids, clock):
-        time = max(clock, self.last_stamp + 1)
+        time = self._time(clock, 1)
         entries = [self._bucket(session).pop(session, None) for session in ids]
         return [entry is not None and not self._is_idle(entry, time) for entry in entries]
 
     def live(self, clock):
-        time = max(clock, self.last_stamp)
+        time = self._time(clock, 0)
         entries = [entry for bucket in self.buckets.values() for entry in bucket.values()]
         return sum(not self._is_idle(entry, time) for entry in entries)
 
@@ -93,7 +96,13 @@ class SessionStore:
     def _is_idle(self, entry, time):
         return entry.stamp <= time - self.idle
 
-    def _look_up(self, ids, time, counts=True):
+    def _time(self, clock, least):
+        return max(self._now(clock), self.last_stamp + least)
+
+    def _now(self, clock):
+        return self.last_now + min(max(clock - self.last_clock, 0), self.gap)
+
+    def _look_up(self, ids, time, clock, counts=True):
         before = []
         for index, session in enumerate(ids):
             bucket = self._bucket(session)
@@ -106,7 +115,7 @@ class SessionStore:
             elif session != self.unstored:
                 self.misses += counts
             before.append(bucket[session].record if session in bucket else self.nothing)
-        self.last_stamp = time + len(ids)
+        self.last_stamp, self.last_now, self.last_clock = time + len(ids), self._now(clock), clock
         return before
 
     def _make_room(self, bucket, time):

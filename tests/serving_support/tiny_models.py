@@ -9,6 +9,8 @@ import pathlib
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from tfrs_gru4rec.export.signatures import WARM_UP_SESSION_ID
+
 TOP_K = 2
 
 
@@ -24,7 +26,8 @@ class CountingModel(tf.Module):
             ids, index, added = tf.unique_with_counts(session_id, tf.int64)
             before = self.counts.lookup(ids)
         with tf.control_dependencies([before]):
-            insert = self.counts.insert(ids, before + added)
+            is_kept = ids != WARM_UP_SESSION_ID
+            insert = self.counts.insert(ids[is_kept], (before + added)[is_kept])
         # Rows of one session count on from each other.
         same = tf.cast(session_id[:, None] == session_id[None], tf.int64)
         earlier = tf.reduce_sum(tf.linalg.band_part(same, -1, 0), axis=1)

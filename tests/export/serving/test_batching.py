@@ -234,3 +234,58 @@ def test_an_output_that_does_not_follow_the_batch_is_an_error_not_a_mix_up(execu
     )
     results = batching.run_batch(signature, [columns(1), columns(2)])
     assert all(isinstance(result, errors.ServingError) for result in results)
+
+
+def steps_of(model: Doubler) -> servable.ServedSignature:
+    """A signature named step whose session ids are numbers."""
+    spec = tensors.TensorSpec("session_id", "x:0", types_pb2.DT_INT64, (None,))
+    return servable.ServedSignature("step", (spec,), (spec,), model.run)
+
+
+def test_a_batch_has_few_rows_of_one_session(executor):
+    model = Doubler()
+    requests = [columns(0), *[columns(7)] * 17, columns(8)]
+    run_all(executor, model, requests, signature=steps_of(model))
+    assert model.batches == [[0], [7] * 16, [7, 8]]
+
+
+def test_rows_of_many_ids_count_for_more(executor):
+    model = Doubler()
+    requests = [columns(0), *[columns(*[1] * 64, width=64)] * 3]
+    config = settings(max_batch_size=8, max_waiting_rows=8)
+    signature = model.signature(None, None)
+    requests[0] = columns(0, width=1)
+    results = run_all(executor, model, requests, config, signature)
+    assert [len(batch) for batch in model.batches] == [1, 128]  # two rows of 64 ids, a fourfold row each
+    assert isinstance(results[3], errors.Overloaded)
+
+
+def test_bytes_that_wait_are_bounded(executor):
+    model = Doubler()
+    heavy = (tensors.Column(np.array([1]), (1,), n_bytes=600),)
+    results = run_all(executor, model, [columns(0), heavy, heavy], settings(max_waiting_bytes=1000))
+    assert [isinstance(result, errors.Overloaded) for result in results] == [False, False, True]
+
+
+def test_steps_have_a_queue_and_a_thread_of_their_own(executor):
+    slow, quick = Doubler(), Doubler()
+
+    async def main():
+        with concurrent.futures.ThreadPoolExecutor(1) as step_executor:
+            config = settings(max_batch_size=1, max_waiting_rows=1)
+            batcher = batching.Batcher(executor, config, step_executor=step_executor)
+            slow.may_run.clear()
+            # Both threads at work and a full queue.
+            signatures = [slow.signature(), slow.signature()]
+            held = []
+            for signature in (*signatures, signatures[0]):
+                held.append(asyncio.ensure_future(batcher.submit(signature, columns(1))))
+                await asyncio.sleep(0.05)
+            with pytest.raises(errors.Overloaded):
+                await batcher.submit(signatures[0], columns(1))
+            answer = await asyncio.wait_for(batcher.submit(steps_of(quick), columns(2)), 5.0)
+            slow.may_run.set()
+            await asyncio.gather(*held)
+            return answer
+
+    assert values(asyncio.run(main())) == [4]

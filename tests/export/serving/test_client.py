@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 
 import grpc
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from serving_support.fake_server import FakeServer, running
 
 from tfrs_gru4rec.export.serving.client import SessionClient
-from tfrs_gru4rec.export.serving.retry import RetryPolicy
+from tfrs_gru4rec.export.serving.retry import Deadline, RetryPolicy
 from tfrs_gru4rec.export.signatures import Status
 
 PATIENT = RetryPolicy(
@@ -237,6 +238,66 @@ def test_model_name_and_version_are_asked_for(address, server):
         client.stats()
     spec = server.requests[-1].model_spec
     assert (spec.name, spec.version.value) == ("shop", 7)
+
+
+def test_one_deadline_covers_attempts_and_replay(address, server):
+    policy = RetryPolicy(attempt_seconds=0.4, total_seconds=0.5, first_wait_seconds=0.001)
+    with SessionClient(address, policy=policy) as client:
+        client.click("a", "x")
+        server.forget()
+        server.faults = ["slow", "slow", "slow", "slow", "slow"]  # 0.6 s each
+        started = time.monotonic()
+        with pytest.raises(grpc.RpcError):
+            client.click("a", "y")
+        assert time.monotonic() - started < 0.5 + 0.3
+
+
+def test_waiting_for_another_thread_counts(address, server):
+    policy = RetryPolicy(attempt_seconds=0.3, total_seconds=0.3)
+    with SessionClient(address, policy=policy) as client, client._histories.hold("a", Deadline(PATIENT)):
+        started = time.monotonic()
+        with pytest.raises(grpc.RpcError) as caught:
+            client.click("a", "x")
+        assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert 0.3 <= time.monotonic() - started < 0.6
+
+
+def test_a_session_ended_while_a_click_waits_begins_anew(address, server):
+    with SessionClient(address, policy=PATIENT) as client:
+        client.click("a", "x")
+        is_ending, may_end, answers = threading.Event(), threading.Event(), []
+
+        def end_session(context, session_id):
+            is_ending.set()
+            may_end.wait(10.0)
+            return {"existed": [server.sessions.pop(session_id[0], None) is not None]}
+
+        server.end_session = end_session
+        ending = threading.Thread(target=client.end, args=["a"])
+        ending.start()
+        is_ending.wait(10.0)
+        waiting = threading.Thread(target=lambda: answers.append(client.click("a", "y")))
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        may_end.set()
+        ending.join(10.0)
+        waiting.join(10.0)
+    assert [answer.item_ids for answer in answers] == [["y"]]
+    assert server.sessions == {b"a": [b"y"]}
+
+
+def test_a_server_that_fails_again_and_again_is_left_alone_for_a_while(address, server):
+    policy = RetryPolicy(attempt_seconds=5.0, total_seconds=0.0, breaker_failures=3, breaker_seconds=0.3)
+    with SessionClient(address, policy=policy) as client:
+        server.faults = ["down"] * 3
+        for _ in range(5):
+            with pytest.raises(grpc.RpcError) as caught:
+                client.click("a", "x")
+            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert server.signatures_asked() == ["step", "replay", "replay"]  # and none for the last two
+        time.sleep(0.31)
+        assert client.click("a", "x").session_length == 1
 
 
 def test_no_event_is_lost_or_doubled_under_random_faults(address, server):

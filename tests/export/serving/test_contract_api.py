@@ -3,6 +3,7 @@
 import os
 
 import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 from serving_support.calls import Caller, new_session
@@ -18,6 +19,7 @@ from tensorflow_serving.apis import (
 )
 
 from tfrs_gru4rec.export import signatures
+from tfrs_gru4rec.export.serving.client import SessionClient
 
 INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 embedded_only = pytest.mark.skipif(
@@ -184,3 +186,13 @@ def test_what_the_embedded_server_leaves_out(server: Caller):
         lambda: models.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest(), timeout=60.0),
     ):
         assert code_of(call) == grpc.StatusCode.UNIMPLEMENTED
+
+
+@embedded_only
+def test_the_largest_row_of_the_contract_fits_the_default_message(contract_address):
+    # Every id different, as constant ones could be sent as one.
+    ids = [f"{number:0>{signatures.MAX_ITEM_ID_BYTES}}" for number in range(signatures.MAX_CANDIDATES)]
+    with SessionClient(contract_address) as client:
+        scores = client.score_items(ids[: signatures.MAX_LENGTH], ids)
+        assert scores.shape == (signatures.MAX_CANDIDATES,)
+        assert np.isneginf(scores).all()

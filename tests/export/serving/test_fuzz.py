@@ -252,7 +252,7 @@ class Fuzzer:
         # Its own limit, if it has one, is another; and a megabyte takes its time.
         if not IS_EMBEDDED or self._chance.random() < 0.9:
             return None
-        request.output_filter.append("x" * (1 << 20))
+        request.output_filter.append("x" * (4 << 20))
         return {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 

@@ -41,6 +41,20 @@ def test_session_figures_are_asked_for_at_each_scrape():
     assert samples(generate_latest(made.registry).decode())[("gru4rec_sessions_live_sessions",)] == 6
 
 
+def test_loads_are_told():
+    made = metrics.Metrics()
+    made.observe_load(3, None)
+    found = samples(generate_latest(made.registry).decode())
+    assert found[("gru4rec_load_failures_total",)] == 1
+    assert found[("gru4rec_last_load_timestamp_seconds",)] == 0
+    made.observe_load(3, 1234.5)
+    found = samples(generate_latest(made.registry).decode())
+    assert found[("gru4rec_model_version",)] == 3
+    assert found[("gru4rec_version_timestamp_seconds",)] == 1234.5
+    assert found[("gru4rec_last_load_timestamp_seconds",)] > 1e9
+    assert found[("gru4rec_load_failures_total",)] == 1
+
+
 def test_two_servers_do_not_share_counters():
     first, second = metrics.Metrics(), metrics.Metrics()
     first.observe_request("step", "OK", 0.1)

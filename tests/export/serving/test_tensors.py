@@ -139,8 +139,8 @@ def unknown_rank() -> tensor_pb2.TensorProto:
         (unknown_rank(), r"must have shape \[\?\]"),
         (int64_proto(1, 2, 3, shape=(2,)), "asks for 2 values"),
         (int64_proto(shape=(2,)), "asks for 2 values"),
-        (int64_proto(1, shape=(21,)), "at most 20 elements"),
-        (int64_proto(1, shape=(2**62,)), "at most 20 elements"),
+        (int64_proto(1, shape=(21,)), "at most 160 bytes"),
+        (int64_proto(1, shape=(2**62,)), "at most 160 bytes"),
         (int64_proto(shape=(1,), tensor_content=b"1234567"), "tensor_content does not fit"),
         (int64_proto(shape=(2,), tensor_content=b"12345678"), "tensor_content does not fit"),
     ],
@@ -182,3 +182,17 @@ def test_spec_from_signature():
     info.tensor_shape.unknown_rank = True
     assert tensors.TensorSpec.from_info("x", info).accepts((1, 2, 3))
     assert not tensors.TensorSpec.from_info("x", info).is_batched
+
+
+def test_a_long_string_that_stands_for_many_is_refused_before_it_is_repeated():
+    proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[b"12345678"])
+    proto.tensor_shape.dim.add(size=11)  # 8 bytes a string and 8 for its place: 176, and 160 may be
+    with pytest.raises(errors.InvalidRequest, match="at most 160 bytes"):
+        tensors.read(spec("string", None), proto, LIMITS)
+
+
+def test_the_contracts_bounds_are_checked_by_the_shape():
+    bounded = tensors.TensorSpec("x", "x:0", types_pb2.DT_INT64, (None, None), (1024, 3))
+    assert tensors.read(bounded, int64_proto(1, shape=(1, 3)), WIDE).shape == (1, 3)
+    with pytest.raises(errors.InvalidRequest, match=r"at most \[1024, 3\]"):
+        tensors.read(bounded, int64_proto(1, shape=(1, 4)), WIDE)

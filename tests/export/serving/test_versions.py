@@ -7,6 +7,7 @@ import grpc
 import pytest
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
+from tfrs_gru4rec.export import version_folders, version_memory
 from tfrs_gru4rec.export.serving import errors, servable, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.versions import VersionState
@@ -160,27 +161,99 @@ def test_a_broken_version_is_not_in_the_way_at_start(manager, publish):
     assert manager.serving_version() == 1
 
 
-def test_a_broken_version_is_tried_again_only_when_its_files_change(publish, tmp_path):
-    tries = []
+def test_a_broken_version_is_tried_again_when_its_files_change_and_after_waits_that_grow(publish, tmp_path):
+    tries, clock = [], [1000.0]
 
     def load(path, version, config):
         tries.append(version)
         return servable.Servable(path, version, config)
 
-    manager = versions.Versions(settings(tmp_path), load=load)
+    manager = versions.Versions(settings(tmp_path), load=load, now=lambda: clock[0])
     publish(1)
     whole = publish(2)
-    graph = (whole / "saved_model.pb").read_bytes()
-    (whole / "saved_model.pb").unlink()
+    index = whole / "variables" / "variables.index"
+    content = index.read_bytes()
+    index.unlink()
     for _ in range(3):
         manager.poll()
     assert tries == [2, 1]
-    (whole / "saved_model.pb").write_bytes(graph)
+    for wait in (1.0, 2.0, 4.0):
+        clock[0] += wait - 0.125
+        manager.poll()
+        clock[0] += 0.125
+        tries.clear()
+        manager.poll()
+        assert tries == [2]
+        manager.poll()
+        assert tries == [2]
+    index.write_bytes(content)
     manager.poll()
-    assert tries == [2, 1, 2]
+    assert tries == [2, 2]
     assert manager.serving_version() == 2
     assert manager.statuses(_spec(version=2))[0].code is grpc.StatusCode.OK
     manager.close()
+
+
+def test_a_failure_that_passes_is_got_over(publish, tmp_path):
+    clock, is_broken, told = [0.0], [True], []
+
+    def load(path, version, config):
+        if is_broken[0]:
+            raise MemoryError("just now")
+        return servable.Servable(path, version, config)
+
+    def on_load(version, published):
+        told.append((version, published is not None))
+
+    manager = versions.Versions(settings(tmp_path), on_load, load=load, now=lambda: clock[0])
+    publish(1)
+    manager.poll()
+    is_broken[0] = False
+    manager.poll()
+    assert manager.serving_version() is None
+    clock[0] = 1.0
+    manager.poll()
+    assert manager.serving_version() == 1
+    assert told == [(1, False), (1, True)]
+    manager.close()
+
+
+def test_a_version_that_does_not_fit_in_memory_leaves_the_old_one_in_service(publish, tmp_path):
+    free = [1 << 40]
+    manager = versions.Versions(settings(tmp_path), available_bytes=lambda: free[0])
+    publish(1)
+    manager.poll()
+    publish(2)
+    free[0] = 1000
+    manager.poll()
+    assert manager.serving_version() == 1
+    [refused] = manager.statuses(_spec(version=2))
+    assert refused.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "0 MiB are free" in refused.message
+    manager.close()
+
+
+def test_the_memory_of_sessions_is_part_of_the_estimate(real_export):
+    # 4,096 sessions of a length, a flag and 16 units, with 24 bytes each, and a spare bucket of 64.
+    sessions = (4096 + 64) * (4 * 18 + 24)
+    weights = 200 * 16 * 4 + 16 * 48 * 4
+    graph = 4 * (real_export / "saved_model.pb").stat().st_size
+    found = version_memory.required_bytes(real_export)
+    # Beside these: a copy of the items' weights, biases, the counters.
+    assert sessions + weights + graph < found < sessions + 4 * weights + graph
+    assert version_memory.available_bytes() > 0
+
+
+def test_the_version_in_service_is_never_swept(manager, publish, tmp_path):
+    publish(1)
+    manager.poll()
+    for version in (2, 3):
+        publish(version)
+    version_folders.remove_old_versions(tmp_path / "export", keep_versions=1)
+    assert list(version_folders.version_folders(tmp_path / "export")) == [1, 3]
+    manager.poll()
+    version_folders.remove_old_versions(tmp_path / "export", keep_versions=1)
+    assert list(version_folders.version_folders(tmp_path / "export")) == [3]
 
 
 def test_taking_a_version_away_rolls_back(manager, publish):
