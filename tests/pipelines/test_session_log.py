@@ -126,3 +126,10 @@ def test_the_real_log(real_data):
     frame = pd.read_csv(folder / "train.tsv.gz", sep="\t")
     events = list(frame[["SessionId", "ItemId", "Time"]].itertuples(index=False, name=None))
     assert sessions_of(train) == oracle.sessions_in_order(events)
+
+
+def test_a_log_of_unknown_items_says_so():
+    frame = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": list("abab"), "Time": range(4)})
+    vocabulary = SessionLog.from_frame(frame).vocabulary
+    with pytest.raises(ValueError, match=r"items that the model knows.*dropped_events=4"):
+        SessionLog.from_frame(frame.assign(ItemId=list("xyxy")), vocabulary)
