@@ -346,6 +346,24 @@ def test_commands_say_what_they_do_unless_told_otherwise(run_fresh, flags, shown
     assert ended.stdout == ("0\n" if is_all else "3\n")
 
 
+def test_what_absl_logs_in_cpp_is_hidden_and_nothing_else_is(run_fresh):
+    lines = ["I0000 00:00:1.2 3 device_compiler.h:196] Compiled cluster", "a crash"]
+    code = (
+        "import os, sys\nfrom tfrs_gru4rec.cli.command import Command\n"
+        "def main() -> int:\n"
+        f"    os.write(2, {chr(10).join(lines)!r}.encode() + bytes([10]))\n"
+        "    print('I0000 00:00: of our own', file=sys.stderr)\n"
+        "    os.abort()\n"
+        "sys.argv = ['it'{}]\nCommand('it', main).run()"
+    )
+    assert set(run_fresh(code.replace("{}", "")).stderr.splitlines()) == {
+        "a crash",
+        "I0000 00:00: of our own",
+    }
+    shown = run_fresh(code.replace("{}", ", '--verbosity=1'")).stderr
+    assert lines[0] in shown
+
+
 def test_a_file_given_as_a_folder_is_misuse(tmp_path):
     (tmp_path / "file").write_text("notes")
     with pytest.raises(

@@ -71,7 +71,10 @@ def test_a_given_vocabulary_drops_and_counts_unknown_items():
     assert test.vocabulary is train.vocabulary
     assert test.dropped_events == 2
     assert sessions_of(test) == [[(10, 3), (11, 5)], [(11, 9)]]  # session 6 is gone
-    with pytest.raises(ValueError, match=r"two events or more\. Received: .*sessions=0, dropped_events=5"):
+    with pytest.raises(
+        ValueError,
+        match=r"two events of items that the model knows.*Received: .*sessions=0, dropped_events=5",
+    ):
         SessionLog.from_frame(frame_of(events), Vocabulary.from_items([0]))
 
 

@@ -11,7 +11,7 @@ import tfrs_gru4rec
 from tfrs_gru4rec.cli import presets
 from tfrs_gru4rec.cli.flag_groups import FlagGroup, UsageError, flag_groups, require_flags
 from tfrs_gru4rec.cli.help_text import help_text
-from tfrs_gru4rec.cli.quiet_logs import quieten_tensorflow, speak_plainly
+from tfrs_gru4rec.cli.quiet_logs import hide_native_lines, quieten_tensorflow, speak_plainly
 
 FAILED = 1
 MISUSED = 2
@@ -89,7 +89,9 @@ class Command:
             if argv[-1] in ("--version", "-version"):  # gru4rec-export has a flag --version=N of its own
                 print(self.name, tfrs_gru4rec.__version__)
                 return 0
-            return self.work(argv, flags.FLAGS)
+            arguments = self.parse(argv, flags.FLAGS)
+            hide_native_lines()
+            return self.main(**arguments)
         except KeyboardInterrupt:
             print(f"\n{self.name}: interrupted.", file=sys.stderr)
             return INTERRUPTED

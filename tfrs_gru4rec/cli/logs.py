@@ -110,6 +110,9 @@ class DataConfig(Settings):
 
         if not self.dataset or not split:
             raise UsageError("Give the path of a log, or --dataset and the name of a split.")
+        import tensorflow_datasets as tfds
+
+        tfds.disable_progress_bar()  # two bars a split; the builders say what they make
         return SessionLog.from_tfds(
             self.dataset, split, vocabulary, data_dir=self.data_dir, manual_dir=self.manual_dir
         )

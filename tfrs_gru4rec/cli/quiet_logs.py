@@ -3,6 +3,9 @@
 import importlib.util
 import logging as standard_logging
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from absl import logging
@@ -10,6 +13,7 @@ from absl import logging
 import tfrs_gru4rec
 
 _ROOMS_APART = ("tfrs_gru4rec.datasets", "tfrs_gru4rec.export")
+_NATIVE_LINE = "^(WARNING: All log messages before absl::InitializeLog|[IWE]0000 00:00:)"
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -20,6 +24,24 @@ def speak_plainly() -> None:
     handler = logging.get_absl_handler().python_handler
     handler.addFilter(_IsAsked())
     handler.setFormatter(_Formatter())
+
+
+def hide_native_lines() -> None:
+    """Keeps from stderr what absl's C++ logs write before they are set up, which nothing in Python can: no level holds.
+
+    What Python writes does not go this way. The filter is a process of its own, so that nothing is lost in a crash.
+    """
+    if _is_all_asked() or not shutil.which("grep"):
+        return
+    real = os.fdopen(os.dup(2), "w", buffering=1)
+    command = ["grep", "--line-buffered", "--text", "--invert-match", "--extended-regexp", _NATIVE_LINE]
+    # In a session of its own, so that Ctrl-C does not end it before this process.
+    reading, writing = os.pipe()
+    subprocess.Popen(command, stdin=reading, stdout=real, start_new_session=True)
+    os.dup2(writing, 2)
+    os.close(reading)
+    os.close(writing)
+    sys.stderr = logging.get_absl_handler().python_handler.stream = real
 
 
 def quieten_tensorflow() -> None:

@@ -12,6 +12,7 @@ of an older model are carried over and items that are new get rows; hyperparamet
 """
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,7 +99,8 @@ def main(
     test_log = data.read_test_log(columns, log.vocabulary) if data.has_test else None
     _print_data(log, test_log)
 
-    logging.info("Loading TensorFlow.")
+    if "tensorflow" not in sys.modules:
+        logging.info("Loading TensorFlow.")
     import tensorflow as tf
 
     from tfrs_gru4rec.evaluation.plots import plot_report

@@ -76,7 +76,7 @@ def rising_codes(codes: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _warn_of_words(column: LogColumn, codes: np.ndarray, ids: pa.Array) -> None:
     """Names the ids that may stand for a missing value but could be names."""
-    is_word = pc.is_in(pc.utf8_lower(ids), _NULL_SPELLINGS).to_numpy(zero_copy_only=False)
+    is_word = pc.is_in(pc.utf8_lower(ids.cast(pa.string())), _NULL_SPELLINGS).to_numpy(zero_copy_only=False)
     if is_word.any():
         counts = np.bincount(codes, minlength=len(ids))
         words = ", ".join(f"{ids[row].as_py()!r} ({counts[row]})" for row in np.flatnonzero(is_word).tolist())

@@ -20,6 +20,7 @@ from tfrs_gru4rec.events.order import sort_events
 from tfrs_gru4rec.events.times import event_times
 
 _KIND_RULE = "No event is of a kind to keep."
+_EVENTS_RULE = "A log must hold at least one event."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -93,9 +94,7 @@ def read_raw_log(
     skipped: list[BadRows] = []
     if skip_bad_rows:
         is_bad, skipped = find_bad_rows(*columns, is_wanted)
-        require(
-            not is_bad.all(), "A log must hold at least one event.", file=os.fspath(path), skipped=skipped
-        )
+        require(not is_bad.all(), _EVENTS_RULE, file=os.fspath(path), skipped=list(map(str, skipped)))
         columns = [column.take(np.flatnonzero(~is_bad)) for column in columns]
         is_wanted = is_wanted[~is_bad]
     times = event_times(columns.pop(), time_unit)

@@ -73,7 +73,7 @@ def _prepare(builder: Any, config: Any) -> None:
 
 
 def _our_names() -> list[str]:
-    rooms = importlib.import_module("tfrs_gru4rec.datasets").__path__
+    rooms = importlib.import_module(_OUR_BUILDER.partition(".{")[0]).__path__
     return sorted(module.name for module in pkgutil.iter_modules(rooms) if module.ispkg)
 
 

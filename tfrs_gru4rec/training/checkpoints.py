@@ -145,7 +145,7 @@ def restore_newest(
         except _UNREADABLE as error:
             logging.warning("Checkpoint %s cannot be read, trying the one before it: %s", path, error)
             continue
-        logging.info("Restored %s.", path)
+        logging.debug("Restored %s.", path)
         return str(path)
     if paths:
         raise ValueError(f"None of the checkpoints can be read. Received: folder={os.fspath(folder)!r}.")
