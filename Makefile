@@ -69,7 +69,7 @@ clean:
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV): some minutes, once."
-	$(BIN)/python -m pip install --quiet --editable '.[dev,serving,plots,archives]' --constraint constraints.txt
+	@$(BIN)/python -m pip install --quiet --editable '.[dev,serving,plots,archives]' --constraint constraints.txt
 	@touch $@
 
 $(BIN)/python:
@@ -79,4 +79,4 @@ $(BIN)/python:
 	  echo "Or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
 	  exit 1; \
 	fi
-	"$(PYTHON)" -m venv --clear $(VENV)
+	@"$(PYTHON)" -m venv --clear $(VENV)

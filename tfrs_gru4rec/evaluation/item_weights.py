@@ -18,7 +18,8 @@ def nearest_rows(weights: np.ndarray, row: int, k: int) -> tuple[np.ndarray, np.
     >>> rows.tolist(), cosines.tolist()
     ([2, 0], [0.8, 0.0])
     """
-    lengths = np.maximum(np.linalg.norm(weights, axis=1), np.finfo(weights.dtype).tiny)
+    lengths = np.linalg.norm(weights, axis=1)
+    lengths[lengths == 0] = 1  # an item that has learned nothing is at right angles to all
     cosines = weights @ weights[row] / (lengths * lengths[row])
     rows = largest_rows(np.where(np.arange(len(weights)) == row, -np.inf, cosines), min(k, len(weights) - 1))
     return rows, cosines[rows]

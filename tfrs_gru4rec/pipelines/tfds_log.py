@@ -114,7 +114,6 @@ def read_session_columns(builder: Any, split: str) -> list[LogColumn]:
         lengths.append(item_lengths)
         progress.add(len(items))
     require(progress.count > 0, "A log must hold at least one event.", name=name, split=split)
-    progress.end()
     all_lengths = np.concatenate(lengths)
     sessions = pa.array(np.repeat(np.arange(len(all_lengths), dtype=np.int32), all_lengths))
     columns = {"session_id": [sessions], **parts}
