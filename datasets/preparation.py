@@ -6,9 +6,13 @@ the published preprocessing of the session data sets, shared by every builder an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tfrs_gru4rec.events.events import Events
+
+Observer = Callable[[str, Events], None]
 
 
 def collapse_repeats(events: Events) -> Events:
@@ -48,7 +52,9 @@ def keep_items_of(events: Events, reference: Events) -> Events:
     return events.select(occurs[events.items])
 
 
-def filter_until_stable(events: Events, min_length: int = 2, min_support: int = 5) -> Events:
+def filter_until_stable(
+    events: Events, min_length: int = 2, min_support: int = 5, observe: Observer | None = None
+) -> Events:
     """Drops short sessions and rare items in turn until neither rule finds any.
 
     Dropping an item may leave a session short, dropping a session may make an item rare, so one pass is not
@@ -58,6 +64,8 @@ def filter_until_stable(events: Events, min_length: int = 2, min_support: int = 
       events: sorted by session.
       min_length: least number of events of a session.
       min_support: least number of events of an item.
+      observe: called with "length" and "support" and the events left when each rule was applied once; the rounds
+        after that remove what the rules leave to each other.
 
     Returns:
       The events left; possibly none.
@@ -68,6 +76,11 @@ def filter_until_stable(events: Events, min_length: int = 2, min_support: int = 
     """
     before = -1
     while before != len(events):
-        before = len(events)
-        events = drop_rare_items(drop_short_sessions(events, min_length), min_support)
+        is_first, before = before < 0, len(events)
+        events = drop_short_sessions(events, min_length)
+        if observe and is_first:
+            observe("length", events)
+        events = drop_rare_items(events, min_support)
+        if observe and is_first:
+            observe("support", events)
     return events

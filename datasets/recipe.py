@@ -75,12 +75,16 @@ class Recipe:
         require(not self.gap_over_all_events or self.gap_seconds is not None, rule, gap_seconds=None)
 
 
-def prepare_sessions(log: RawLog, recipe: Recipe) -> Events:
+def prepare_sessions(
+    log: RawLog, recipe: Recipe, observe: preparation.Observer = lambda rule, events: None
+) -> Events:
     """Applies the rules up to the splits.
 
     Args:
       log: events in any order.
       recipe: the settings.
+      observe: called after each rule that applies, with its name ("gaps", "repeats", "length", "support") and the
+        events left.
 
     Returns:
       The events left, sorted by session, time, item. With a gap, sessions are numbered anew.
@@ -97,9 +101,12 @@ def prepare_sessions(log: RawLog, recipe: Recipe) -> Events:
         events = log.sorted_wanted()
         if gap is not None:
             events = cut_at_gaps(events, gap)
+    if gap is not None:
+        observe("gaps", events)
     if recipe.collapse_repeats:
         events = preparation.collapse_repeats(events)
-    return preparation.filter_until_stable(events, recipe.min_length, recipe.min_support)
+        observe("repeats", events)
+    return preparation.filter_until_stable(events, recipe.min_length, recipe.min_support, observe)
 
 
 def divide_sessions(events: Events, recipe: Recipe, ticks_per_second: int = 1) -> dict[str, Events]:

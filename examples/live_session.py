@@ -19,7 +19,8 @@ from tfrs_gru4rec.export.serving.client import ServedRecommendations, SessionCli
 @contextlib.contextmanager
 def serving(export_dir: str, port: int) -> Iterator[str]:
     """Runs gru4rec-serve until the block ends; yields its address."""
-    command = [sys.executable, "-m", "tfrs_gru4rec.cli.serve", f"--export_dir={export_dir}", f"--port={port}"]
+    command = [sys.executable, "-m", "tfrs_gru4rec.cli.serve", f"--export_dir={export_dir}"]
+    command += [f"--port={port}", "--verbosity=-1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             for line in process.stdout or ():

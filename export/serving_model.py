@@ -9,6 +9,7 @@ from tfrs_gru4rec.export.catalogue import Catalogue
 from tfrs_gru4rec.export.ranking import Ranking, require_finite
 from tfrs_gru4rec.export.request_checks import checked
 from tfrs_gru4rec.export.rows_of_one_session import apply_in_order, order_in_sessions
+from tfrs_gru4rec.export.session_memory import require_session_memory
 from tfrs_gru4rec.export.session_record import (
     NextItemModel,
     SessionRecords,
@@ -71,6 +72,7 @@ class ServingModel(tf.Module):
         self._records = SessionRecords(model, n_seen)
         self._ranking = Ranking(model, self._records, vocabulary.counts, top_k)
         self.state_size = self._records.size - 1
+        require_session_memory(max_sessions, self._records.size)
         self.sessions = SessionStore(max_sessions, self._records.size, idle_seconds, WARM_UP_SESSION_ID)
 
     def concrete_functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:

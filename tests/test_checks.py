@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pytest
 
 from tfrs_gru4rec import checks
@@ -16,6 +17,12 @@ def test_a_rule_that_holds_says_nothing():
 def test_the_message_is_the_rule_and_then_each_value_as_written_in_python():
     with pytest.raises(ValueError, match=re.escape("Ids must be unique. Received: id='7', row=3.")):
         checks.require(False, "Ids must be unique.", id="7", row=3)
+
+
+def test_numbers_of_numpy_are_written_as_numbers():
+    counts = [np.int64(3), (np.float32(0.5), np.str_("a"))]
+    with pytest.raises(ValueError, match=re.escape("Received: row=7, counts=[3, (0.5, 'a')].")):
+        checks.require(False, "Counts must rise.", row=np.int64(7), counts=counts)
 
 
 @pytest.mark.parametrize("value", [0, -1, -1e-9, float("nan")])

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
+
 
 def require(condition: bool, rule: str, **received: Any) -> None:
     """Raises unless a rule about user input holds.
@@ -20,7 +22,8 @@ def require(condition: bool, rule: str, **received: Any) -> None:
     ValueError: lanes must be above 4. Received: lanes=3.
     """
     if not condition:
-        values = ", ".join(f"{name}={value!r}" for name, value in received.items())
+        with np.printoptions(legacy="1.25"):  # later ones write np.int64(3) for a plain 3, in a list as well
+            values = ", ".join(f"{name}={value!r}" for name, value in received.items())
         raise ValueError(f"{rule} Received: {values}.")
 
 

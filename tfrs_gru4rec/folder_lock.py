@@ -23,6 +23,7 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
 
     Raises:
       BlockingIOError: another process is at work in the folder.
+      NotADirectoryError: there is a file of this name.
       OSError: the folder cannot be written to.
 
     Example:
@@ -37,7 +38,12 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
       locked
     """
     folder = Path(path)
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except FileExistsError as error:
+        raise NotADirectoryError(
+            f"This is a file and not a folder. Received: {os.fspath(folder)!r}."
+        ) from error
     with (folder / _LOCK_FILE).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

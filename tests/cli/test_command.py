@@ -21,7 +21,7 @@ from tfrs_gru4rec.cli.presets import PRESETS, expand
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.settings import OneOf, Range, Setting, Settings, settings_of
 
-COMMANDS = ("train", "daily", "evaluate", "export", "serve", "recommend", "prepare")
+COMMANDS = ("train", "daily", "evaluate", "export", "serve", "recommend", "prepare", "inspect")
 
 # facts: loss, layers, batch, drop embed, drop hidden, learning rate, momentum, sample_alpha, bpreg, logq, final_act
 RECIPES = {
@@ -127,7 +127,9 @@ def test_help_entries_in_full():
     assert "first to last (greater than 0; default: 100)\n" in shown
     assert "(one of standard, conservative, median; default: standard)" in " ".join(shown.split())
     assert "(0 to 1; default: 0.0)" in shown
-    assert "\n  --[no]progress                show a progress bar (default: yes)\n" in shown
+    assert (
+        "\n  --[no]progress                report within epochs, every ten seconds (default: yes)\n" in shown
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -317,16 +319,54 @@ def test_the_version_of_an_export_is_no_question_for_that_of_the_package(tmp_pat
 
 @pytest.mark.parametrize(
     ("flags", "shown"),
-    [([], ["heed", "know"]), (["--verbosity=-1"], ["heed"]), (["--verbosity=1"], ["heed", "know", "debug"])],
+    [
+        ([], ["warning: heed", "know", "error: broken"]),
+        (["--verbosity=-1"], ["warning: heed", "error: broken"]),
+        (["--verbosity=1"], ["heed", "know", "debug", "renamed", "sharding", "broken"]),
+    ],
 )
 def test_commands_say_what_they_do_unless_told_otherwise(run_fresh, flags, shown):
     ended = run_fresh(
-        "import sys\nfrom absl import logging\nfrom tfrs_gru4rec.cli.command import Command\n"
+        "import logging as python, os, sys\nos.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)\n"
+        "from absl import logging\nfrom tfrs_gru4rec.cli.command import Command\n"
         "def main() -> int:\n"
         "    logging.warning('heed'); logging.info('know'); logging.debug('debug')\n"
+        "    library = '/usr/lib/python3/site-packages/tensorflow/python/functions.py'\n"
+        "    for level, text in ((20, 'renamed'), (30, 'sharding'), (40, 'broken')):\n"
+        "        logging.get_absl_logger().handle(python.LogRecord('x', level, library, 1, text, (), None))\n"
+        "    print(os.environ['TF_CPP_MIN_LOG_LEVEL'])\n"
         "    return 3\n"
         f"sys.argv = ['it', *{flags}]\n"
         "Command('it', main).run()"
     )
     assert ended.returncode == 3
-    assert [line.split()[-1] for line in ended.stderr.splitlines()] == shown
+    lines = ended.stderr.splitlines()
+    is_all = flags == ["--verbosity=1"]
+    assert [line.split("] ")[-1] if is_all else line for line in lines] == shown
+    assert ended.stdout == ("0\n" if is_all else "3\n")
+
+
+def test_what_absl_logs_in_cpp_is_hidden_and_nothing_else_is(run_fresh):
+    lines = ["I0000 00:00:1.2 3 device_compiler.h:196] Compiled cluster", "a crash"]
+    code = (
+        "import os, sys\nfrom tfrs_gru4rec.cli.command import Command\n"
+        "def main() -> int:\n"
+        f"    os.write(2, {chr(10).join(lines)!r}.encode() + bytes([10]))\n"
+        "    print('I0000 00:00: of our own', file=sys.stderr)\n"
+        "    os.abort()\n"
+        "sys.argv = ['it'{}]\nCommand('it', main).run()"
+    )
+    assert set(run_fresh(code.replace("{}", "")).stderr.splitlines()) == {
+        "a crash",
+        "I0000 00:00: of our own",
+    }
+    shown = run_fresh(code.replace("{}", ", '--verbosity=1'")).stderr
+    assert lines[0] in shown
+
+
+def test_a_file_given_as_a_folder_is_misuse(tmp_path):
+    (tmp_path / "file").write_text("notes")
+    with pytest.raises(
+        UsageError, match=r"--model_dir must be a folder, not a file\. Received: model_dir='.*file'"
+    ):
+        train.COMMAND.parse(["gru4rec-train", f"--model_dir={tmp_path / 'file'}"])

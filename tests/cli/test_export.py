@@ -1,5 +1,6 @@
 """gru4rec-export on a folder that gru4rec-train wrote."""
 
+import pytest
 import tensorflow as tf
 
 from tfrs_gru4rec.cli import export, train
@@ -51,4 +52,15 @@ export.run()
     assert ended.returncode == 1
     assert "There is no trained model in this folder" in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "shop").exists()
+
+
+def test_more_sessions_than_memory_are_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "log.tsv").write_text(LOG)
+    small = {"layers": 4, "batch_size": 2, "n_sample": 2, "n_epochs": 1}
+    run(train, train_path=tmp_path / "log.tsv", model_dir=tmp_path / "model", **small)
+    settings = {"model_dir": tmp_path / "model", "export_dir": tmp_path / "shop", "top_k": 2}
+    # 10^11 sessions of 24 bytes and 6 floats
+    with pytest.raises(ValueError, match=r"must fit into this machine.*gigabytes=4800\.0"):
+        run(export, **settings, max_sessions=100_000_000_000)
     assert not (tmp_path / "shop").exists()

@@ -170,7 +170,19 @@ def test_statistics_are_printed_and_written(events, tmp_path, capsys):
     events.to_csv(tmp_path / "log.csv", index=False)
     found = run(tmp_path / "log.csv", tmp_path / "out", *KEYS, "--time_unit=ms")
     written = json.loads((tmp_path / "out" / "statistics.json").read_text())
-    assert list(written) == ["raw", "prepared", "train", "test", "train_tr", "valid"]
+    assert list(written) == [
+        *("raw", "repeats", "length", "support", "prepared", "train", "test", "train_tr", "valid")
+    ]
+    left = [written[name]["events"] for name in ("raw", "repeats", "length", "support", "prepared")]
+    assert left == sorted(left, reverse=True)
+    sessions = oracle_frame(events).sort_values(["SessionId", "Time", "ItemId"], kind="stable")
+    is_repeat = sessions.SessionId.eq(sessions.SessionId.shift()) & sessions.ItemId.eq(
+        sessions.ItemId.shift()
+    )
+    once = sessions[~is_repeat]
+    longer = once[once.groupby("SessionId").ItemId.transform("size") >= 2]
+    frequent = longer[longer.groupby("ItemId").ItemId.transform("size") >= 5]
+    assert left[1:4] == [len(once), len(longer), len(frequent)]
     assert written["raw"]["events"] == len(events)
     for name, frame in found.items():
         lengths = frame.groupby("SessionId").size()
@@ -254,6 +266,54 @@ def test_a_missing_item_of_a_wanted_event_is_named_by_its_line(events, tmp_path)
             "--event_key=kind",
             "--event_values=view",
         )
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_bad_rows_are_skipped_counted_and_shown(events, tmp_path, capsys, suffix):
+    good = events.astype({"sku": "Int64", "when": "float64"})
+    bad = good.copy()
+    bad["when"] = bad["when"].mask(np.isin(np.arange(len(bad)), [3, 5, 8, 13]))
+    bad["sku"] = bad["sku"].mask(np.isin(np.arange(len(bad)), [5, 21]))  # row 5 counts for its time
+    rows = [3, 5, 8, 13, 21]
+    keys = ("--time_unit=ms", "--output_format=tsv", *KEYS)
+    for name, frame in (("bad", bad), ("good", good.drop(rows))):
+        path = tmp_path / f"{name}.{suffix}"
+        frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    with pytest.raises(ValueError, match="column='when'"):
+        run(tmp_path / f"bad.{suffix}", tmp_path / "out", *keys)
+    expected = run(tmp_path / f"good.{suffix}", tmp_path / "good", *keys)
+    capsys.readouterr()
+    found = run(tmp_path / f"bad.{suffix}", tmp_path / "skipped", *keys, "--bad_rows=skip")
+    for name, frame in expected.items():
+        pd.testing.assert_frame_equal(found[name], frame)
+    word, shift = ("line", 2) if suffix == "csv" else ("row", 1)
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    value = "nan" if suffix == "parquet" else "None"
+    shown = "; ".join(f"{word} {row + shift}: None" for row in rows[:3])
+    assert first.replace("nan", "None") == f"Left out 4 rows with no readable when ({shown}; …).", value
+    assert second.startswith(f"Left out 1 row with no sku ({word} {21 + shift}: ")
+
+
+def test_words_among_numbers_are_bad_rows_and_among_names_a_warning(events, tmp_path, capsys, caplog):
+    raw = events.astype({"when": str, "sku": str})
+    raw.loc[4, "when"], raw.loc[9, "sku"] = "noon", "null"
+    raw.to_csv(tmp_path / "log.csv", index=False)
+    run(tmp_path / "log.csv", tmp_path / "out", *KEYS, "--time_unit=ms", "--bad_rows=skip")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Left out 1 row with no readable when (line 6: 'noon')."
+    assert lines[1] == "Left out 1 row with no sku (line 11: 'null')."
+    named = raw.assign(sku="sku " + raw.sku).drop(4)
+    named.loc[[9, 11, 12], "sku"] = ["null", "NaN", "NaN"]
+    named.to_csv(tmp_path / "named.csv", index=False)
+    run(tmp_path / "named.csv", tmp_path / "named", *KEYS, "--time_unit=ms")
+    assert "These ids read like missing values" in caplog.text
+    assert "column='sku'. Events with them: 'null' (1), 'NaN' (2)." in caplog.text
+
+
+def test_a_log_of_bad_rows_alone_is_refused(tmp_path):
+    (tmp_path / "log.csv").write_text("session,sku,when\n1,,noon\n2,,dusk\n")
+    with pytest.raises(ValueError, match="at least one event.*2 rows with no readable when"):
+        run(tmp_path / "log.csv", tmp_path / "out", *KEYS, "--bad_rows=skip")
 
 
 def test_the_command_teaches_and_fails_in_one_line(tmp_path):

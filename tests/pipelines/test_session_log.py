@@ -71,7 +71,10 @@ def test_a_given_vocabulary_drops_and_counts_unknown_items():
     assert test.vocabulary is train.vocabulary
     assert test.dropped_events == 2
     assert sessions_of(test) == [[(10, 3), (11, 5)], [(11, 9)]]  # session 6 is gone
-    with pytest.raises(ValueError, match=r"two events or more\. Received: .*sessions=0, dropped_events=5"):
+    with pytest.raises(
+        ValueError,
+        match=r"two events of items that the model knows.*Received: .*sessions=0, dropped_events=5",
+    ):
         SessionLog.from_frame(frame_of(events), Vocabulary.from_items([0]))
 
 
@@ -126,3 +129,10 @@ def test_the_real_log(real_data):
     frame = pd.read_csv(folder / "train.tsv.gz", sep="\t")
     events = list(frame[["SessionId", "ItemId", "Time"]].itertuples(index=False, name=None))
     assert sessions_of(train) == oracle.sessions_in_order(events)
+
+
+def test_a_log_of_unknown_items_says_so():
+    frame = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": list("abab"), "Time": range(4)})
+    vocabulary = SessionLog.from_frame(frame).vocabulary
+    with pytest.raises(ValueError, match=r"items that the model knows.*dropped_events=4"):
+        SessionLog.from_frame(frame.assign(ItemId=list("xyxy")), vocabulary)

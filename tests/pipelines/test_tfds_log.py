@@ -179,8 +179,21 @@ def test_a_data_set_that_is_not_prepared(tmp_path):
 
 
 def test_a_name_of_nobody(tmp_path):
-    with pytest.raises(tfds.core.DatasetNotFoundError, match="no_such_sessions"):
+    names = (
+        "coveo, diginetica, movielens_sessions, rees46, retailrocket, rsc15, synthetic_sessions, yoochoose"
+    )
+    message = f"There is no such data set; this library's are {names}. Received: name='no_such_sessions'."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         SessionLog.from_tfds("no_such_sessions", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_raw_files_that_are_not_there_are_asked_for(tmp_path, given):
+    folder = tmp_path / "none" if given else None
+    with pytest.raises(
+        FileNotFoundError, match="raw files of retailrocket. .*events.csv.* Received: manual_dir="
+    ):
+        SessionLog.from_tfds("retailrocket", data_dir=tmp_path, manual_dir=folder)
 
 
 def test_a_builder_of_ours_that_cannot_be_imported_is_no_unknown_name(tmp_path, run_fresh):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 
@@ -16,9 +17,9 @@ from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.training import ModelFolder, fit, load_model
-from tfrs_gru4rec.training.callbacks import DivergedError
+from tfrs_gru4rec.training.callbacks import DivergedError, LogProgress
 from tfrs_gru4rec.training.fit import make_optimizer
-from tfrs_gru4rec.training.sigterm import Stopped
+from tfrs_gru4rec.training.stop_request import Stopped
 
 import tensorflow as tf  # isort: skip
 
@@ -227,6 +228,76 @@ def test_stop_at_the_end_of_an_epoch_saves_at_once_and_measures_later(log, tmp_p
         assert [record[name] for record in records] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_saves_and_says_that_the_same_command_goes_on(log, tmp_path, caplog, number, code):
+    ask = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: os.kill(os.getpid(), number) if batch == 3 else None
+    )
+    with pytest.raises(Stopped) as stopped:
+        train(log, tmp_path / "m", callbacks=[ask])
+    assert stopped.value.code == code
+    assert f"Stopped by {number.name}, and saved; the same command goes on from here." in caplog.text
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    seen = []
+    note = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: seen.append(batch))
+    train(log, tmp_path / "m", n_epochs=1, callbacks=[note])
+    assert seen[0] == 4  # four blocks were done and saved
+
+
+def test_a_second_ctrl_c_stops_at_once(log, tmp_path):
+    def ask(batch, logs):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    callbacks = [keras.callbacks.LambdaCallback(on_train_batch_begin=ask, on_train_batch_end=ask)]
+    with pytest.raises(KeyboardInterrupt):
+        train(log, tmp_path / "m", callbacks=callbacks)
+    assert not list((tmp_path / "m").glob("checkpoints/*"))
+
+
+def test_two_runs_in_one_folder_are_one_too_many(log, tmp_path):
+    inner = []
+
+    class Again(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            with pytest.raises(BlockingIOError, match="Another process is at work in"):
+                train(log, tmp_path / "m", n_epochs=1)
+            inner.append(sorted(path.name for path in (tmp_path / "m").iterdir()))
+
+    train(log, tmp_path / "m", n_epochs=1, callbacks=[Again()])
+    assert len(inner) == 1
+    assert "checkpoints" not in inner[0]
+
+
+def test_a_file_given_as_a_folder_is_named(log, tmp_path):
+    (tmp_path / "m").write_text("notes")
+    with pytest.raises(NotADirectoryError, match=r"a file and not a folder.*m'"):
+        train(log, tmp_path / "m")
+
+
+def test_a_run_says_how_far_it_is(log, tmp_path, caplog):
+    caplog.set_level("INFO")
+    model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6))
+    config = TrainingConfig(batch_size=4, n_epochs=2)
+    fit(model, log, config, ModelFolder(tmp_path / "m"), verbose=1, block_steps=2, validation_log=log)
+    lines = [line for line in caplog.messages if line.startswith(("Compiling", "Epoch"))]
+    assert lines[0] == "Compiling the training step (about 10 s)."
+    assert re.fullmatch(r"Epoch 1 of 2, \d+%: loss \d\.\d{4}, [\d,]+ events/s\.", lines[1])
+    end = r"Epoch {} of 2: loss \d\.\d{{4}}, recall@20 [\d.]{{6}}, mrr@20 [\d.]{{6}}, [\d,]+ events/s\."
+    assert all(re.fullmatch(end.format(1 + n), line) for n, line in enumerate(lines[2:]))
+    assert len(lines) == 4
+
+
+def test_lines_within_an_epoch_come_as_often_as_asked(caplog):
+    caplog.set_level("INFO")
+    told = LogProgress(within_epochs=True, clock=iter([0.0, 4.0, 10.0, 19.0, 20.0, 21.0]).__next__)
+    told.set_params({"steps": 8, "epochs": 1})
+    for batch in range(6):
+        told.on_train_batch_end(batch, {"loss": 1.0})
+    assert [line.split(":")[0] for line in caplog.messages] == [
+        *("Epoch 1 of 1, 12%", "Epoch 1 of 1, 38%", "Epoch 1 of 1, 62%"),
+    ]
+
+
 def test_other_callbacks_than_before_begin_anew(log, tmp_path, caplog):
     train(log, tmp_path / "m", n_epochs=1, callbacks=[Stop(10_000)])
     _, records = train(log, tmp_path / "m", n_epochs=2)
@@ -309,7 +380,7 @@ def test_folder_without_a_model(tmp_path):
 def test_unfinished_settings_file_is_never_seen(log, tmp_path):
     train(log, tmp_path / "m", n_epochs=1)
     assert json.loads((tmp_path / "m" / "config.json").read_text())["format"] == 1
-    assert not list((tmp_path / "m").glob(".*"))
+    assert [path.name for path in (tmp_path / "m").glob(".*")] == [".lock"]
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop", "ftrl"])

@@ -100,12 +100,13 @@ def test_killed_again_and_again(log_path, tmp_path):
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
 
-def test_sigterm_saves_first(log_path, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_saves_first(log_path, tmp_path, number, code):
     process = start(log_path, tmp_path / "m")
     wait_for_checkpoint(process, tmp_path / "m", 1)
     before = checkpoint_index(tmp_path / "m")
-    process.terminate()
+    process.send_signal(number)
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == 143, output
+    assert process.returncode == code, output
     assert checkpoint_index(tmp_path / "m") > before
     assert "the same command goes on from here" in output

@@ -235,3 +235,11 @@ def test_sampler_draws_by_the_new_log(old):
     drawn = np.bincount(model.sampler.sample(40_000, tf.constant([1, 2])).numpy(), minlength=16) / 40_000
     counts = DAY_2_FRAME["ItemId"].value_counts().reindex(start.log.vocabulary.ids).fillna(1).to_numpy()
     np.testing.assert_allclose(drawn, counts / counts.sum(), atol=0.01)
+
+
+def test_a_log_that_shares_no_item_is_warned_of(old, caplog):
+    _, folder = old
+    WarmStart(folder.path, DAY_2)
+    assert "None of the" not in caplog.text
+    WarmStart(folder.path, SessionLog.from_frame(ring(NEW_RING, 5, 20_000)))
+    assert "None of the 6 items of the new log is known to the model in" in caplog.text

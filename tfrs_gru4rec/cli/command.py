@@ -1,7 +1,6 @@
 """What all commands share: settings from flags, `--help`, quiet logs, errors in one line, exit codes."""
 
 import dataclasses
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -12,6 +11,7 @@ import tfrs_gru4rec
 from tfrs_gru4rec.cli import presets
 from tfrs_gru4rec.cli.flag_groups import FlagGroup, UsageError, flag_groups, require_flags
 from tfrs_gru4rec.cli.help_text import help_text
+from tfrs_gru4rec.cli.quiet_logs import hide_native_lines, quieten_tensorflow, speak_plainly
 
 FAILED = 1
 MISUSED = 2
@@ -63,6 +63,7 @@ class Command:
             words = values(presets.expand(argv))[1:]
         except flags.Error as error:
             raise UsageError(error if str(error).endswith(("?", ".")) else f"{error}.") from None
+        quieten_tensorflow()
         require_flags(not words, "Give flags only, as in --name=value.", words=" ".join(words))
         missing = [name for group in groups for name in group.missing(values)]
         if missing:
@@ -76,13 +77,10 @@ class Command:
 
     def run(self) -> NoReturn:
         """Does what the process' command line says, and exits with its code."""
-        # TensorFlow's C++ logs report missing GPUs as errors; what fails still raises.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         sys.exit(self._exit_code(sys.argv))
 
     def _exit_code(self, argv: Sequence[str]) -> int:
-        logging.use_absl_handler()
-        logging.set_verbosity(logging.INFO)  # the flag --verbosity goes before
+        speak_plainly()
         try:
             if {"--help", "-help", "-h", "--helpshort", "--helpfull"} & {*argv[1:]}:
                 doc = sys.modules[self.main.__module__].__doc__
@@ -91,7 +89,9 @@ class Command:
             if argv[-1] in ("--version", "-version"):  # gru4rec-export has a flag --version=N of its own
                 print(self.name, tfrs_gru4rec.__version__)
                 return 0
-            return self.work(argv, flags.FLAGS)
+            arguments = self.parse(argv, flags.FLAGS)
+            hide_native_lines()
+            return self.main(**arguments)
         except KeyboardInterrupt:
             print(f"\n{self.name}: interrupted.", file=sys.stderr)
             return INTERRUPTED

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.config import (
     CheckpointConfig,
@@ -36,6 +38,7 @@ def main(
     export: ExportConfig,
 ) -> int:
     """Works all days that are not done; returns the exit code."""
+    logging.info("Looking for logs in %s.", days.days_dir)
     import tensorflow as tf
 
     from tfrs_gru4rec.upkeep.day_loop import DayLoop, DayLoopConfig

@@ -8,6 +8,8 @@ Events of items that the model was not trained on are left out and counted.
 import dataclasses
 from pathlib import Path
 
+from absl import logging
+
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.logs import DataConfig
@@ -38,6 +40,7 @@ def main(data: DataConfig, columns: ColumnConfig, evaluation: EvaluationConfig, 
         dataset=data.dataset,
     )
 
+    logging.info("Loading the model in %s.", output.model_dir)
     from tfrs_gru4rec.atomic_files import write_json
     from tfrs_gru4rec.evaluation.evaluate import evaluate
     from tfrs_gru4rec.evaluation.report import describe_test

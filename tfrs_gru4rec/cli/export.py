@@ -9,6 +9,8 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
+from absl import logging
+
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.config import ExportConfig
 from tfrs_gru4rec.settings import Range, Settings
@@ -31,11 +33,13 @@ class VersionConfig(Settings):
 
 def main(version: VersionConfig, recommendations: ExportConfig) -> int:
     """Exports the model and prints the version's folder; returns the exit code."""
+    logging.info("Loading the model in %s.", version.model_dir)
     # These load TensorFlow, so not before the flags have been found right.
     from tfrs_gru4rec.export.saved_model import export_saved_model
     from tfrs_gru4rec.training.model_folder import load_model
 
     model = load_model(version.model_dir)
+    logging.info("Exporting, then checking what was written.")
     print(export_saved_model(model, version.export_dir, version.version, **recommendations.to_dict()))
     return 0
 

@@ -1,6 +1,7 @@
 """Flags made from the fields of a dataclass, and the dataclass made from the flags that were given."""
 
 import dataclasses
+import os
 import re
 import typing
 from collections.abc import Callable, Mapping
@@ -63,6 +64,11 @@ class FlagGroup:
           UsageError: a value is of another type or out of its range; the message names flag, value and range.
         """
         given = {name: setting for name, setting in self.settings.items() if values[name].present}
+        for name in given:
+            is_file = name.endswith("_dir") and os.path.isfile(values[name].value or "")
+            require_flags(
+                not is_file, f"--{name} must be a folder, not a file.", **{name: values[name].value}
+            )
         try:
             fields = {
                 setting.name: setting.parse(values[name].value)

@@ -70,7 +70,11 @@ def _common_flags(has_presets: bool) -> list[str]:
             "--flagfile=FILE",
             f"take flags from a file, one a line{presets}; of two values the later one holds",
         ),
-        _entry("--verbosity=INT", "1: say more, for bug reports; -1: warnings and errors only (default: 0)"),
+        _entry(
+            "--verbosity=INT",
+            "-1: warnings and errors only; 1: also what TensorFlow and other libraries log, each line with its source, "
+            "for bug reports (default: 0)",
+        ),
         _entry("--version", "without a value, and last: print the version of the package"),
         _entry("--help", "print this text"),
     ]

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from absl import logging
+
 from tfrs_gru4rec.cli.flag_groups import UsageError, require_flags
 from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.settings import Range, Settings
@@ -54,15 +56,16 @@ class DataConfig(Settings):
           UsageError: none or both of file and data set are given.
           ValueError: the log is unusable.
         """
-        from tfrs_gru4rec.pipelines.dwell_time import augment_dwell_time
-        from tfrs_gru4rec.pipelines.session_log import SessionLog
-
         require_flags(
             bool(self.train_path) != bool(self.dataset),
             "Give either --train_path or --dataset.",
             train_path=self.train_path and str(self.train_path),
             dataset=self.dataset,
         )
+        logging.info("Reading %s.", self.train_path or f"the data set {self.dataset}")
+        from tfrs_gru4rec.pipelines.dwell_time import augment_dwell_time
+        from tfrs_gru4rec.pipelines.session_log import SessionLog
+
         if self.train_path:
             log = SessionLog.from_file(self.train_path, **columns.to_dict())
         else:
@@ -107,6 +110,9 @@ class DataConfig(Settings):
 
         if not self.dataset or not split:
             raise UsageError("Give the path of a log, or --dataset and the name of a split.")
+        import tensorflow_datasets as tfds
+
+        tfds.disable_progress_bar()  # two bars a split; the builders say what they make
         return SessionLog.from_tfds(
             self.dataset, split, vocabulary, data_dir=self.data_dir, manual_dir=self.manual_dir
         )

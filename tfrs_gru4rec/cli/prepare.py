@@ -31,11 +31,15 @@ from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.datasets.recipe import Recipe, augment_training, prepare_sessions, split_sessions
 from tfrs_gru4rec.datasets.session_statistics import describe, format_table
 from tfrs_gru4rec.datasets.split_files import FORMATS, split_table, write_splits
+from tfrs_gru4rec.events.events import Events
 from tfrs_gru4rec.events.raw_log import RawLog, read_raw_log
 from tfrs_gru4rec.events.times import read_time
 from tfrs_gru4rec.settings import OneOf, Settings
 
 _LAST_DAY = 1.0
+_ROWS = """raw: events of the kinds to keep; gaps: cut into sessions; repeats: without immediate repeats; length:
+without short sessions; support: without rare items; prepared: both again until nothing changes. What prepared has
+and train and test together have not is what the split cuts off sessions that straddle its start."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +50,14 @@ class FilesConfig(Settings):
       input_path: the raw log.
       output_dir: folder for the results.
       output_format: of the results.
+      bad_rows: what to do about rows without a readable time, a session or an item: end with an error, or skip them
+        and show how many there are and the first ones.
     """
 
     input_path: Path
     output_dir: Path
     output_format: Annotated[str, OneOf(FORMATS)] = FORMATS[0]
+    bad_rows: Annotated[str, OneOf(("fail", "skip"))] = "fail"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,10 +131,10 @@ def complete_recipe(recipe: Recipe, split: SplitConfig, time_unit: str) -> Recip
     return dataclasses.replace(recipe, test_from=test_from)
 
 
-def read_log(path: Path, columns: RawColumnConfig) -> RawLog:
+def read_log(files: FilesConfig, columns: RawColumnConfig) -> RawLog:
     """Reads a raw log; see `read_raw_log` for its errors."""
     return read_raw_log(
-        path,
+        files.input_path,
         (
             columns.user_key or columns.session_key or ColumnConfig.session_key,
             columns.item_key,
@@ -135,6 +142,7 @@ def read_log(path: Path, columns: RawColumnConfig) -> RawLog:
         ),
         columns.time_unit,
         (columns.event_key, columns.event_values) if columns.event_key else None,
+        files.bad_rows == "skip",
     )
 
 
@@ -144,9 +152,15 @@ def main(files: FilesConfig, columns: RawColumnConfig, rules: Recipe, splits: Sp
     has_sessions = not columns.user_key or rules.gap_seconds is not None
     require_flags(has_sessions, rule, user_key=columns.user_key)
     recipe = complete_recipe(rules, splits, columns.time_unit)
-    log = read_log(files.input_path, columns)
+    log = read_log(files, columns)
+    for rows in log.skipped:
+        print(f"Left out {rows}.")
     statistics = {"raw": describe(log.sorted_wanted())}
-    prepared = prepare_sessions(log, recipe)
+
+    def note(rule: str, events: Events) -> None:
+        statistics[rule] = describe(events)
+
+    prepared = prepare_sessions(log, recipe, note)
     statistics["prepared"] = describe(prepared)
     session_ids = log.session_ids if recipe.gap_seconds is None else None
     item_ids = log.item_ids
@@ -160,6 +174,7 @@ def main(files: FilesConfig, columns: RawColumnConfig, rules: Recipe, splits: Sp
         {name: dataclasses.asdict(row) for name, row in statistics.items()},
     )
     print(format_table(statistics))
+    print(f"\n{_ROWS}")
     print(f"\nWritten: {', '.join(str(path) for path in paths)}.")
     return 0
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.config import RecommendConfig
@@ -48,6 +50,7 @@ class SessionConfig(Settings):
 
 def main(sessions: SessionConfig, recommendations: RecommendConfig) -> int:
     """Recommends for each session; returns the exit code."""
+    logging.info("Loading the model in %s.", sessions.model_dir)
     from tfrs_gru4rec.models.recommend import recommend
     from tfrs_gru4rec.training import load_model
 

@@ -6,12 +6,15 @@ serves the largest version in serving/shop, and newer ones as they appear, until
 Clients: tfrs_gru4rec/export/serving/client.py, or any for TF Serving.
 """
 
+from absl import logging
+
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.export.serving.config import ServerConfig
 
 
 def main(server: ServerConfig) -> int:
     """Serves until stopped by SIGTERM or SIGINT; returns the exit code."""
+    logging.info("Loading what is in %s.", server.export_dir)
     # Loads TensorFlow, so not before the flags have been found right.
     from tfrs_gru4rec.export.serving.server import Listening, run
 

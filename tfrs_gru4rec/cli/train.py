@@ -12,9 +12,12 @@ of an older model are carried over and items that are new get rows; hyperparamet
 """
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
+
+from absl import logging
 
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
@@ -41,7 +44,7 @@ class RunConfig(Settings):
       allow_changed: settings or properties of the data, as training.learning_rate or data.checksum, that may differ
         from those that the run in model_dir began with; without it a change is refused.
       report_path: JSON report (also in model_dir).
-      progress: show a progress bar.
+      progress: report within epochs, every ten seconds.
       deterministic: same bits at every run on this machine, by slower operations.
     """
 
@@ -96,6 +99,8 @@ def main(
     test_log = data.read_test_log(columns, log.vocabulary) if data.has_test else None
     _print_data(log, test_log)
 
+    if "tensorflow" not in sys.modules:
+        logging.info("Loading TensorFlow.")
     import tensorflow as tf
 
     from tfrs_gru4rec.evaluation.plots import plot_report
@@ -125,19 +130,20 @@ def main(
     paths = [path for path in (folder.report_path, output.report_path) if path]
     _write(paths, report)
     if test_log is not None:
+        logging.info("Evaluating on the test log.")
         report["test"] = test = _evaluate(recommender, test_log, evaluation)
         _write(paths, report)
         rows = {"GRU4Rec": test}
-        print(f"\n{test['events']} test events ({test['dropped_events']} of unknown items dropped):")
-        print(figures_table(rows, evaluation.k))
         if comparison.baselines:
-            print("\nBeside baselines (--nobaselines leaves them out; --baseline_pairs bounds the kNN):")
+            logging.info(
+                "Evaluating baselines (--nobaselines leaves them out; --baseline_pairs bounds the kNN)."
+            )
             report["baselines"] = _evaluate_baselines(log, test_log, evaluation, comparison)
             _write(paths, report)
             rows |= report["baselines"]
         rows |= data.best_possible()
-        if len(rows) > 1:
-            print(figures_table(rows, evaluation.k))
+        print(f"\n{test['events']} test events ({test['dropped_events']} of unknown items dropped):")
+        print(figures_table(rows, evaluation.k))
     plot_path = folder.report_path.with_suffix(".png")
     drawn = f" and {plot_path}" if plot_report(report, plot_path) else ""
     print(f"\nThe model is in {folder.path}; the report is {folder.report_path}{drawn}.")

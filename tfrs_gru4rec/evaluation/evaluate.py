@@ -68,7 +68,7 @@ def evaluate(
         all_targets.append(targets.numpy())
         n_done, seconds = sum(map(len, all_ranks)), time.monotonic() - started
         logging.log_every_n_seconds(
-            logging.INFO,
+            logging.INFO if seconds > 10 else logging.DEBUG,
             "Evaluated %d of %d events, %.0f events/s.",
             10,
             n_done,

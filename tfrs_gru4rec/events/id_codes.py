@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from absl import logging
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.events import raw_ids
@@ -42,9 +43,11 @@ def id_codes(column: LogColumn) -> tuple[np.ndarray, np.ndarray]:
         codes[start : start + len(chunk)] = chunk.indices.to_numpy()
         start += len(chunk)
     ids = encoded.chunk(0).dictionary  # all chunks share it
+    if is_text_type(ids.type):
+        _warn_of_words(column, codes, ids)
     if not column.is_text:
         return codes, ids.to_numpy(zero_copy_only=False)
-    is_empty = _is_empty_text(ids).to_numpy(zero_copy_only=False)
+    is_empty = is_empty_text(ids).to_numpy(zero_copy_only=False)
     if is_empty.any():
         column.reject_first(is_empty[codes], _EMPTY_RULE)
     integers = raw_ids.integers_from_text(ids)
@@ -71,6 +74,16 @@ def rising_codes(codes: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.nda
     return ranks[codes], ids[order]
 
 
+def _warn_of_words(column: LogColumn, codes: np.ndarray, ids: pa.Array) -> None:
+    """Names the ids that may stand for a missing value but could be names."""
+    is_word = pc.is_in(pc.utf8_lower(ids.cast(pa.string())), _NULL_SPELLINGS).to_numpy(zero_copy_only=False)
+    if is_word.any():
+        counts = np.bincount(codes, minlength=len(ids))
+        words = ", ".join(f"{ids[row].as_py()!r} ({counts[row]})" for row in np.flatnonzero(is_word).tolist())
+        place = ", ".join(f"{name}={value!r}" for name, value in column.place.items())
+        logging.warning("These ids read like missing values: %s. Events with them: %s.", place, words)
+
+
 def _integers_or_strings(column: LogColumn) -> pa.ChunkedArray:
     values = column.plain_values()
     kind = values.type
@@ -88,8 +101,12 @@ def _integers_or_strings(column: LogColumn) -> pa.ChunkedArray:
         raise
 
 
-def _is_empty_text(ids: pa.Array) -> pa.BooleanArray:
-    """Which ids mean "no value": the empty text; and among integers, but not among names, words for it."""
+def is_empty_text(ids: pa.Array) -> pa.BooleanArray:
+    """Tells which ids mean "no value": the empty text; and among integers, but not among names, words for it.
+
+    >>> is_empty_text(pa.array(["7", "nan", ""])).to_pylist(), is_empty_text(pa.array(["lamp", "nan"])).to_pylist()
+    ([False, True, True], [False, False])
+    """
     is_word = pc.is_in(pc.utf8_lower(ids), _NULL_SPELLINGS)
     is_empty = pc.equal(ids, "")
     if pc.any(is_word).as_py():

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.events.bad_rows import BadRows, find_bad_rows
 from tfrs_gru4rec.events.columns import LogColumn
 from tfrs_gru4rec.events.events import Events
 from tfrs_gru4rec.events.id_codes import id_codes, rising_codes
@@ -19,6 +20,7 @@ from tfrs_gru4rec.events.order import sort_events
 from tfrs_gru4rec.events.times import event_times
 
 _KIND_RULE = "No event is of a kind to keep."
+_EVENTS_RULE = "A log must hold at least one event."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class RawLog:
       item_ids: raw ids by item code, rising.
       session_ids: raw ids by session code, rising; None if the sessions are numbers as they stand.
       ticks_per_second: unit of the times.
+      skipped: rows that were left out, by what is wrong with them.
 
     >>> views = Events(np.array([2, 1]), np.array([0, -1], np.int32), np.array([20, 10]))
     >>> log = RawLog(views, np.array([True, False]), item_ids=np.array(["lamp"], object))
@@ -44,6 +47,7 @@ class RawLog:
     item_ids: np.ndarray
     session_ids: np.ndarray | None = None
     ticks_per_second: int = 1
+    skipped: Sequence[BadRows] = ()
 
     def wanted(self) -> Events:
         """The wanted events in file order."""
@@ -59,6 +63,7 @@ def read_raw_log(
     keys: tuple[str, str, str],
     time_unit: str = "s",
     kinds: tuple[str, Sequence[str]] | None = None,
+    skip_bad_rows: bool = False,
 ) -> RawLog:
     r"""Reads a log file.
 
@@ -67,6 +72,7 @@ def read_raw_log(
       keys: columns of sessions (or users), items and times.
       time_unit: of times that are numbers: s, ms, us or ns.
       kinds: column of the kind of event, and the kinds to keep; None keeps all.
+      skip_bad_rows: leave out rows without a readable time, a session or an item; otherwise one of them is an error.
 
     Returns:
       The log; times in seconds, int64 if all are whole. The items of unwanted events are -1.
@@ -85,13 +91,19 @@ def read_raw_log(
     """
     columns = read_log_columns(path, [*keys, *([kinds[0]] if kinds else [])])
     is_wanted = _is_wanted(columns.pop(), kinds[1]) if kinds else np.ones(len(columns[0].values), bool)
+    skipped: list[BadRows] = []
+    if skip_bad_rows:
+        is_bad, skipped = find_bad_rows(*columns, is_wanted)
+        require(not is_bad.all(), _EVENTS_RULE, file=os.fspath(path), skipped=list(map(str, skipped)))
+        columns = [column.take(np.flatnonzero(~is_bad)) for column in columns]
+        is_wanted = is_wanted[~is_bad]
     times = event_times(columns.pop(), time_unit)
     # An event of another kind need not have an item.
     wanted_items, item_ids = rising_codes(*id_codes(columns.pop().take(np.flatnonzero(is_wanted))))
     items = np.full(len(is_wanted), -1, np.int32)
     items[is_wanted] = wanted_items
     sessions, session_ids = rising_codes(*id_codes(columns.pop()))
-    return RawLog(Events(sessions, items, times), is_wanted, item_ids, session_ids)
+    return RawLog(Events(sessions, items, times), is_wanted, item_ids, session_ids, skipped=skipped)
 
 
 def _is_wanted(column: LogColumn, kinds: Sequence[str]) -> np.ndarray:

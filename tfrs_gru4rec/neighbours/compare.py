@@ -97,6 +97,6 @@ def rank_by_baselines(
             logging.info("Baseline %s is measured on %d of %d pairs.", name, len(asked), len(clicks))
         ranks = baseline(train_log).ranks(test_log, tie, asked)
         seconds = time.monotonic() - started
-        logging.info("Baseline %s took %.1f s for %d pairs.", name, seconds, len(asked))
+        logging.debug("Baseline %s took %.1f s for %d pairs.", name, seconds, len(asked))
         results[name] = RankedPairs(ranks, asked.positions, test_log.dropped_events, seconds, asked.targets)
     return results

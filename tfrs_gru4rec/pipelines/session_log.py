@@ -181,6 +181,11 @@ def _from_columns(
         log.n_events / seconds,
     )
     rule = "A log must have a session of two events or more."
+    if log.dropped_events:
+        rule = (
+            "No session has two events of items that the model knows: is this the log of another catalogue, or are its "
+            "item ids written in another way?"
+        )
     require(log.n_pairs > 0, rule, **place, sessions=log.n_sessions, dropped_events=log.dropped_events)
     return log
 

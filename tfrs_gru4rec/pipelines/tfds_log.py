@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,18 +43,38 @@ def load_builder(
       The prepared `tfds.core.DatasetBuilder`.
 
     Raises:
-      ValueError: the data is not there and `download` is off.
+      ValueError: there is no such data set, or its data is not there and `download` is off.
+      FileNotFoundError: the raw files are not in `manual_dir`; the message says how to get them.
     """
     import tensorflow_datasets as tfds
 
     _import_our_builder(name.split("/")[0].split(":")[0])
-    builder = tfds.builder(name, data_dir=data_dir)
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except tfds.core.registered.DatasetNotFoundError:
+        rule = f"There is no such data set; this library's are {', '.join(_our_names())}."
+        raise ValueError(f"{rule} Received: name={name!r}.") from None
     if download:
-        config = tfds.download.DownloadConfig(manual_dir=manual_dir)
-        builder.download_and_prepare(download_config=config)
+        _prepare(builder, tfds.download.DownloadConfig(manual_dir=manual_dir))
     rule = "The data set must be prepared; let it be downloaded and prepared first."
     require(builder.is_prepared(), rule, name=name, data_dir=str(builder.data_dir))
     return builder
+
+
+def _prepare(builder: Any, config: Any) -> None:
+    try:
+        builder.download_and_prepare(download_config=config)
+    except AssertionError as error:  # TFDS's way to say that the folder is missing or empty
+        if "Manual directory" not in str(error):
+            raise
+        how, place = builder.MANUAL_DOWNLOAD_INSTRUCTIONS, config.manual_dir and os.fspath(config.manual_dir)
+        rule = f"manual_dir must be a folder with the raw files of {builder.name}. {how}"
+        raise FileNotFoundError(f"{rule} Received: manual_dir={place!r}.") from error
+
+
+def _our_names() -> list[str]:
+    rooms = importlib.import_module(_OUR_BUILDER.partition(".{")[0]).__path__
+    return sorted(module.name for module in pkgutil.iter_modules(rooms) if module.ispkg)
 
 
 def _import_our_builder(name: str) -> None:
@@ -93,7 +114,6 @@ def read_session_columns(builder: Any, split: str) -> list[LogColumn]:
         lengths.append(item_lengths)
         progress.add(len(items))
     require(progress.count > 0, "A log must hold at least one event.", name=name, split=split)
-    progress.end()
     all_lengths = np.concatenate(lengths)
     sessions = pa.array(np.repeat(np.arange(len(all_lengths), dtype=np.int32), all_lengths))
     columns = {"session_id": [sessions], **parts}

@@ -1,7 +1,9 @@
 """What happens around training steps: throughput, checkpoints, a stop when the loss diverges."""
 
 import math
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from tfrs_gru4rec.evaluation.evaluate import evaluate
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.checkpoints import Checkpointer
-from tfrs_gru4rec.training.sigterm import Stopped, StopRequest
+from tfrs_gru4rec.training.stop_request import Stopped, StopRequest
 
 
 class DivergedError(ArithmeticError):
@@ -196,9 +198,63 @@ class SaveCheckpoints(keras.callbacks.Callback):
         self._saved_step, self._saved_at = step, time.monotonic()
 
     def _leave_if_asked(self) -> None:
-        if self._stop.is_set:
-            logging.warning("Stopped by SIGTERM; the same command goes on from here.")
-            raise Stopped
+        if self._stop.signal is not None:
+            name = signal.Signals(self._stop.signal).name
+            logging.warning("Stopped by %s, and saved; the same command goes on from here.", name)
+            raise Stopped(self._stop.signal)
+
+
+class LogProgress(keras.callbacks.Callback):
+    """Says how far the run is: within an epoch after its first block and then every ten seconds, and at its end."""
+
+    def __init__(
+        self,
+        within_epochs: bool,
+        clock: Callable[[], float] = time.monotonic,
+        seconds_between_lines: float = 10.0,
+    ) -> None:
+        """Remembers how much to say; must come later in the list of callbacks than those that add to the logs.
+
+        Args:
+          within_epochs: whether to report within epochs, or at their ends alone.
+          clock: returns the time now, in seconds.
+          seconds_between_lines: the least time from one line to the next within an epoch.
+        """
+        super().__init__()
+        self._within_epochs, self._clock = within_epochs, clock
+        self._seconds_between_lines = seconds_between_lines
+        self._reported = -math.inf
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Notes the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Reports if it is time."""
+        now, n_blocks = self._clock(), self.params["steps"]
+        if (
+            self._within_epochs
+            and now - self._reported >= self._seconds_between_lines
+            and batch + 1 < n_blocks
+        ):
+            self._reported = now
+            self._say(f", {(batch + 1) / n_blocks:.0%}", logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Reports the epoch."""
+        self._reported = self._clock()
+        self._say("", logs or {})
+
+    def _say(self, share: str, logs: dict[str, Any]) -> None:
+        figures = [
+            f"{name} {float(logs[name]):.4f}" for name in ("loss", "recall@20", "mrr@20") if name in logs
+        ]
+        if "events_per_second" in logs:
+            figures.append(f"{float(logs['events_per_second']):,.0f} events/s")
+        logging.info(
+            "Epoch %d of %d%s: %s.", self._epoch + 1, self.params["epochs"], share, ", ".join(figures)
+        )
 
 
 class WriteEpochs(keras.callbacks.Callback):

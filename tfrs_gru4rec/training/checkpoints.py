@@ -207,7 +207,7 @@ def restore_newest(
         except _UNREADABLE as error:
             logging.warning("Checkpoint %s cannot be read, trying the one before it: %s", path, error)
             continue
-        logging.info("Restored %s.", path)
+        logging.debug("Restored %s.", path)
         return path
     if paths:
         raise CannotGoOnError(

@@ -11,13 +11,16 @@ from absl import logging
 from tfrs_gru4rec.checks import require, require_one_of
 from tfrs_gru4rec.config import CheckpointConfig, TrainingConfig
 from tfrs_gru4rec.evaluation.evaluate import require_vocabulary_of
+from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.pipelines.session_parallel import BLOCK_STEPS, session_parallel
+from tfrs_gru4rec.pipelines.session_parallel import session_parallel
+from tfrs_gru4rec.training.block_steps import block_steps as steps_of_a_block
 from tfrs_gru4rec.training.callback_state import KeepCallbackState
 from tfrs_gru4rec.training.callbacks import (
     KeepEpochLoss,
+    LogProgress,
     MeasureEpochs,
     SaveCheckpoints,
     StopWhenDiverged,
@@ -27,7 +30,7 @@ from tfrs_gru4rec.training.callbacks import (
 )
 from tfrs_gru4rec.training.checkpoints import Checkpointer
 from tfrs_gru4rec.training.model_folder import ModelFolder
-from tfrs_gru4rec.training.sigterm import StopRequest
+from tfrs_gru4rec.training.stop_request import StopRequest
 
 OPTIMIZERS = {
     "adagrad": AdagradMomentum,
@@ -73,7 +76,7 @@ def fit(
     prepare: Callable[[GRU4Rec], None] | None = None,
     validation_log: SessionLog | None = None,
     allow_changed: Collection[str] = (),
-    block_steps: int = BLOCK_STEPS,
+    block_steps: int | None = None,
 ) -> list[dict[str, Any]]:
     """Trains a model and leaves it in a folder; goes on from the folder's last checkpoint if there is one.
 
@@ -96,13 +99,14 @@ def fit(
         `EarlyStopping` has waited, is part of a checkpoint, and so is that one of them ended the run; only a larger
         `n_epochs` goes on from there. Callbacks with `restore_best_weights` begin anew after a stop.
       checkpoints: when the run is saved, `CheckpointConfig()` if None.
-      verbose: as for Keras: 0 silent, 1 a progress bar, 2 a line for each epoch.
+      verbose: 0: silent; 1: lines in the log, at level INFO, every ten seconds and for each epoch; 2: for each epoch.
       prepare: called with the compiled model, its optimizer's slots made, before any checkpoint is restored; a warm
         start sets first values here.
       allow_changed: settings and properties of the data that may differ from those that the folder's run began with,
         see `ModelFolder.begin`; any other change is refused.
       validation_log: evaluated after each epoch, read with the model's vocabulary; None leaves that out.
-      block_steps: steps in one call of the compiled program; a run is saved and stopped between calls.
+      block_steps: steps in one call of the compiled program; a run is saved and stopped between calls. None chooses
+        by what a step costs, see `tfrs_gru4rec.training.block_steps`.
 
     Returns:
       One record for each epoch: `loss`, `seconds`, `steps`, `steps_per_second`, `events_per_second`, and with a
@@ -110,7 +114,8 @@ def fit(
 
     Raises:
       DivergedError: the loss is not finite any more.
-      Stopped: SIGTERM came; a checkpoint was written first.
+      Stopped: SIGTERM or SIGINT (Ctrl-C) came; a checkpoint was written first.
+      BlockingIOError: another process trains in the folder.
       ValueError: the folder holds a model of other settings or data, or the validation log is unusable.
       OSError: the folder cannot be written to.
     """
@@ -122,45 +127,51 @@ def fit(
     model.lanes.build(config.batch_size)
     if prepare is not None:
         prepare(model)
-    changed = folder.begin(model, config, log, allow_changed)
-    checkpointer = Checkpointer(model, folder.checkpoints_path, checkpoints.keep_checkpoints)
-    if checkpointer.restore():
-        logging.info(
-            "Going on after %d epochs and %d steps.", checkpointer.progress.epoch, checkpointer.progress.step
-        )
-        if "training.learning_rate" in changed:  # the checkpoint holds the old one
-            model.optimizer.learning_rate = config.learning_rate
-    first_epoch, first_step = checkpointer.progress.epoch, checkpointer.progress.step
-    data, n_blocks = _data(log, config, model.config.seed, first_epoch, first_step, block_steps)
-    throughput = Throughput(log.n_pairs, block_steps, first_step, checkpointer.progress.records)
-    last = throughput.records[-1] if throughput.records and not first_step else None
-    if validation_log is not None and last is not None and "recall@20" not in last:
-        # A stop at the very end of an epoch left no time for it.
-        last.update(measure(model, validation_log))
-    if max(first_epoch, checkpointer.progress.ended_epochs) >= config.n_epochs:
+    block_steps = block_steps or steps_of_a_block(model.config, config)
+    with lock_folder(folder.path):
+        changed = folder.begin(model, config, log, allow_changed)
+        checkpointer = Checkpointer(model, folder.checkpoints_path, checkpoints.keep_checkpoints)
+        if checkpointer.restore():
+            logging.info(
+                "Going on after %d epochs and %d steps.",
+                checkpointer.progress.epoch,
+                checkpointer.progress.step,
+            )
+            if "training.learning_rate" in changed:  # the checkpoint holds the old one
+                model.optimizer.learning_rate = config.learning_rate
+        first_epoch, first_step = checkpointer.progress.epoch, checkpointer.progress.step
+        data, n_blocks = _data(log, config, model.config.seed, first_epoch, first_step, block_steps)
+        throughput = Throughput(log.n_pairs, block_steps, first_step, checkpointer.progress.records)
+        last = throughput.records[-1] if throughput.records and not first_step else None
+        if validation_log is not None and last is not None and "recall@20" not in last:
+            # A stop at the very end of an epoch left no time for it.
+            last.update(measure(model, validation_log))
+        if max(first_epoch, checkpointer.progress.ended_epochs) >= config.n_epochs:
+            return throughput.records
+        logging.info("Compiling the training step (about 10 s).")
+        with StopRequest() as stop:
+            measures = [MeasureEpochs(validation_log, stop)] if validation_log is not None else []
+            model.fit(
+                data,
+                steps_per_epoch=n_blocks,
+                initial_epoch=first_epoch,
+                initial_step=first_step // block_steps,
+                epochs=config.n_epochs,
+                callbacks=[
+                    *([KeepEpochLoss()] if first_step else []),
+                    *measures,
+                    throughput,
+                    StopWhenDiverged(),
+                    keras.callbacks.TensorBoard(str(folder.logs_path), write_graph=False, profile_batch=0),
+                    *callbacks,
+                    *([LogProgress(within_epochs=verbose == 1)] if verbose else []),
+                    WriteEpochs(throughput, folder.logs_path / "epochs.csv"),
+                    KeepCallbackState(callbacks, checkpointer.progress),
+                    SaveCheckpoints(checkpointer, throughput, stop, checkpoints, block_steps),
+                ],
+                verbose=0,
+            )
         return throughput.records
-    with StopRequest() as stop:
-        measures = [MeasureEpochs(validation_log, stop)] if validation_log is not None else []
-        model.fit(
-            data,
-            steps_per_epoch=n_blocks,
-            initial_epoch=first_epoch,
-            initial_step=first_step // block_steps,
-            epochs=config.n_epochs,
-            callbacks=[
-                *([KeepEpochLoss()] if first_step else []),
-                *measures,
-                throughput,
-                StopWhenDiverged(),
-                keras.callbacks.TensorBoard(str(folder.logs_path), write_graph=False, profile_batch=0),
-                *callbacks,
-                WriteEpochs(throughput, folder.logs_path / "epochs.csv"),
-                KeepCallbackState(callbacks, checkpointer.progress),
-                SaveCheckpoints(checkpointer, throughput, stop, checkpoints, block_steps),
-            ],
-            verbose=verbose,
-        )
-    return throughput.records
 
 
 def _data(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from absl import logging
 
 from tfrs_gru4rec.atomic_files import replacing
 from tfrs_gru4rec.checks import require
@@ -65,6 +66,13 @@ class WarmStart:
         is_retired = carried_rows.retired(old_last_seen, log, ticks)
         self.rows = carried_rows.map_rows(old, log.vocabulary, is_retired, self.options.count_decay)
         self.log = carried_rows.in_rows_of(log, self.rows.vocabulary)
+        if not np.any(self.rows.old_rows[self.log.items] >= 0):
+            logging.warning(
+                "None of the %d items of the new log is known to the model in %s, so only the weights of its GRU are "
+                "of use. Are item ids written in the same way in both logs?",
+                log.vocabulary.n_items,
+                os.fspath(old_dir),
+            )
         unknown = np.full(self.rows.vocabulary.n_items, np.nan)
         before = carried_rows.carry_rows(old_last_seen, unknown, self.rows.old_rows)
         self.last_seen = np.fmax(before, carried_rows.last_seen(self.log))

@@ -1,0 +1,55 @@
+"""gru4rec-inspect on a folder that gru4rec-train wrote, with weights set by hand."""
+
+import numpy as np
+import pytest
+
+from tfrs_gru4rec.cli import inspect, train
+from tfrs_gru4rec.training import ModelFolder, load_model
+from tfrs_gru4rec.training.checkpoints import Checkpointer
+
+LOG = "SessionId\tItemId\tTime\n1\tred\t1\n1\tred\t2\n1\tblue\t3\n1\tblue\t4\n2\tred\t5\n2\tgreen\t6\n"
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "log.tsv").write_text(LOG)
+    flags = {"train_path": folder / "log.tsv", "test_path": folder / "log.tsv", "model_dir": folder / "model"}
+    flags |= {"layers": 2, "batch_size": 2, "n_sample": 2, "n_epochs": 1, "k": "1,2", "baselines": False}
+    train.COMMAND.work(["gru4rec-train", *(f"--{name}={value}" for name, value in flags.items())])
+    model = load_model(folder / "model")  # rows: red, blue, green
+    model.embedding.output_table.assign(np.array([[2.0, 0.0], [0.0, 5.0], [3.0, 4.0]]))
+    model.embedding.output_bias.assign(np.array([0.5, -1.0, 2.0]).reshape(model.embedding.output_bias.shape))
+    Checkpointer(model, ModelFolder(folder / "model").checkpoints_path, keep=9).save(1, 0, [])
+    return folder / "model"
+
+
+def shown(capsys, *flags):
+    inspect.COMMAND.work(["gru4rec-inspect", *flags])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_what_a_folder_holds(model_dir, tmp_path, capsys):
+    (tmp_path / "shop" / "3").mkdir(parents=True)
+    lines = shown(capsys, f"--model_dir={model_dir}", "--top_k=2", f"--export_dir={tmp_path / 'shop'}")
+    found = dict(line.split(": ", 1) for line in lines if ": " in line)
+    assert "layers=[2]" in found["model"]
+    assert "batch_size=2" in found["training"]
+    assert found["data"].startswith("events=6, sessions=2, items=3")
+    assert found["epochs"].startswith("1, loss ")
+    assert any(line.split()[:4] == ["recall@1", "recall@2", "MRR@1", "MRR@2"] for line in lines)
+    assert found["checkpoints"].startswith("ckpt-1")
+    assert found["exports"] == "3"
+    assert found["largest bias"] == "green (2.000), red (0.500)"
+    assert found["smallest bias"] == "blue (-1.000), red (0.500)"
+
+
+def test_nearest_items(model_dir, capsys):
+    lines = shown(capsys, f"--model_dir={model_dir}", "--item=blue")
+    assert lines[-3:] == [
+        "item blue: 2 events, bias -1.000; nearest:",
+        "  green  0.8000",
+        "  red  0.0000",
+    ]
+    with pytest.raises(ValueError, match="does not know this item. Received: item='grey'"):
+        shown(capsys, f"--model_dir={model_dir}", "--item=grey")

@@ -1,0 +1,104 @@
+"""gru4rec-inspect: what a model's folder holds, and what the model has learned of its items.
+
+    gru4rec-inspect --model_dir models/shop
+    gru4rec-inspect --model_dir models/shop --item 214 --top_k 5
+    gru4rec-inspect --model_dir models/shop --export_dir exports/shop
+
+Shows settings, training data, epochs, figures of the test, checkpoints, and the versions in --export_dir. Then the
+items with the largest and smallest bias, which the model recommends more and less often whatever the session; or,
+with --item, the items whose weights point in the direction most like that item's (1 is the same direction).
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from absl import logging
+
+from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.cli.tables import figures_table
+from tfrs_gru4rec.settings import Range, Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class InspectConfig(Settings):
+    """What is looked at.
+
+    Attributes:
+      model_dir: folder of the model.
+      export_dir: folder of the versions that were exported.
+      item: an item whose nearest items are shown.
+      top_k: items to show.
+    """
+
+    model_dir: Path
+    export_dir: Path | None = None
+    item: str | None = None
+    top_k: Annotated[int, Range(above=0)] = 10
+
+
+def main(look: InspectConfig) -> int:
+    """Prints what there is; returns the exit code."""
+    logging.info("Loading the model in %s.", look.model_dir)
+    from tfrs_gru4rec.training import ModelFolder, load_model
+
+    folder = ModelFolder(look.model_dir)
+    settings = folder.settings()
+    for part in ("model", "training", "data"):
+        print(f"{part}: {_words(settings[part])}")
+    if folder.report_path.exists():
+        _print_report(json.loads(folder.report_path.read_text(encoding="utf-8")))
+    checkpoints = sorted(path.stem for path in folder.checkpoints_path.glob("*.index"))
+    print(f"checkpoints: {', '.join(checkpoints) or 'none'}")
+    if look.export_dir:
+        from tfrs_gru4rec.export.publishing import versions
+
+        print(f"exports: {', '.join(map(str, sorted(versions(look.export_dir)))) or 'none'}")
+    if checkpoints:
+        _print_items(load_model(look.model_dir), look)
+    return 0
+
+
+def _words(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def _print_report(report: Mapping[str, Any]) -> None:
+    losses = ", ".join(f"{epoch['loss']:.4f}" for epoch in report["epochs"])
+    print(f"epochs: {len(report['epochs'])}, loss {losses}")
+    if "test" in report:
+        rows = {"GRU4Rec": report["test"], **report.get("baselines", {})}
+        print(figures_table(rows, [int(k) for k in report["test"]["recall"]]))
+
+
+def _print_items(model: Any, look: InspectConfig) -> None:
+    from tfrs_gru4rec.evaluation.item_weights import largest_rows, nearest_rows
+
+    ids, biases = model.vocabulary.ids, model.embedding.output_bias.numpy().reshape(-1)
+    if look.item is None:
+        for title, sign in (("largest", 1), ("smallest", -1)):
+            rows = largest_rows(sign * biases, look.top_k)
+            print(f"{title} bias: {', '.join(f'{ids[row]} ({biases[row]:.3f})' for row in rows)}")
+        return
+    (row,) = model.vocabulary.rows([look.item]).tolist()
+    require(row >= 0, "The model does not know this item.", item=look.item)
+    print(f"item {look.item}: {model.vocabulary.counts[row]} events, bias {biases[row]:.3f}; nearest:")
+    for other, cosine in zip(
+        *nearest_rows(model.embedding.output_table.numpy(), row, look.top_k), strict=True
+    ):
+        print(f"  {ids[other]}  {cosine:.4f}")
+
+
+COMMAND = Command("gru4rec-inspect", main)
+
+
+def run() -> None:
+    """Runs the command."""
+    COMMAND.run()
+
+
+if __name__ == "__main__":
+    run()
