@@ -59,7 +59,7 @@ def evaluate(
     started = time.monotonic()
     lanes = min(lanes, log.n_sessions)
     state, position = model.initial_state(lanes), tf.zeros([lanes], tf.int32)
-    follow, rank = _follow(model), _rank(model, tie, score_bytes)
+    follow, rank = model.made_once(_follow), model.made_once(_rank, tie, score_bytes)
     all_ranks, all_positions, all_targets = [], [], []
     for block in session_parallel(log, lanes, block_steps=BLOCK_STEPS):
         state, position, queries, targets, positions = follow(block, state, position)
