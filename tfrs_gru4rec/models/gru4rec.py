@@ -1,25 +1,23 @@
 """GRU4Rec as a TensorFlow Recommenders model."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from tfrs_gru4rec._keras import keras, require_keras_2, tfrs  # isort: skip
-import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from tfrs_gru4rec import losses, sampling
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, RecommendConfig
-from tfrs_gru4rec.events.raw_ids import as_id_array
 from tfrs_gru4rec.layers import GRUTower, ItemEmbedding
 from tfrs_gru4rec.layers.dropout import dropout
 from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.metrics import MRR, Recall, ranks
 from tfrs_gru4rec.models.candidates import Candidates
+from tfrs_gru4rec.models.keras_file import SavedByKeras, require_keras_file
 from tfrs_gru4rec.models.lanes import LaneVariables
 from tfrs_gru4rec.models.recommend import recommend
 from tfrs_gru4rec.optimizers.row_updates import Gradient, row_updater_of
@@ -34,7 +32,7 @@ _VALIDATION_STREAM = 1 << 21
 
 
 @keras.saving.register_keras_serializable(package="tfrs_gru4rec")
-class GRU4Rec(tfrs.Model):
+class GRU4Rec(SavedByKeras, tfrs.Model):
     """Predicts the next item of a session with a GRU whose state is carried click by click (arXiv 1511.06939).
 
     Train it on `session_parallel` data with `compile` and `fit`; ask it with `recommend`, or with `step` and `scores`.
@@ -56,6 +54,7 @@ class GRU4Rec(tfrs.Model):
       tower: the GRU layers.
       task: scores candidates and takes the loss.
       sampler: draws the extra negatives.
+      has_own_sampler: whether a user gave that sampler.
       lanes: the state of each lane between two training steps.
       train_steps: int64 scalar, steps seen in training; with `config.seed` it determines every random draw.
       first_bad_step: int64 scalar, the first step whose loss was not finite, -1 if none; its update was not applied.
@@ -101,7 +100,7 @@ class GRU4Rec(tfrs.Model):
             rule = "logq corrects for draws by popularity: with a sampler of your own it must be 0."
             require(not config.logq, rule, logq=config.logq)
             self.sampler = sampler
-        self._has_own_sampler = sampler is not None
+        self.has_own_sampler = sampler is not None
         self.lanes = LaneVariables(self.tower)
         self.train_steps = tf.Variable(0, trainable=False, dtype=tf.int64, name="train_steps")
         self.first_bad_step = tf.Variable(NO_STEP, trainable=False, dtype=tf.int64, name="first_bad_step")
@@ -128,11 +127,11 @@ class GRU4Rec(tfrs.Model):
           ValueError: an object of Keras 3 is given.
         """
         require_keras_2("compile", optimizer, *tf.nest.flatten(list(kwargs.values())))
-        self._wants_jit_compile = jit_compile
+        self.wants_jit_compile = jit_compile
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         # Slots exist from now on, so that a checkpoint can be restored before the first step.
         self.optimizer.build(self.trainable_variables)
-        is_compiled = jit_compile and not self.run_eagerly
+        is_compiled = jit_compile and not (self.run_eagerly or tf.config.functions_run_eagerly())
         self._updater = row_updater_of(self.optimizer, is_compiled)
         self.jit_compile = self._updater.is_compiled
         self._loss_and_gradients: Callable[..., Any] = self._differentiate
@@ -162,7 +161,7 @@ class GRU4Rec(tfrs.Model):
         require_keras_2("fit", *callbacks)
         for callback in callbacks:
             if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_weights_only:
-                _require_keras_file(callback.filepath)
+                require_keras_file(callback.filepath)
         if isinstance(x, tf.data.Dataset):
             rule = "fit takes blocks of steps, as session_parallel gives them."
             spec = x.element_spec
@@ -381,62 +380,3 @@ class GRU4Rec(tfrs.Model):
     ) -> pd.DataFrame:
         """Returns the likeliest next items of many sessions, see `tfrs_gru4rec.recommend`."""
         return recommend(self, sessions, k, exclude_seen)
-
-    def save(
-        self,
-        filepath: str | os.PathLike[str],
-        overwrite: bool = True,
-        save_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Saves vocabulary, config, weights and optimizer to one file, for `keras.models.load_model`.
-
-        Args:
-          filepath: a name that ends in `.keras`.
-          overwrite: as for Keras.
-          save_format: None or "keras".
-          **kwargs: as for Keras.
-
-        Raises:
-          ValueError: another format is asked for, or the model has a sampler of its own.
-        """
-        _require_keras_file(filepath, save_format)
-        super().save(filepath, overwrite=overwrite, save_format=save_format, **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` makes an equal model with new weights of: items, counts and hyperparameters.
-
-        Raises:
-          ValueError: the model has a sampler of its own.
-        """
-        rule = "A sampler of your own cannot be saved with the model: keep its weights by save_weights."
-        require(not self._has_own_sampler, rule, sampler=type(self.sampler).__name__)
-        items = {"ids": self.vocabulary.ids.tolist(), "counts": self.vocabulary.counts.tolist()}
-        return {"vocabulary": items, "config": self.config.to_dict()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "GRU4Rec":
-        """Makes the model that `get_config` describes."""
-        items = config["vocabulary"]
-        vocabulary = Vocabulary(as_id_array(items["ids"]), np.array(items["counts"], np.int64))
-        return cls(vocabulary, GRU4RecConfig.from_dict(config["config"]))
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """Returns how the model was compiled, for `compile_from_config`; None if it was not."""
-        config: dict[str, Any] | None = super().get_compile_config()
-        return None if config is None else {**config, "jit_compile": self._wants_jit_compile}
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles the model as `get_compile_config` describes."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-
-
-def _require_keras_file(path: str | os.PathLike[str], save_format: str | None = None) -> None:
-    require(
-        os.fspath(path).endswith(".keras") and save_format in (None, "keras", "keras_v3"),
-        "GRU4Rec is saved as one .keras file. Call model.save('model.keras'); for serving "
-        "export_saved_model(model, folder); for weights alone model.save_weights(path), or "
-        "ModelCheckpoint(path, save_weights_only=True).",
-        filepath=os.fspath(path),
-        save_format=save_format,
-    )

@@ -70,7 +70,7 @@ def recommend(
     )
 
 
-def session_rows(vocabulary: Vocabulary, session: Sequence[Any]) -> np.ndarray:
+def session_rows(vocabulary: Vocabulary, session: Any) -> np.ndarray:
     """Returns the rows of a session's raw ids, int32 [length], -1 where the vocabulary lacks one.
 
     Raises:
