@@ -127,7 +127,7 @@ def test_an_interrupted_fit_is_restored_and_goes_on(data, tmp_path):
                 raise KeyboardInterrupt
 
     blocks = session_parallel(data, 3, block_steps=4)
-    whole, stopped, resumed = (make_model(data, jit_compile=False) for _ in range(3))
+    whole, stopped, resumed = (make_model(data, run_eagerly=True) for _ in range(3))
     whole.fit(blocks, epochs=3, verbose=0)
     backup = CALLBACKS["BackupAndRestore"]
     with pytest.raises(KeyboardInterrupt):
@@ -140,7 +140,7 @@ def test_an_interrupted_fit_is_restored_and_goes_on(data, tmp_path):
 
 
 def test_callbacks_act_on_what_a_validation_found(data):
-    model = make_model(data, jit_compile=False)
+    model = make_model(data, run_eagerly=True)
     blocks = session_parallel(data, 3, block_steps=4)
     model.optimizer.learning_rate = 0.0
     stop = keras.callbacks.EarlyStopping("val_recall_at_20", mode="max", patience=2)
@@ -151,7 +151,7 @@ def test_callbacks_act_on_what_a_validation_found(data):
 
 
 def test_a_checkpoint_in_another_format_is_refused_before_any_training(data, tmp_path):
-    model = make_model(data, jit_compile=False)
+    model = make_model(data, run_eagerly=True)
     with pytest.raises(
         ValueError, match=r"saved as one .keras file.*ModelCheckpoint\(path, save_weights_only=True"
     ):

@@ -36,6 +36,7 @@ def make_model(log, optimizer=None, jit_compile=False, **settings):
 
 
 def train(model, log):
+    model.run_eagerly = True  # tracing would take most of the time
     model.fit(session_parallel(log, 3, block_steps=16), verbose=0)
 
 
