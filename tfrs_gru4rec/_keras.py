@@ -47,6 +47,12 @@ def require_keras_2(call: str, *values: Any) -> None:
 
     Raises:
       ValueError: one is; the message names what to use instead.
+
+    >>> import keras as keras_3
+    >>> require_keras_2("fit", keras.callbacks.History(), keras_3.callbacks.History())
+    Traceback (most recent call last):
+    ValueError: fit takes objects of Keras 2: use History of tf_keras (import tf_keras as keras), or of tf.keras.
+    Received: keras.src.callbacks.history.History, of Keras 3.
     """
     for value in values:
         kind = next((kind for kind in type(value).__mro__ if kind.__module__.split(".")[0] == "keras"), None)
