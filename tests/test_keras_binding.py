@@ -36,3 +36,30 @@ def test_a_setting_that_forbids_keras_2_is_explained(run_fresh):
     message = ended.stderr.splitlines()[-1]
     assert message.startswith("ImportError: tfrs_gru4rec needs Keras 2")
     assert "Set TF_USE_LEGACY_KERAS=1, or leave it unset. Received: TF_USE_LEGACY_KERAS='0'." in message
+
+
+def test_objects_of_keras_3_given_to_compile_or_fit_are_named(run_fresh):
+    ended = run_fresh(
+        "import keras\n"
+        "import tfrs_gru4rec as g4r\n"
+        "import tfrs_gru4rec._keras as ours\n"
+        "log = g4r.Vocabulary.from_items([1, 2])\n"
+        "model = g4r.GRU4Rec(log, g4r.GRU4RecConfig(layers=(2,)))\n"
+        "def attempt(call, *values, **named):\n"
+        "    try:\n"
+        "        call(*values, **named)\n"
+        "    except ValueError as error:\n"
+        "        print(error)\n"
+        "attempt(model.compile, keras.optimizers.Adam())\n"
+        "attempt(model.compile, metrics=[keras.metrics.Mean()])\n"
+        "attempt(model.fit, None, callbacks=[ours.keras.callbacks.History(), keras.callbacks.EarlyStopping()])\n"
+    )
+    lines = ended.stdout.splitlines()
+    assert len(lines) == 3, ended.stderr
+    for line, call, name in zip(
+        lines, ("compile", "compile", "fit"), ("Adam", "Mean", "EarlyStopping"), strict=True
+    ):
+        assert line.startswith(
+            f"{call} takes objects of Keras 2: use {name} of tf_keras (import tf_keras as keras)"
+        )
+        assert line.endswith("of Keras 3.")

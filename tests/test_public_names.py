@@ -9,6 +9,8 @@ import tfrs_gru4rec
 NAMES = {
     *("SessionLog", "Vocabulary", "session_parallel"),
     *("GRU4Rec", "GRU4RecConfig", "AdagradMomentum", "evaluate", "export_saved_model"),
+    *("GRULayer", "ModelFolder", "SessionBatch", "TrainingConfig", "fit", "load_model", "recommend"),
+    *("export_weights", "import_weights"),
     *("losses", "sampling", "metrics"),
 }
 

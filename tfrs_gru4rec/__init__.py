@@ -17,13 +17,22 @@ if TYPE_CHECKING:
     from tfrs_gru4rec import metrics as metrics
     from tfrs_gru4rec import sampling as sampling
     from tfrs_gru4rec.config import GRU4RecConfig as GRU4RecConfig
+    from tfrs_gru4rec.config import TrainingConfig as TrainingConfig
     from tfrs_gru4rec.evaluation.evaluate import evaluate as evaluate
     from tfrs_gru4rec.export.saved_model import export_saved_model as export_saved_model
+    from tfrs_gru4rec.layers.gru_layer import GRULayer as GRULayer
     from tfrs_gru4rec.models import GRU4Rec as GRU4Rec
+    from tfrs_gru4rec.models.recommend import recommend as recommend
+    from tfrs_gru4rec.models.weight_exchange import export_weights as export_weights
+    from tfrs_gru4rec.models.weight_exchange import import_weights as import_weights
     from tfrs_gru4rec.optimizers import AdagradMomentum as AdagradMomentum
     from tfrs_gru4rec.pipelines.session_log import SessionLog as SessionLog
+    from tfrs_gru4rec.pipelines.session_parallel import SessionBatch as SessionBatch
     from tfrs_gru4rec.pipelines.session_parallel import session_parallel as session_parallel
     from tfrs_gru4rec.pipelines.vocabulary import Vocabulary as Vocabulary
+    from tfrs_gru4rec.training.fit import fit as fit
+    from tfrs_gru4rec.training.model_folder import ModelFolder as ModelFolder
+    from tfrs_gru4rec.training.model_folder import load_model as load_model
 
 __version__ = "0.1.0"
 
@@ -35,10 +44,19 @@ _HOMES = {
     "AdagradMomentum": "tfrs_gru4rec.optimizers",
     "GRU4Rec": "tfrs_gru4rec.models",
     "GRU4RecConfig": "tfrs_gru4rec.config",
+    "GRULayer": "tfrs_gru4rec.layers.gru_layer",
+    "ModelFolder": "tfrs_gru4rec.training.model_folder",
+    "SessionBatch": "tfrs_gru4rec.pipelines.session_parallel",
     "SessionLog": "tfrs_gru4rec.pipelines.session_log",
+    "TrainingConfig": "tfrs_gru4rec.config",
     "Vocabulary": "tfrs_gru4rec.pipelines.vocabulary",
     "evaluate": "tfrs_gru4rec.evaluation.evaluate",
     "export_saved_model": "tfrs_gru4rec.export.saved_model",
+    "export_weights": "tfrs_gru4rec.models.weight_exchange",
+    "fit": "tfrs_gru4rec.training.fit",
+    "import_weights": "tfrs_gru4rec.models.weight_exchange",
+    "load_model": "tfrs_gru4rec.training.model_folder",
+    "recommend": "tfrs_gru4rec.models.recommend",
     "session_parallel": "tfrs_gru4rec.pipelines.session_parallel",
 }
 

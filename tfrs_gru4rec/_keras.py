@@ -11,6 +11,7 @@ Everything in this library that needs Keras or TFRS imports it from here::
 """
 
 import os
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -40,4 +41,26 @@ if tf.keras.layers.Layer is not keras.layers.Layer:
 
 import tensorflow_recommenders as tfrs  # noqa: E402 - fails obscurely under Keras 3
 
-__all__ = ["keras", "tfrs"]
+
+def require_keras_2(call: str, *values: Any) -> None:
+    """Checks that no object of Keras 3 is among the values given to `compile` or `fit`.
+
+    Raises:
+      ValueError: one is; the message names what to use instead.
+
+    >>> import keras as keras_3
+    >>> require_keras_2("fit", keras.callbacks.History(), keras_3.callbacks.History())
+    Traceback (most recent call last):
+    ValueError: fit takes objects of Keras 2: use History of tf_keras (import tf_keras as keras), or of tf.keras.
+    Received: keras.src.callbacks.history.History, of Keras 3.
+    """
+    for value in values:
+        kind = next((kind for kind in type(value).__mro__ if kind.__module__.split(".")[0] == "keras"), None)
+        if kind is not None:
+            raise ValueError(
+                f"{call} takes objects of Keras 2: use {type(value).__name__} of tf_keras (import tf_keras as "
+                f"keras), or of tf.keras. Received: {type(value).__module__}.{type(value).__name__}, of Keras 3."
+            )
+
+
+__all__ = ["keras", "require_keras_2", "tfrs"]

@@ -1,6 +1,8 @@
 """Evaluation against a slow one that follows each session by itself and sorts the scores."""
 
 import functools
+import gc
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -92,3 +94,29 @@ def test_rejects_an_unknown_tie_rule():
     log, test_log, _ = logs(10)
     with pytest.raises(ValueError, match="tie must be one of standard, conservative, median"):
         evaluate(make_model(log), test_log, tie="best")
+
+
+def test_graphs_are_traced_once_for_each_model_and_shape():
+    log, test_log, _ = logs(40)
+    model, traces = make_model(log), []
+    step = model.step
+    model.step = lambda rows, state: (traces.append(1), step(rows, state))[1]
+    for _ in range(3):
+        evaluate(model, test_log)
+    assert len(traces) == 1
+    for n_sessions in (33, 34, 35):
+        evaluate(model, test_log.first_sessions(int(test_log.offsets[n_sessions])))
+    assert len(traces) == 1  # some sessions less are followed in as many lanes
+    for lanes in (7, 6, 5, 4, 3):
+        evaluate(model, test_log, lanes=lanes)
+    assert len(traces) == 6
+
+
+def test_graphs_go_with_their_model():
+    log, test_log, _ = logs(5)
+    model = make_model(log)
+    evaluate(model, test_log)
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None

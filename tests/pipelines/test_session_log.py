@@ -136,3 +136,28 @@ def test_a_log_of_unknown_items_says_so():
     vocabulary = SessionLog.from_frame(frame).vocabulary
     with pytest.raises(ValueError, match=r"items that the model knows.*dropped_events=4"):
         SessionLog.from_frame(frame.assign(ItemId=list("xyxy")), vocabulary)
+
+
+def test_parquet_of_any_name_and_in_parts(tmp_path):
+    frame = pd.DataFrame({"user": [1, 1, 2, 2], "item": ["a", "b", "b", "a"], "when": range(4), "more": 0})
+    parts = tmp_path / "spark"
+    parts.mkdir()
+    frame[:2].to_parquet(parts / "part-00000.snappy.parquet")
+    frame[2:].to_parquet(parts / "part-00001.snappy.parquet")
+    (parts / "_SUCCESS").touch()
+    frame.to_parquet(tmp_path / "log.bin")
+    keys = ("user", "item", "when")
+    expected = SessionLog.from_frame(frame, None, *keys)
+    for path in (parts, tmp_path / "log.bin"):
+        found = SessionLog.from_parquet(path, None, *keys)
+        np.testing.assert_array_equal(found.items, expected.items)
+        np.testing.assert_array_equal(found.offsets, expected.offsets)
+    with pytest.raises(
+        ValueError, match=r"columns named for session, item and time.*missing=\['SessionId', "
+    ):
+        SessionLog.from_parquet(parts)
+    (tmp_path / "text.parquet").write_text("SessionId,ItemId,Time\n")
+    with pytest.raises(ValueError, match=r"The log cannot be read.*file='.*text.parquet'"):
+        SessionLog.from_parquet(tmp_path / "text.parquet")
+    with pytest.raises(FileNotFoundError):
+        SessionLog.from_parquet(tmp_path / "nothing.parquet")

@@ -51,13 +51,15 @@ class SessionConfig(Settings):
 def main(sessions: SessionConfig, recommendations: RecommendConfig) -> int:
     """Recommends for each session; returns the exit code."""
     logging.info("Loading the model in %s.", sessions.model_dir)
-    from tfrs_gru4rec.models.recommend import recommend
+    from tfrs_gru4rec.models.recommend import recommend, session_rows
     from tfrs_gru4rec.training import load_model
 
     model = load_model(sessions.model_dir)
     for session in _sessions(sessions):
-        found = recommend(model, session, recommendations.top_k, recommendations.exclude_seen)
-        _print_recommendations(session, found)
+        rows = session_rows(model.vocabulary, session)
+        unknown = [item for item, row in zip(session, rows, strict=True) if row < 0]
+        found = recommend(model, [session], recommendations.top_k, recommendations.exclude_seen)
+        _print_recommendations(session, unknown, found)
     return 0
 
 
@@ -83,14 +85,14 @@ def _parts(line: str) -> list[str]:
     return [part.strip() for part in line.split(",") if part.strip()]
 
 
-def _print_recommendations(session: list[str], found: Any) -> None:
+def _print_recommendations(session: list[str], unknown: list[str], found: Any) -> None:
     print(f"after {', '.join(session)}:")
-    if found.unknown:
-        print(f"  (unknown, left out: {', '.join(map(str, found.unknown))})")
-    if len(found.unknown) == len(session):
+    if unknown:
+        print(f"  (unknown, left out: {', '.join(unknown)})")
+    if len(unknown) == len(session):
         print("  (no known item: the most popular ones, with the logarithm of their share of all events)")
-    for place, (item, score) in enumerate(zip(found.items, found.scores, strict=True), start=1):
-        print(f"  {place:>3}  {item}  {score:.4f}")
+    for rank, item, score in zip(found["rank"], found["item"], found["score"], strict=True):
+        print(f"  {rank:>3}  {item}  {score:.4f}")
 
 
 COMMAND = Command("gru4rec-recommend", main)

@@ -57,9 +57,10 @@ def evaluate(
     require_positive(lanes=lanes, score_bytes=score_bytes)
     require_vocabulary_of(model, log)
     started = time.monotonic()
-    lanes = min(lanes, log.n_sessions)
+    # Of few sessions a power of two above their number, so that logs of like sizes share a graph.
+    lanes = min(lanes, 1 << (log.n_sessions - 1).bit_length())
     state, position = model.initial_state(lanes), tf.zeros([lanes], tf.int32)
-    follow, rank = _follow(model), _rank(model, tie, score_bytes)
+    follow, rank = model.made_once(_follow, lanes), model.made_once(_rank, tie, score_bytes)
     all_ranks, all_positions, all_targets = [], [], []
     for block in session_parallel(log, lanes, block_steps=BLOCK_STEPS):
         state, position, queries, targets, positions = follow(block, state, position)
@@ -98,16 +99,17 @@ def require_vocabulary_of(model: GRU4Rec, log: SessionLog) -> None:
     )
 
 
-def _follow(model: GRU4Rec) -> Callable[..., tuple[Any, ...]]:
+def _follow(model: GRU4Rec, lanes: int) -> Callable[..., tuple[Any, ...]]:
     """Returns a graph that follows the lanes for some steps and gives the live pairs' queries."""
+    units = model.tower.units[-1]
 
     @tf.function(reduce_retracing=True)
     def follow(
         block: SessionBatch, state: State, position: tf.Tensor
     ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         n_steps = block.n_live_steps()
-        queries = tf.TensorArray(tf.float32, n_steps, element_shape=state[-1].shape)
-        positions = tf.TensorArray(tf.int32, n_steps, element_shape=position.shape)
+        queries = tf.TensorArray(tf.float32, n_steps, element_shape=[lanes, units])
+        positions = tf.TensorArray(tf.int32, n_steps, element_shape=[lanes])
         for number in tf.range(n_steps):
             step = block.at(number)
             position = tf.where(step.is_start, 1, position + 1)

@@ -67,6 +67,7 @@ class GRULayer(keras.layers.Layer):
         self.recurrent_bias = None
         if reset_after:
             self.recurrent_bias = tf.Variable(tf.zeros([3 * units]), name=f"{name}/recurrent_bias")
+        self.built = True
 
     def call(self, inputs: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
         """Computes the next state.

@@ -49,6 +49,7 @@ class GRUTower(keras.layers.Layer):
             GRULayer(layer_units, width, (seed, number), reset_after, name=f"gru_{number}")
             for number, (layer_units, width) in enumerate(zip(units, widths, strict=True))
         ]
+        self.built = True
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """Returns the state before a session's first event: zeros [batch_size, units] for each layer."""

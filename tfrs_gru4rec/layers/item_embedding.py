@@ -59,6 +59,7 @@ class ItemEmbedding(keras.layers.Layer):
         else:
             gates = gate_blocks(n_items, first_units, (seed, 103))
             self.input_table = tf.Variable(gates, name="item_embedding/input_table")
+        self.built = True
 
     def look_up(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns the input rows of items: rows [batch_size] → [batch_size, input_width]."""

@@ -14,7 +14,7 @@ class Candidates:
     A step has n_candidates = lanes + n_sample columns to score; the target of lane i is column i.
     """
 
-    def __init__(self, sampler: sampling.NegativeSampler, counts: np.ndarray, config: GRU4RecConfig) -> None:
+    def __init__(self, sampler: sampling.Sampler, counts: np.ndarray, config: GRU4RecConfig) -> None:
         """Keeps what the draws need.
 
         Args:

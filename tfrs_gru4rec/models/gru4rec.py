@@ -1,35 +1,43 @@
 """GRU4Rec as a TensorFlow Recommenders model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from tfrs_gru4rec._keras import keras, tfrs  # isort: skip
+from tfrs_gru4rec._keras import keras, require_keras_2, tfrs  # isort: skip
+import pandas as pd
 import tensorflow as tf
 
 from tfrs_gru4rec import losses, sampling
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.config import GRU4RecConfig
+from tfrs_gru4rec.config import GRU4RecConfig, RecommendConfig
 from tfrs_gru4rec.layers import GRUTower, ItemEmbedding
 from tfrs_gru4rec.layers.dropout import dropout
 from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.layers.session_fold import fold_session
+from tfrs_gru4rec.metrics import MRR, Recall, ranks
 from tfrs_gru4rec.models.candidates import Candidates
+from tfrs_gru4rec.models.keras_file import SavedByKeras, require_keras_file
 from tfrs_gru4rec.models.lanes import LaneVariables
+from tfrs_gru4rec.models.recommend import recommend
 from tfrs_gru4rec.optimizers.row_updates import Gradient, row_updater_of
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.tasks import SessionRetrieval
 
 NO_STEP = -1
+VALIDATION_K = 20
 _INPUT_STREAM = 1 << 20
 _VALIDATION_STREAM = 1 << 21
 
 
-class GRU4Rec(tfrs.Model):
+@keras.saving.register_keras_serializable(package="tfrs_gru4rec")
+class GRU4Rec(SavedByKeras, tfrs.Model):
     """Predicts the next item of a session with a GRU whose state is carried click by click (arXiv 1511.06939).
 
-    Train it on `session_parallel` data with `compile` and `fit`; ask it with `step` and `scores`.
+    Train it on `session_parallel` data with `compile` and `fit`; ask it with `recommend`, or with `step` and `scores`.
+    `validation_data=session_parallel(valid_log, 512)` gives `val_loss`, `val_recall_at_20` and `val_mrr_at_20`.
+    `save("model.keras")` keeps items, weights and optimizer for `keras.models.load_model`.
 
     A subclass may override `call`, `compute_loss` or `task`: training and validation go through them.
 
@@ -46,17 +54,27 @@ class GRU4Rec(tfrs.Model):
       tower: the GRU layers.
       task: scores candidates and takes the loss.
       sampler: draws the extra negatives.
+      has_own_sampler: whether a user gave that sampler.
       lanes: the state of each lane between two training steps.
       train_steps: int64 scalar, steps seen in training; with `config.seed` it determines every random draw.
       first_bad_step: int64 scalar, the first step whose loss was not finite, -1 if none; its update was not applied.
     """
 
-    def __init__(self, vocabulary: Vocabulary, config: GRU4RecConfig | None = None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        config: GRU4RecConfig | None = None,
+        sampler: sampling.Sampler | None = None,
+    ) -> None:
         """Creates the weights.
 
         Args:
           vocabulary: of the training log.
           config: hyperparameters, `GRU4RecConfig()` if None.
+          sampler: draws the extra negatives, see `sampling.Sampler`; by popularity ** `sample_alpha` if None.
+
+        Raises:
+          ValueError: the sampler does not draw what it must, or `logq` would correct it for draws by popularity.
         """
         super().__init__(name="gru4rec")
         config = config or GRU4RecConfig()
@@ -76,14 +94,23 @@ class GRU4Rec(tfrs.Model):
         )
         parameters = {name: getattr(config, name) for name in losses.parameter_names(config.loss)}
         self.task = SessionRetrieval(config.loss, config.final_act, **parameters)
-        self.sampler = sampling.NegativeSampler(vocabulary.counts, config.sample_alpha)
+        self.sampler: sampling.Sampler = sampling.NegativeSampler(vocabulary.counts, config.sample_alpha)
+        if sampler is not None:
+            sampling.require_sampler(sampler, vocabulary.n_items)
+            rule = "logq corrects for draws by popularity: with a sampler of your own it must be 0."
+            require(not config.logq, rule, logq=config.logq)
+            self.sampler = sampler
+        self.has_own_sampler = sampler is not None
         self.lanes = LaneVariables(self.tower)
         self.train_steps = tf.Variable(0, trainable=False, dtype=tf.int64, name="train_steps")
         self.first_bad_step = tf.Variable(NO_STEP, trainable=False, dtype=tf.int64, name="first_bad_step")
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self._candidates = Candidates(self.sampler, vocabulary.counts, config)
-        # In a namespace, so that checkpoints leave them alone.
-        self._validation = SimpleNamespace(lanes=LaneVariables(self.tower))
+        # In namespaces, so that checkpoints leave them alone.
+        self._validation = SimpleNamespace(
+            lanes=LaneVariables(self.tower), recall=Recall(VALIDATION_K), mrr=MRR(VALIDATION_K)
+        )
+        self._made = SimpleNamespace(by_key={})
         self._initial_step = 0
         self.built = True
 
@@ -95,11 +122,16 @@ class GRU4Rec(tfrs.Model):
           jit_compile: compile a block of training steps with XLA. With an optimizer that cannot update rows inside an
             XLA program (see `row_updater_of`), the loss and the gradients of a step are compiled alone.
           **kwargs: as for any Keras model.
+
+        Raises:
+          ValueError: an object of Keras 3 is given.
         """
+        require_keras_2("compile", optimizer, *tf.nest.flatten(list(kwargs.values())))
+        self.wants_jit_compile = jit_compile
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         # Slots exist from now on, so that a checkpoint can be restored before the first step.
         self.optimizer.build(self.trainable_variables)
-        is_compiled = jit_compile and not self.run_eagerly
+        is_compiled = jit_compile and not (self.run_eagerly or tf.config.functions_run_eagerly())
         self._updater = row_updater_of(self.optimizer, is_compiled)
         self.jit_compile = self._updater.is_compiled
         self._loss_and_gradients: Callable[..., Any] = self._differentiate
@@ -121,8 +153,15 @@ class GRU4Rec(tfrs.Model):
           What Keras returns.
 
         Raises:
-          ValueError: the data are not blocks of steps.
+          ValueError: the data are not blocks of steps, or a callback is of Keras 3 or would save to another format
+            than `save` knows.
         """
+        callbacks = kwargs.get("callbacks") or []
+        callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+        require_keras_2("fit", *callbacks)
+        for callback in callbacks:
+            if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_weights_only:
+                require_keras_file(callback.filepath)
         if isinstance(x, tf.data.Dataset):
             rule = "fit takes blocks of steps, as session_parallel gives them."
             spec = x.element_spec
@@ -135,12 +174,24 @@ class GRU4Rec(tfrs.Model):
         self, steps_per_epoch: int, initial_epoch: int
     ) -> tuple[int, int]:
         # Keras asks here, when it starts to fit, at which epoch and step to begin.
+        if getattr(self, "_training_state", None) is not None:  # of the callback BackupAndRestore
+            found: tuple[int, int] = super()._maybe_load_initial_counters_from_ckpt(
+                steps_per_epoch, initial_epoch
+            )
+            return found
         return initial_epoch, self._initial_step
+
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
+        """Returns the function of one block that `fit` calls, as for any Keras model."""
+        function: Callable[..., Any] = super().make_train_function(force)
+        if tf.config.functions_run_eagerly():
+            self.train_tf_function = None  # it has no graph, for which TensorBoard would ask it in vain
+        return function
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The mean loss of the epoch so far; Keras resets it between epochs."""
-        return [self.loss_tracker]
+        """The mean loss of the epoch so far, and the figures of a validation; Keras resets them between epochs."""
+        return [self.loss_tracker, self._validation.recall, self._validation.mrr]
 
     def initial_state(self, batch_size: int | tf.Tensor) -> State:
         """Returns the state before a session's first event: zeros [batch_size, units] for each layer."""
@@ -250,10 +301,21 @@ class GRU4Rec(tfrs.Model):
         """
         self.lanes.build(inputs.is_live.shape[1])
         inputs.for_each_live_step(self._train_on)
-        return {metric.name: metric.result() for metric in self.metrics}
+        of_validation = (self._validation.recall, self._validation.mrr)
+        shown = [metric for metric in self.metrics if not any(metric is other for other in of_validation)]
+        return {metric.name: metric.result() for metric in shown}
 
     def test_step(self, inputs: SessionBatch) -> dict[str, tf.Tensor]:
-        """Adds a block of steps to the validation loss: no dropout, and the same negatives at every validation."""
+        """Adds a block of steps to the validation: no dropout, and the same negatives at every validation.
+
+        Recall@20 and MRR@20 rank each next item among all items, ties as `standard`, as `evaluate` does.
+
+        Args:
+          inputs: a block of `session_parallel`, each field [block_steps, lanes].
+
+        Returns:
+          The loss, recall and MRR so far.
+        """
         self._validation.lanes.build(inputs.is_live.shape[1])
         inputs.for_each_live_step(self._validate_on)
         return {metric.name: metric.result() for metric in self.metrics}
@@ -265,11 +327,24 @@ class GRU4Rec(tfrs.Model):
         is_first_bad = has_negatives & ~is_finite & (self.first_bad_step < 0)
         self.first_bad_step.assign(tf.where(is_first_bad, self.train_steps, self.first_bad_step))
         self.train_steps.assign_add(1)
-        self.loss_tracker.update_state(loss, tf.cast(has_negatives, tf.float32))
+        self._track(loss, step)
 
     def _validate_on(self, step: SessionBatch) -> None:
-        loss = self.compute_loss(step, training=False)
-        self.loss_tracker.update_state(loss, tf.cast(self._candidates.has_negatives(step), tf.float32))
+        state = self.tower.reset(self._validation.lanes.read(step.is_live.shape[0]), step.is_start)
+        self._track(self.compute_loss(step, training=False), step)
+        found = ranks(self.scores(self(step.input_rows, state)[0]), step.target_rows)
+        for metric in (self._validation.recall, self._validation.mrr):
+            metric.update_state(found, sample_weight=tf.cast(step.is_live, tf.float64))
+
+    def _track(self, loss: tf.Tensor, step: SessionBatch) -> None:
+        """Adds a step to the reported loss, the mean over events: Σ (loss · lanes) / Σ live lanes.
+
+        A step's loss is the sum over its rows divided by all lanes, so loss · lanes / live is the mean of its events;
+        their share of the lanes, live / lanes, is its weight.
+        """
+        live_share = tf.reduce_mean(tf.cast(step.is_live, loss.dtype))
+        weight = tf.where(self._candidates.has_negatives(step), live_share, 0.0)
+        self.loss_tracker.update_state(tf.math.divide_no_nan(loss, live_share), weight)
 
     def _differentiate(self, step: SessionBatch) -> tuple[tf.Tensor, list[Gradient | None]]:
         """Returns the loss of a step and its gradient by each trainable variable.
@@ -287,4 +362,21 @@ class GRU4Rec(tfrs.Model):
         if training:
             return tf.stack([tf.constant(self.config.seed, tf.int64), self.train_steps.read_value()])
         stream = tf.constant(self.config.seed + _VALIDATION_STREAM, tf.int64)
-        return tf.stack([stream, tf.cast(self.loss_tracker.count, tf.int64)])
+        n_events = tf.cast(self._validation.recall.count, tf.int64)
+        return tf.stack([stream, n_events])
+
+    def made_once(self, make: Callable[..., Any], *arguments: Any) -> Any:
+        """Returns `make(self, *arguments)`, made at the first call: graphs that belong to this model live here."""
+        key = (make, *arguments)
+        if key not in self._made.by_key:
+            self._made.by_key[key] = make(self, *arguments)
+        return self._made.by_key[key]
+
+    def recommend(
+        self,
+        sessions: Sequence[Sequence[Any]] | Mapping[Any, Sequence[Any]],
+        k: int = RecommendConfig.top_k,
+        exclude_seen: bool = RecommendConfig.exclude_seen,
+    ) -> pd.DataFrame:
+        """Returns the likeliest next items of many sessions, see `tfrs_gru4rec.recommend`."""
+        return recommend(self, sessions, k, exclude_seen)

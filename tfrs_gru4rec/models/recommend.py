@@ -1,81 +1,116 @@
-"""The likeliest next items of a session given as raw item ids."""
+"""The likeliest next items of sessions given as raw item ids."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
-from tfrs_gru4rec.checks import require_positive
+from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.config import RecommendConfig
-from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.metrics import block_rows
 from tfrs_gru4rec.models.popularity import popularity_scores
+from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from tfrs_gru4rec.models.gru4rec import GRU4Rec
 
-class NextItems(NamedTuple):
-    """The likeliest next items, best first.
-
-    Attributes:
-      items: raw ids.
-      scores: their scores, before the final activation; or those of `popularity_scores`.
-      unknown: raw ids of the session that the model does not know; they were skipped.
-    """
-
-    items: list[Any]
-    scores: list[float]
-    unknown: list[Any]
+_MAX_BATCH = 256
+_SCORE_BYTES = 64 << 20
 
 
 def recommend(
     model: GRU4Rec,
-    session: Sequence[Any],
-    top_k: int = RecommendConfig.top_k,
+    sessions: Sequence[Sequence[Any]] | Mapping[Any, Sequence[Any]],
+    k: int = RecommendConfig.top_k,
     exclude_seen: bool = RecommendConfig.exclude_seen,
-) -> NextItems:
-    """Follows a session and returns the likeliest next items.
+) -> pd.DataFrame:
+    """Follows many sessions and returns the likeliest next items of each.
 
     Args:
       model: a trained model.
-      session: raw item ids, oldest first; text is taken for integer ids where the vocabulary has those.
-      top_k: how many items; never more than there are.
+      sessions: raw item ids of each session, oldest first, in a list or by session id; text is taken for integer ids
+        where the vocabulary has those, and items that the model does not know are passed over.
+      k: how many items for each session; never more than there are.
       exclude_seen: leave out the session's own items.
 
     Returns:
-      The items; for a session without a known item, the most popular ones, scored by `popularity_scores`.
+      A frame with the columns `session` (its id, or its place in the list), `rank` (1 the best), `item` (raw id) and
+      `score` (before the final activation). A session without a known item gets the most popular items, with the scores
+      of `popularity_scores`.
 
     Raises:
-      ValueError: top_k is below 1, or an id is no integer where the model's ids are integers.
+      ValueError: k is below 1, a session is no sequence of ids, or an id is no integer where the model's are integers.
 
     Example:
-      >>> from tfrs_gru4rec import GRU4RecConfig, Vocabulary
+      >>> from tfrs_gru4rec import GRU4Rec, GRU4RecConfig, Vocabulary
       >>> model = GRU4Rec(Vocabulary.from_items(list("aaabbc")), GRU4RecConfig(layers=(2,), n_sample=0))
-      >>> recommend(model, ["x"], top_k=2).items, recommend(model, ["x"]).unknown
-      (['a', 'b'], ['x'])
-      >>> sorted(recommend(model, ["a"], exclude_seen=True).items)
-      ['b', 'c']
+      >>> found = recommend(model, {"old": ["a", "b"], "new": []}, k=1, exclude_seen=True)
+      >>> found.drop(columns="score").to_dict("split")["data"]
+      [['old', 1, 'c'], ['new', 1, 'a']]
     """
-    require_positive(top_k=top_k)
-    rows = model.vocabulary.rows(_raw_ids(model, session))
-    known = rows[rows >= 0]
-    if len(known):
-        query, _ = model(tf.constant(known[np.newaxis, :]))
-        scores = model.scores(query)[0].numpy()
-    else:
-        scores = popularity_scores(model.vocabulary.counts)
-    best = np.argsort(-scores, kind="stable")
-    if exclude_seen:
-        best = best[~np.isin(best, known)]
-    best = best[:top_k]
-    unknown = [item for item, row in zip(session, rows, strict=True) if row < 0]
-    return NextItems(model.vocabulary.ids[best].tolist(), scores[best].tolist(), unknown)
+    require_positive(k=k)
+    by_id = sessions if isinstance(sessions, Mapping) else dict(enumerate(sessions))
+    rows = [session_rows(model.vocabulary, session) for session in by_id.values()]
+    blocks = list(_blocks(model, rows, min(k, model.vocabulary.n_items), exclude_seen))
+    items = np.concatenate([items for items, _ in blocks]) if blocks else np.zeros([0, 1], np.int32)
+    scores = np.concatenate([scores for _, scores in blocks]) if blocks else np.zeros([0, 1], np.float32)
+    places, columns = np.nonzero(~np.isneginf(scores))
+    ids = pd.Series(list(by_id), dtype=None if by_id else np.int64)
+    return pd.DataFrame(
+        {
+            "session": ids.to_numpy()[places],
+            "rank": columns + 1,
+            "item": model.vocabulary.ids[items[places, columns]],
+            "score": scores[places, columns],
+        }
+    )
 
 
-def _raw_ids(model: GRU4Rec, session: Sequence[Any]) -> np.ndarray:
-    if not model.vocabulary.is_integer:
-        return np.array([str(item) for item in session], dtype=object)
+def session_rows(vocabulary: Vocabulary, session: Any) -> np.ndarray:
+    """Returns the rows of a session's raw ids, int32 [length], -1 where the vocabulary lacks one.
+
+    Raises:
+      ValueError: the session is no sequence of ids, or an id is no integer where the vocabulary's are integers.
+
+    Example:
+      >>> session_rows(Vocabulary.from_items([7, 7, 8]), ["8", 9]).tolist()
+      [1, -1]
+    """
+    rule = "A session must be a list of item ids, oldest first; sessions a list of those."
+    is_list = isinstance(session, (Sequence, np.ndarray, pd.Series)) and not isinstance(session, (str, bytes))
+    require(is_list, rule, session=session)
+    if not vocabulary.is_integer:
+        return vocabulary.rows(np.array([str(item) for item in session], dtype=object))
     try:
-        return np.array([int(item) for item in session], dtype=np.int64)
+        return vocabulary.rows(np.array([int(item) for item in session], dtype=np.int64))
     except ValueError as error:
         raise ValueError(
             f"The model's item ids are integers. Received: session={list(session)!r}."
         ) from error
+
+
+def _blocks(
+    model: GRU4Rec, rows: list[np.ndarray], k: int, exclude_seen: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the best rows and their scores, each [sessions, k], for some sessions at a time; left out ones at -inf."""
+    n_items = model.vocabulary.n_items
+    size = min(_MAX_BATCH, block_rows(n_items, _SCORE_BYTES))
+    popular = tf.constant(popularity_scores(model.vocabulary.counts))
+    for first in range(0, len(rows), size):
+        block = rows[first : first + size]
+        padded = np.full([len(block), max(1, *map(len, block))], -1, np.int32)
+        for place, session in enumerate(block):
+            padded[place, : len(session)] = session
+        is_known = (padded >= 0).any(axis=1)
+        scores = model.scores(model(tf.constant(padded))[0])
+        scores = tf.where(is_known[:, np.newaxis], scores, popular)
+        if exclude_seen:
+            seen = np.argwhere(padded >= 0)
+            places = np.stack([seen[:, 0], padded[seen[:, 0], seen[:, 1]]], axis=1)
+            scores = tf.tensor_scatter_nd_update(scores, places, np.full(len(places), -np.inf, np.float32))
+        best, items = tf.math.top_k(scores, k)  # of equal scores the lower row first
+        yield items.numpy(), best.numpy()

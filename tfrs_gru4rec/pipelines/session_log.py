@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as parquet
 from absl import logging
 
 from tfrs_gru4rec.checks import require
@@ -101,6 +102,33 @@ class SessionLog:
         return _from_columns(source, vocabulary, {"file": os.fspath(path)})
 
     @classmethod
+    def from_parquet(
+        cls,
+        path: str | os.PathLike[str],
+        vocabulary: Vocabulary | None = None,
+        session_key: str = ColumnConfig.session_key,
+        item_key: str = ColumnConfig.item_key,
+        time_key: str = ColumnConfig.time_key,
+    ) -> SessionLog:
+        """Loads a log from Parquet: a file of any name, or a folder of part files as Spark writes it.
+
+        Arguments and errors as in `from_file`.
+        """
+        keys = (session_key, item_key, time_key)
+        try:
+            data = parquet.dataset(os.fspath(path), format="parquet")
+            _require_columns(data.schema.names, keys)
+            table = data.to_table(columns=list(keys))
+        except pa.ArrowException as error:
+            raise ValueError(
+                f"The log cannot be read: {error}. Received: file={os.fspath(path)!r}."
+            ) from error
+        require(table.num_rows > 0, "A log must hold at least one event.", file=os.fspath(path))
+        place = {"file": os.fspath(path)}
+        columns = [LogColumn(table[key], {**place, "column": key}) for key in keys]
+        return _from_columns(columns, vocabulary, place)
+
+    @classmethod
     def from_frame(
         cls,
         frame: pd.DataFrame,
@@ -111,9 +139,7 @@ class SessionLog:
     ) -> SessionLog:
         """Loads a log from a data frame; arguments and errors as in `from_file`."""
         keys = (session_key, item_key, time_key)
-        missing, present = [key for key in keys if key not in frame.columns], list(frame.columns)
-        rule = "A log must have the columns named for session, item and time."
-        require(not missing, rule, missing=missing, present=present)
+        _require_columns(list(frame.columns), keys)
         require(len(frame) > 0, "A log must hold at least one event.", events=len(frame))
         return _from_columns(
             [_frame_column(frame, key) for key in keys], vocabulary, {"source": "data frame"}
@@ -151,6 +177,12 @@ class SessionLog:
         builder = tfds_log.load_builder(name, data_dir, manual_dir, download)
         place = {"data_set": f"{builder.info.full_name} {split}"}
         return _from_columns(tfds_log.read_session_columns(builder, split), vocabulary, place)
+
+
+def _require_columns(present: list[str], keys: tuple[str, ...]) -> None:
+    missing = [key for key in keys if key not in present]
+    rule = "A log must have the columns named for session, item and time."
+    require(not missing, rule, missing=missing, present=present)
 
 
 def _frame_column(frame: pd.DataFrame, key: str) -> LogColumn:

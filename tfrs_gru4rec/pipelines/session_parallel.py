@@ -27,6 +27,11 @@ class SessionBatch(NamedTuple):
 
     Steps that have no live lane, with which the last block of an epoch is filled up, come after all others.
 
+    >>> rows, always = tf.constant([[5, 6]]), tf.constant([[True, True]])
+    >>> block = SessionBatch(rows, rows + 1, is_start=always, is_live=always)  # one step of two lanes
+    >>> block.at(0).target_rows.numpy().tolist(), int(block.n_live_steps())
+    ([6, 7], 1)
+
     Attributes:
       input_rows: int32, the item clicked now.
       target_rows: int32, the item clicked next.

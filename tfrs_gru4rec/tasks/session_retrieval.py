@@ -38,6 +38,7 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
         """
         super().__init__(loss=losses.get(loss, **loss_parameters), name="session_retrieval")
         self._final_activation = activations.get(final_act)
+        self.built = True
 
     def call(
         self,
