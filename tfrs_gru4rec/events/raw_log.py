@@ -93,7 +93,7 @@ def read_raw_log(
     is_wanted = _is_wanted(columns.pop(), kinds[1]) if kinds else np.ones(len(columns[0].values), bool)
     skipped: list[BadRows] = []
     if skip_bad_rows:
-        is_bad, skipped = find_bad_rows(*columns, is_wanted)
+        is_bad, skipped = find_bad_rows(columns[0], columns[1], columns[2], is_wanted)
         require(not is_bad.all(), _EVENTS_RULE, file=os.fspath(path), skipped=list(map(str, skipped)))
         columns = [column.take(np.flatnonzero(~is_bad)) for column in columns]
         is_wanted = is_wanted[~is_bad]
