@@ -24,8 +24,8 @@ from tensorflow_serving.apis import model_pb2
 
 from tfrs_gru4rec.export.serving import errors, retry, servable
 from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.serving.memory import available_bytes, require_memory
 from tfrs_gru4rec.export.version_folders import version_folders
-from tfrs_gru4rec.export.version_memory import available_bytes, require_memory
 
 
 class VersionState(enum.IntEnum):

@@ -7,8 +7,8 @@ import grpc
 import pytest
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
-from tfrs_gru4rec.export import version_folders, version_memory
-from tfrs_gru4rec.export.serving import errors, servable, versions
+from tfrs_gru4rec.export import version_folders
+from tfrs_gru4rec.export.serving import errors, memory, servable, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.versions import VersionState
 
@@ -238,10 +238,10 @@ def test_the_memory_of_sessions_is_part_of_the_estimate(real_export):
     sessions = (4096 + 64) * (4 * 18 + 24)
     weights = 200 * 16 * 4 + 16 * 48 * 4
     graph = 4 * (real_export / "saved_model.pb").stat().st_size
-    found = version_memory.required_bytes(real_export)
+    found = memory.required_bytes(real_export)
     # Beside these: a copy of the items' weights, biases, the counters.
     assert sessions + weights + graph < found < sessions + 4 * weights + graph
-    assert version_memory.available_bytes() > 0
+    assert memory.available_bytes() > 0
 
 
 def test_the_version_in_service_is_never_swept(manager, publish, tmp_path):

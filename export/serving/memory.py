@@ -1,5 +1,6 @@
 """What a version will take in memory, estimated from its files, and what there is: asked before it is loaded."""
 
+import contextlib
 import math
 import pathlib
 
@@ -8,7 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 # A constant of the graph is there as a message, as a tensor, and in a table of ids.
 _COPIES_OF_GRAPH = 4
-_BYTES = {types_pb2.DT_FLOAT: 4, types_pb2.DT_INT32: 4, types_pb2.DT_INT64: 8}
+_BYTES = {types_pb2.DT_FLOAT: 4, types_pb2.DT_INT32: 4}  # 8 for any other
 
 
 def required_bytes(path: pathlib.Path) -> int:
@@ -27,14 +28,11 @@ def required_bytes(path: pathlib.Path) -> int:
 def available_bytes() -> float:
     """Returns what can be had without swapping, in this machine or container; infinite if nothing tells."""
     found = [math.inf]
-    try:
+    with contextlib.suppress(OSError, ValueError):  # another system, or no such group
         lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
         found += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
         group = pathlib.Path("/sys/fs/cgroup")
-        used, most = ((group / name).read_text().strip() for name in ("memory.current", "memory.max"))
-        found += [int(most) - int(used)] if most.isdigit() else []
-    except (OSError, ValueError):
-        pass  # another system, or no such group
+        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
     return min(found)
 
 
