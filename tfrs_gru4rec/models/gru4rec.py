@@ -337,14 +337,12 @@ class GRU4Rec(SavedByKeras, tfrs.Model):
             metric.update_state(found, sample_weight=tf.cast(step.is_live, tf.float64))
 
     def _track(self, loss: tf.Tensor, step: SessionBatch) -> None:
-        """Adds a step to the reported loss, the mean over events: Σ (loss · lanes) / Σ live lanes.
+        """Adds a step to the reported loss: the mean over steps, each weighted by its live lanes.
 
-        A step's loss is the sum over its rows divided by all lanes, so loss · lanes / live is the mean of its events;
-        their share of the lanes, live / lanes, is its weight.
+        So the papers' codes report it; a step's loss is the sum over its rows divided by all lanes.
         """
-        live_share = tf.reduce_mean(tf.cast(step.is_live, loss.dtype))
-        weight = tf.where(self._candidates.has_negatives(step), live_share, 0.0)
-        self.loss_tracker.update_state(tf.math.divide_no_nan(loss, live_share), weight)
+        n_live = tf.math.count_nonzero(step.is_live, dtype=loss.dtype)
+        self.loss_tracker.update_state(loss, tf.where(self._candidates.has_negatives(step), n_live, 0.0))
 
     def _differentiate(self, step: SessionBatch) -> tuple[tf.Tensor, list[Gradient | None]]:
         """Returns the loss of a step and its gradient by each trainable variable.
