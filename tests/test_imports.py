@@ -180,6 +180,7 @@ def test_a_server_loads_no_recommenders(run_fresh):
     assert {"grpc", "tensorflow", "tfrs_gru4rec.export.serving.server"} <= loaded, ended.stderr
     assert "tensorflow_recommenders" not in loaded
     assert {name.split(".")[1] for name in loaded if name.startswith("tfrs_gru4rec.")} == {
+        "atomic_files",
         "checks",
         "export",
         "settings",

@@ -228,6 +228,15 @@ def test_stop_at_the_end_of_an_epoch_saves_at_once_and_measures_later(log, tmp_p
         assert [record[name] for record in records] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to Ctrl-C, which a process in the background may have been started without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stop_saves_and_says_that_the_same_command_goes_on(log, tmp_path, caplog, number, code):
     ask = keras.callbacks.LambdaCallback(
@@ -244,6 +253,7 @@ def test_a_stop_saves_and_says_that_the_same_command_goes_on(log, tmp_path, capl
     assert seen[0] == 4  # four blocks were done and saved
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_ctrl_c_stops_at_once(log, tmp_path):
     def ask(batch, logs):
         os.kill(os.getpid(), signal.SIGINT)
@@ -275,7 +285,7 @@ def test_a_file_given_as_a_folder_is_named(log, tmp_path):
 
 
 def test_a_run_says_how_far_it_is(log, tmp_path, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6))
     config = TrainingConfig(batch_size=4, n_epochs=2)
     fit(model, log, config, ModelFolder(tmp_path / "m"), verbose=1, block_steps=2, validation_log=log)
@@ -288,7 +298,7 @@ def test_a_run_says_how_far_it_is(log, tmp_path, caplog):
 
 
 def test_lines_within_an_epoch_come_as_often_as_asked(caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     told = LogProgress(within_epochs=True, clock=iter([0.0, 4.0, 10.0, 19.0, 20.0, 21.0]).__next__)
     told.set_params({"steps": 8, "epochs": 1})
     for batch in range(6):
