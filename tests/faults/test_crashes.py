@@ -14,12 +14,8 @@ import sys
 
 import numpy as np
 import pytest
-from fault_support.commands import COMMANDS, make_small, write_logs
+from fault_support.commands import COMMANDS
 from fault_support.disk import Disk, write_tree
-
-from tfrs_gru4rec.evaluation import plots
-from tfrs_gru4rec.models import GRU4Rec
-from tfrs_gru4rec.upkeep import day_loop
 
 STRACE = shutil.which("strace")
 # States that the long version goes on from; 1000 takes all, in hours.
@@ -31,21 +27,7 @@ if STATES > 100:
     ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small_runs():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GRU4Rec, "compile", GRU4Rec.compile)  # put back at the end
-        patch.setattr(plots, "plot_report", plots.plot_report)
-        patch.setattr(day_loop, "plot_days", day_loop.plot_days)
-        make_small()
-        yield
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("faults") / "inputs"
-    write_logs(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("small_runs")
 
 
 def assert_same(found, expected):

@@ -7,11 +7,10 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from fault_support.commands import COMMANDS, make_small, table_of, write_logs
+from fault_support.commands import COMMANDS, table_of
 
 from tfrs_gru4rec.atomic_files import make_folder, temporary_path, write_text
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
-from tfrs_gru4rec.evaluation import plots
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import ModelFolder, fit, load_model
@@ -23,21 +22,7 @@ from tfrs_gru4rec.upkeep.warm_start import WarmStart
 DIGITS = "0123456789abcdef" * 2
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small_runs():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GRU4Rec, "compile", GRU4Rec.compile)  # put back at the end
-        patch.setattr(plots, "plot_report", plots.plot_report)
-        patch.setattr(day_loop, "plot_days", day_loop.plot_days)
-        make_small()
-        yield
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("leftovers") / "inputs"
-    write_logs(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("small_runs")
 
 
 def train(inputs, path, n_epochs=1, day=1, **settings):
