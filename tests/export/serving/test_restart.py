@@ -87,12 +87,24 @@ def undisturbed(real_export, size):
         return drive(client, n_sessions, Disturbance({}))
 
 
+# Micro-batches of other sizes sum the same products in another order, so scores are equal up to rounding only.
+ROUNDING = 1e-5
+
+
 def assert_equal_answers(answers, expected) -> None:
     assert answers.keys() == expected.keys()
     for key, answer in answers.items():
-        assert answer.item_ids == expected[key].item_ids
         assert answer.session_length == expected[key].session_length == key[1] + 1
-        np.testing.assert_allclose(answer.scores, expected[key].scores, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(answer.scores, expected[key].scores, rtol=0, atol=ROUNDING)
+        assert_equal_items(answer, expected[key])
+
+
+def assert_equal_items(answer, expected) -> None:
+    """Items of equal scores, up to rounding, may stand in either order, the last of them outside the top k."""
+    assert len(set(answer.item_ids)) == len(answer.item_ids)
+    scores = dict(zip(expected.item_ids, expected.scores, strict=True))
+    for item, score in zip(answer.item_ids, answer.scores, strict=True):
+        assert abs(scores.get(item, expected.scores[-1]) - score) <= ROUNDING, item
 
 
 def test_restart_crash_and_version_push(real_export, size, undisturbed, tmp_path):
