@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from tfrs_gru4rec._keras import keras, require_keras_2, tfrs  # isort: skip
+from tfrs_gru4rec._keras import keras, tfrs  # isort: skip
 import pandas as pd
 import tensorflow as tf
 
@@ -17,10 +17,11 @@ from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.metrics import MRR, Recall, ranks
 from tfrs_gru4rec.models.candidates import Candidates
-from tfrs_gru4rec.models.keras_file import SavedByKeras, require_keras_file
+from tfrs_gru4rec.models.keras_file import SavedByKeras
+from tfrs_gru4rec.models.keras_training import TrainedByKeras
 from tfrs_gru4rec.models.lanes import LaneVariables
 from tfrs_gru4rec.models.recommend import recommend
-from tfrs_gru4rec.optimizers.row_updates import Gradient, row_updater_of
+from tfrs_gru4rec.optimizers.row_updates import Gradient
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.tasks import SessionRetrieval
@@ -32,7 +33,7 @@ _VALIDATION_STREAM = 1 << 21
 
 
 @keras.saving.register_keras_serializable(package="tfrs_gru4rec")
-class GRU4Rec(SavedByKeras, tfrs.Model):
+class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
     """Predicts the next item of a session with a GRU whose state is carried click by click (arXiv 1511.06939).
 
     Train it on `session_parallel` data with `compile` and `fit`; ask it with `recommend`, or with `step` and `scores`.
@@ -111,82 +112,7 @@ class GRU4Rec(SavedByKeras, tfrs.Model):
             lanes=LaneVariables(self.tower), recall=Recall(VALIDATION_K), mrr=MRR(VALIDATION_K)
         )
         self._made = SimpleNamespace(by_key={})
-        self._initial_step = 0
         self.built = True
-
-    def compile(self, optimizer: Any = "adagrad", jit_compile: bool = True, **kwargs: Any) -> None:
-        """Prepares training.
-
-        Args:
-          optimizer: a Keras optimizer; the papers train with `AdagradMomentum`.
-          jit_compile: compile a block of training steps with XLA. With an optimizer that cannot update rows inside an
-            XLA program (see `row_updater_of`), the loss and the gradients of a step are compiled alone.
-          **kwargs: as for any Keras model.
-
-        Raises:
-          ValueError: an object of Keras 3 is given.
-        """
-        require_keras_2("compile", optimizer, *tf.nest.flatten(list(kwargs.values())))
-        self.wants_jit_compile = jit_compile
-        super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
-        # Slots exist from now on, so that a checkpoint can be restored before the first step.
-        self.optimizer.build(self.trainable_variables)
-        is_compiled = jit_compile and not (self.run_eagerly or tf.config.functions_run_eagerly())
-        self._updater = row_updater_of(self.optimizer, is_compiled)
-        self.jit_compile = self._updater.is_compiled
-        self._loss_and_gradients: Callable[..., Any] = self._differentiate
-        if is_compiled and not self._updater.is_compiled:
-            self._loss_and_gradients = tf.function(self._differentiate, jit_compile=True)
-
-    def fit(
-        self, x: tf.data.Dataset, *args: Any, initial_step: int = 0, **kwargs: Any
-    ) -> keras.callbacks.History:
-        """Trains; as `fit` of any Keras model, which counts a block of steps as one batch.
-
-        Args:
-          x: blocks of `session_parallel`.
-          *args: as for Keras.
-          initial_step: blocks of the first epoch that a resumed run has done already; the data must begin there too.
-          **kwargs: as for Keras.
-
-        Returns:
-          What Keras returns.
-
-        Raises:
-          ValueError: the data are not blocks of steps, or a callback is of Keras 3 or would save to another format
-            than `save` knows.
-        """
-        callbacks = kwargs.get("callbacks") or []
-        callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-        require_keras_2("fit", *callbacks)
-        for callback in callbacks:
-            if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_weights_only:
-                require_keras_file(callback.filepath)
-        if isinstance(x, tf.data.Dataset):
-            rule = "fit takes blocks of steps, as session_parallel gives them."
-            spec = x.element_spec
-            is_block = isinstance(spec, SessionBatch) and spec.is_live.shape.rank == 2
-            require(is_block, rule, element_spec=spec)
-        self._initial_step = initial_step
-        return super().fit(x, *args, **kwargs)
-
-    def _maybe_load_initial_counters_from_ckpt(
-        self, steps_per_epoch: int, initial_epoch: int
-    ) -> tuple[int, int]:
-        # Keras asks here, when it starts to fit, at which epoch and step to begin.
-        if getattr(self, "_training_state", None) is not None:  # of the callback BackupAndRestore
-            found: tuple[int, int] = super()._maybe_load_initial_counters_from_ckpt(
-                steps_per_epoch, initial_epoch
-            )
-            return found
-        return initial_epoch, self._initial_step
-
-    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
-        """Returns the function of one block that `fit` calls, as for any Keras model."""
-        function: Callable[..., Any] = super().make_train_function(force)
-        if tf.config.functions_run_eagerly():
-            self.train_tf_function = None  # it has no graph, for which TensorBoard would ask it in vain
-        return function
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -265,11 +191,7 @@ class GRU4Rec(SavedByKeras, tfrs.Model):
         """
         rule = "compute_loss takes one step, block.at(number), not a block of steps."
         require(inputs.is_live.shape.rank == 1, rule, shape=tuple(inputs.is_live.shape))
-        lanes = self.lanes if training else self._validation.lanes
-        # The mask is this step's own: one that outlives its step would wipe the state of the next.
-        state = self.tower.reset(lanes.read(inputs.is_live.shape[0]), inputs.is_start)
-        query, next_state = self(inputs.input_rows, state, training=training)
-        lanes.write(next_state)
+        query = self._follow_lanes(inputs, training)
         rows = self._candidates.rows(inputs, self._seed(training))
         weights, biases = self.embedding.candidates(rows)
         loss = self.task(
@@ -329,10 +251,22 @@ class GRU4Rec(SavedByKeras, tfrs.Model):
         self.train_steps.assign_add(1)
         self._track(loss, step)
 
+    def _follow_lanes(self, step: SessionBatch, training: bool) -> tf.Tensor:
+        """Moves the lanes of training or of validation on by a step; returns the queries [lanes, units]."""
+        lanes = self.lanes if training else self._validation.lanes
+        # The mask is this step's own: one that outlives its step would wipe the state of the next.
+        state = self.tower.reset(lanes.read(step.is_live.shape[0]), step.is_start)
+        self._validation.query, next_state = self(step.input_rows, state, training=training)
+        lanes.write(next_state)
+        return self._validation.query
+
     def _validate_on(self, step: SessionBatch) -> None:
-        state = self.tower.reset(self._validation.lanes.read(step.is_live.shape[0]), step.is_start)
+        self._validation.query = None
         self._track(self.compute_loss(step, training=False), step)
-        found = ranks(self.scores(self(step.input_rows, state)[0]), step.target_rows)
+        query = self._validation.query
+        if query is None:  # an override of compute_loss that does not follow the lanes
+            query = self._follow_lanes(step, training=False)
+        found = ranks(self.scores(query), step.target_rows)
         for metric in (self._validation.recall, self._validation.mrr):
             metric.update_state(found, sample_weight=tf.cast(step.is_live, tf.float64))
 

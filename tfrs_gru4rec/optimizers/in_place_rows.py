@@ -31,12 +31,20 @@ class InPlaceRows:
         """Keeps the optimizer, whose rule and slots are used.
 
         Args:
-          optimizer: built of the variables to update.
+          optimizer: for the variables to update.
           chunk_bytes: gradients updated at a time, one row at the least.
         """
         self._optimizer = optimizer
         self._chunk_bytes = chunk_bytes
-        self._last_places: dict[object, tf.Variable] = {}
+
+    def build(self, variables: list[tf.Variable]) -> None:
+        """Makes what is kept for each variable, see `RowUpdater`."""
+        self._optimizer.build(variables)
+        # Their values mean nothing between two steps. One for each table: XLA copies what a step writes twice.
+        self._last_places = {
+            table.ref(): tf.Variable(tf.zeros(table.shape[:1], tf.int32), trainable=False, name="last_places")
+            for table in variables
+        }
 
     def update(
         self, gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable], is_applied: tf.Tensor
@@ -98,13 +106,6 @@ class InPlaceRows:
         The number of a row is a place in `rows` where the row stands. Every place writes its number into a list of all
         items, which keeps one for each row; then the rows are looked up there. (`tf.unique` has no static shape.)
         """
-        last_places = self._last_places.get(table.ref())
-        if last_places is None:
-            with tf.init_scope():
-                # Its values mean nothing between two steps. One for each table: XLA copies what a step writes twice.
-                last_places = tf.Variable(
-                    tf.zeros([table.shape[0]], tf.int32), trainable=False, name="last_places"
-                )
-            self._last_places[table.ref()] = last_places
+        last_places = self._last_places[table.ref()]
         last_places.scatter_update(tf.IndexedSlices(tf.range(rows.shape[0]), rows))
         return tf.gather(last_places, rows)

@@ -23,6 +23,12 @@ class RowUpdater(Protocol):
 
     is_compiled: bool
 
+    def build(self, variables: list[tf.Variable]) -> None:
+        """Makes what is kept for each variable from step to step, the optimizer's slots included.
+
+        Made before a step is traced: a variable that is made while a `tf.function` is traced has it traced twice.
+        """
+
     def update(
         self, gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable], is_applied: tf.Tensor
     ) -> None:
@@ -30,7 +36,7 @@ class RowUpdater(Protocol):
 
         Args:
           gradients: of each variable; None for one that the loss does not depend on, which stays as it is.
-          variables: the weights, of which the optimizer has been built.
+          variables: of those that it has been built for.
           is_applied: bool scalar; False changes nothing, the optimizer's slots and its count of steps included.
         """
 
@@ -52,6 +58,10 @@ class KerasRows:
             logging.warning(
                 "Keras updates the weights outside the compiled program, which is slower: %s.", obstacle
             )
+
+    def build(self, variables: list[tf.Variable]) -> None:
+        """Makes the optimizer's slots, see `RowUpdater`."""
+        self._optimizer.build(variables)
 
     def update(
         self, gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable], is_applied: tf.Tensor
