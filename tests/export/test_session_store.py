@@ -6,44 +6,21 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from export_support.traced_store import FLAGS, HASH_KEYS, IDLE, NAMES, UNSTORED, TracedStore
 
+from tfrs_gru4rec.export.session_buckets import Buckets
 from tfrs_gru4rec.export.session_store import MICROSECONDS, SessionStore
 
 from oracle import session_store as oracle
 
-IDLE = 50  # microseconds of a clock that the tests set
-UNSTORED = "unstored"
-HASH_KEYS = [[3141592653589793238, 4626433832795028841], [2718281828459045235, 3602874713526624977]]
 
-
-class Store:
-    """A store with a clock to set; records are one float."""
+class Store(TracedStore):
+    """A store whose records are one float."""
 
     def __init__(self, max_sessions, ways, longest_gap=10 * IDLE):
-        self.clock = tf.Variable(1000, dtype=tf.int64)
-        self.bucket_of = functools.cache(self._bucket_of)
-        self.store = SessionStore(
-            max_sessions,
-            1,
-            IDLE / MICROSECONDS,
-            UNSTORED.encode(),
-            ways=ways,
-            clock=lambda: tf.identity(self.clock),
-            longest_gap_seconds=longest_gap / MICROSECONDS,
-            hash_keys=HASH_KEYS,
-        )
-        names = tf.TensorSpec([None], tf.string)
-        floats, flags = tf.TensorSpec([None, 1], tf.float32), tf.TensorSpec([None], tf.bool)
-        self.update = tf.function(self._update, input_signature=[names, floats, flags])
-        self.read = tf.function(self.store.read, input_signature=[names])
-        self.remove = tf.function(self.store.remove, input_signature=[names])
-        self.counters = tf.function(self.store.counters, input_signature=[])
-
-    def reset(self):
-        """Forgets all sessions and counts; the traced functions stay."""
-        self.clock.assign(1000)
-        self.store.initialize()
-        return self
+        super().__init__(max_sessions, 1, ways, longest_gap)
+        signature = [NAMES, tf.TensorSpec([None, 1], tf.float32), FLAGS]
+        self.update = tf.function(self._update, input_signature=signature)
 
     def _update(self, ids, records, is_written):
         opened = self.store.open(ids, [records, is_written])
@@ -54,9 +31,6 @@ class Store:
 
     def held(self, *names):
         return [bool(record) for record in self.read(list(names)).numpy()[:, 0]]
-
-    def _bucket_of(self, name):
-        return int(self.store._hash(tf.constant([name])).buckets[0])
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +60,7 @@ def test_store_does_what_dicts_do(make_store, max_sessions, ways, n_names):
                 assert store.read(ids).numpy()[:, 0].tolist() == expected.read(ids, clock)
             case "remove":
                 assert store.remove(ids[:2]).numpy().tolist() == expected.remove(ids[:2], clock)
-        counters = {name: int(value) for name, value in store.counters()._asdict().items()}
-        assert counters == {
-            "live_sessions": expected.live(clock),
-            "hits": expected.hits,
-            "misses": expected.misses,
-            "evictions": expected.evictions,
-            "expirations": expected.expirations,
-        }
+        assert store.counts() == expected.counts(clock)
     # The walk has come past everything that the store does.
     assert min(expected.hits, expected.misses, expected.evictions, expected.expirations) >= 5
 
@@ -202,9 +169,9 @@ def test_capacity_is_rounded_up_to_whole_buckets(make_store):
     assert [make_store(n).store.capacity for n in (1, 3, 4, 5, 9)] == [1, 3, 4, 8, 12]
 
 
-def test_fingerprints_of_different_ids_differ(make_store):
+def test_fingerprints_of_different_ids_differ():
     ids = tf.constant([f"s{number}" for number in range(20_000)])
-    words = make_store(5).store._hash(ids).fingerprints.numpy()
+    words = Buckets(5, 4, IDLE, b"", HASH_KEYS).hash(ids).fingerprints.numpy()
     # 2e8 pairs among 2^63 values: one equal pair in either word has probability 4e-11.
     assert len(np.unique(words[:, 0])) == len(np.unique(words[:, 1])) == 20_000
     assert words.min() >= 0
@@ -212,5 +179,5 @@ def test_fingerprints_of_different_ids_differ(make_store):
 
 def test_keys_differ_from_store_to_store():
     ids = tf.constant(["a"])
-    hashes = [SessionStore(1, 1, 1.0)._hash(ids).fingerprints.numpy().tolist() for _ in range(2)]
+    hashes = [SessionStore(1, 1, 1.0)._buckets.hash(ids).fingerprints.numpy().tolist() for _ in range(2)]
     assert hashes[0] != hashes[1]

@@ -4,20 +4,18 @@ import functools
 
 import numpy as np
 import tensorflow as tf
+from export_support.traced_store import IDLE, NAMES, UNSTORED, TracedStore
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tfrs_gru4rec.export.session_record import accept_events
-from tfrs_gru4rec.export.session_store import MICROSECONDS, SessionStore
 from tfrs_gru4rec.export.signatures import Status
 
 from oracle import session_store as oracle
 
-IDLE = 50  # microseconds of a clock that the machine sets
 GAP = IDLE + 2  # no longer than this passes between two calls, whatever the clock says
-UNSTORED = "unstored"
-NAMES = [UNSTORED, *(f"session-{number}" for number in range(7))]
+SESSIONS = [UNSTORED, *(f"session-{number}" for number in range(7))]
 ITEMS = st.integers(-1, 3)  # -1 is an unknown item
 # Records are (length, state); a state is a whole number below 1024, so float32 holds it exactly.
 SIZES = [(4, 2), (3, 3)]  # sessions that fit, and places of a bucket
@@ -31,35 +29,15 @@ def advance(records, item_rows):
     )
 
 
-class TracedStore:
+class Store(TracedStore):
     """The store under test, its calls traced once for all runs of the machine."""
 
     def __init__(self, max_sessions, ways):
-        self.clock = tf.Variable(1000, dtype=tf.int64)
-        self.store = SessionStore(
-            max_sessions,
-            2,
-            IDLE / MICROSECONDS,
-            UNSTORED.encode(),
-            ways=ways,
-            clock=lambda: tf.identity(self.clock),
-            longest_gap_seconds=GAP / MICROSECONDS,
-            hash_keys=[[1, 2], [3, 4]],
-        )
-        names, records = tf.TensorSpec([None], tf.string), tf.TensorSpec([None, 2], tf.float32)
+        super().__init__(max_sessions, 2, ways, GAP)
         positions, rows = tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.int32)
-        self.step = tf.function(self._step, input_signature=[names, positions, rows])
-        self.replay = tf.function(self._replay, input_signature=[names, records])
-        self.read = tf.function(self.store.read, input_signature=[names])
-        self.remove = tf.function(self.store.remove, input_signature=[names])
-        self.counters = tf.function(self.store.counters, input_signature=[])
-
-    def reset(self):
-        self.clock.assign(1000)
-        self.store.initialize()
-
-    def bucket_of(self, name):
-        return int(self.store._hash(tf.constant([name])).buckets[0])
+        records = tf.TensorSpec([None, 2], tf.float32)
+        self.step = tf.function(self._step, input_signature=[NAMES, positions, rows])
+        self.replay = tf.function(self._replay, input_signature=[NAMES, records])
 
     def _step(self, ids, positions, rows):
         opened = self.store.open(ids, [positions, rows])
@@ -71,8 +49,7 @@ class TracedStore:
         return self.store.close(opened, records, tf.ones_like(opened.records[:, 0], tf.bool), counts=False)
 
 
-store_of = functools.cache(TracedStore)
-bucket_of = functools.cache(lambda size, name: store_of(*size).bucket_of(name))
+store_of = functools.cache(Store)
 seen = {"evictions": 0, "expirations": 0, "hits": 0}
 
 
@@ -81,16 +58,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize(size=st.sampled_from(SIZES))
     def begin(self, size):
-        self.store = store_of(*size)
-        self.store.reset()
+        self.store = store_of(*size).reset()
         self.clock = 1000
-        self.expected = oracle.SessionStore(
-            size[1], IDLE, functools.partial(bucket_of, size), UNSTORED, (0, 0), GAP
-        )
+        self.expected = oracle.SessionStore(size[1], IDLE, self.store.bucket_of, UNSTORED, (0, 0), GAP)
 
     @rule(
         events=st.lists(
-            st.tuples(st.sampled_from(NAMES), st.integers(0, 4), ITEMS),
+            st.tuples(st.sampled_from(SESSIONS), st.integers(0, 4), ITEMS),
             min_size=1,
             max_size=5,
             unique_by=lambda event: event[0],
@@ -105,7 +79,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(
         sessions=st.dictionaries(
-            st.sampled_from(NAMES), st.tuples(st.integers(1, 5), st.integers(0, 1023)), min_size=1, max_size=5
+            st.sampled_from(SESSIONS),
+            st.tuples(st.integers(1, 5), st.integers(0, 1023)),
+            min_size=1,
+            max_size=5,
         )
     )
     def replay(self, sessions):
@@ -114,19 +91,19 @@ class StoreMachine(RuleBasedStateMachine):
             list(sessions), list(sessions.values()), [True] * len(sessions), self.clock, counts=False
         )
 
-    @rule(name=st.sampled_from(NAMES), late=st.sampled_from([-1, 0, 1]))
+    @rule(name=st.sampled_from(SESSIONS), late=st.sampled_from([-1, 0, 1]))
     def comes_back_at_the_stroke(self, name, late):
         self.time_passes(10)
         self.replay({name: (1, 5)})
         self.time_passes(IDLE + late)
         self.score([name])
 
-    @rule(names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
+    @rule(names=st.lists(st.sampled_from(SESSIONS), min_size=1, max_size=4, unique=True))
     def score(self, names):
         records = self.store.read(names).numpy().tolist()
         assert records == [list(record) for record in self.expected.read(names, self.clock)]
 
-    @rule(names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
+    @rule(names=st.lists(st.sampled_from(SESSIONS), min_size=1, max_size=3, unique=True))
     def end(self, names):
         assert self.store.remove(names).numpy().tolist() == self.expected.remove(names, self.clock)
 
@@ -137,14 +114,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def counts_are_equal(self):
-        found = {name: int(value) for name, value in self.store.counters()._asdict().items()}
-        assert found == {
-            "live_sessions": self.expected.live(self.clock),
-            "hits": self.expected.hits,
-            "misses": self.expected.misses,
-            "evictions": self.expected.evictions,
-            "expirations": self.expected.expirations,
-        }
+        assert self.store.counts() == self.expected.counts(self.clock)
 
     def teardown(self):
         for name in seen:

@@ -85,10 +85,12 @@ class SessionStore:
         entries = [self._bucket(session).pop(session, None) for session in ids]
         return [entry is not None and not self._is_idle(entry, time) for entry in entries]
 
-    def live(self, clock):
+    def counts(self, clock):
         time = self._time(clock, 0)
         entries = [entry for bucket in self.buckets.values() for entry in bucket.values()]
-        return sum(not self._is_idle(entry, time) for entry in entries)
+        live = sum(not self._is_idle(entry, time) for entry in entries)
+        events = ("hits", "misses", "evictions", "expirations")
+        return {"live_sessions": live, **{name: getattr(self, name) for name in events}}
 
     def _bucket(self, session):
         return self.buckets.setdefault(self.bucket_of(session), {})
