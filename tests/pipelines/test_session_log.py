@@ -161,3 +161,53 @@ def test_parquet_of_any_name_and_in_parts(tmp_path):
         SessionLog.from_parquet(tmp_path / "text.parquet")
     with pytest.raises(FileNotFoundError):
         SessionLog.from_parquet(tmp_path / "nothing.parquet")
+
+
+def _visits(log):
+    """Returns the sessions as lists of raw ids, in the order of the log."""
+    return [list(log.vocabulary.ids[part]) for part in np.split(log.items, log.offsets[1:-1])]
+
+
+def _log_of(*sessions):
+    """Makes a log of sessions, each a list of (time, item)."""
+    rows = [(number, item, time) for number, session in enumerate(sessions) for time, item in session]
+    return SessionLog.from_frame(pd.DataFrame(rows, columns=["SessionId", "ItemId", "Time"]))
+
+
+def test_a_split_by_time_cuts_what_is_under_way_and_drops_what_was_not_seen():
+    log = _log_of(
+        [(0, "a"), (1, "b")],
+        [(8, "b"), (9, "c"), (10, "d"), (11, "a")],  # under way at 10: its last two events are in no part
+        [(10, "a"), (12, "d"), (13, "b")],  # d is not seen before 10
+        [(11, "e"), (14, "f")],  # nothing of it is known
+    )
+    seconds_back = (14 - 10) / 86_400
+    for earlier, later in (log.split_by_time(days=seconds_back), log.split_by_time(share=0.5)):
+        assert _visits(earlier) == [["a", "b"], ["b", "c"]]
+        assert _visits(later) == [["a", "b"]]
+        assert later.dropped_events == 3
+        assert earlier.vocabulary is later.vocabulary
+        assert dict(zip(earlier.vocabulary.ids, earlier.vocabulary.counts, strict=True)) == {
+            "a": 1, "b": 2, "c": 1
+        }  # fmt: skip
+    # In milliseconds the same times lie a thousand times closer together.
+    earlier, later = log.split_by_time(days=seconds_back / 1000, ticks_per_second=1000)
+    assert _visits(later) == [["a", "b"]]
+
+
+@pytest.mark.parametrize(("n_sessions", "share", "n_later"), [(100, 0.07, 7), (31, 0.1, 4), (10, 0.25, 3)])
+def test_a_share_of_the_sessions_is_rounded_up(n_sessions, share, n_later):
+    log = _log_of(*([(10 * number, "a"), (10 * number + 1, "b")] for number in range(n_sessions)))
+    earlier, later = log.split_by_time(share=share)
+    assert (earlier.n_sessions, later.n_sessions) == (n_sessions - n_later, n_later)
+
+
+def test_a_split_with_an_empty_part_is_refused():
+    log = _log_of([(0, "a"), (1, "b")], [(20, "a"), (21, "c")])
+    with pytest.raises(ValueError, match="two events before its time.*days=7"):
+        log.split_by_time(days=7)
+    with pytest.raises(ValueError, match="from it on.*share=0.5"):
+        log.split_by_time(share=0.5)  # of the later session a alone is known
+    for wrong in ({}, {"days": 1, "share": 0.5}, {"share": 1.0}, {"days": float("nan")}):
+        with pytest.raises(ValueError, match="days|share"):
+            log.split_by_time(**wrong)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 import time
 
@@ -21,6 +22,8 @@ from tfrs_gru4rec.events.log_files import read_log_columns
 from tfrs_gru4rec.events.order import session_order
 from tfrs_gru4rec.events.times import event_times
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
+
+_SECONDS_PER_DAY = 86_400
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,6 +74,56 @@ class SessionLog:
         n_sessions = int(np.searchsorted(self.offsets, n_events, side="right")) - 1
         end = self.offsets[n_sessions]
         return SessionLog(self.items[:end], self.offsets[: n_sessions + 1], self.times[:end], self.vocabulary)
+
+    def split_by_time(
+        self, days: float | None = None, share: float | None = None, ticks_per_second: float = 1.0
+    ) -> tuple[SessionLog, SessionLog]:
+        """Splits off the last sessions, for validation or a test: never at random, which would leak the future.
+
+        Give `days` or `share`. The later part has the sessions that start at the split time or after it; the earlier
+        part has the events before it, so that a session that is under way is cut there. The earlier part has a
+        vocabulary of its own items alone, and the later part is in it: its events of other items are dropped and
+        counted.
+
+        Args:
+          days: the split time lies so long before the log's last event.
+          share: the later part has this share of the sessions, rounded up, and any that start as its first one does.
+          ticks_per_second: unit of the log's times: 1 for seconds, 1000 for milliseconds; for `days` alone.
+
+        Returns:
+          (earlier, later).
+
+        Raises:
+          ValueError: not just one of days and share is given, it is out of its range, or it leaves a part without a
+            session of two events.
+
+        >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 2], "ItemId": list("abbac"), "Time": [0, 1, 8, 9, 9]})
+        >>> earlier, later = SessionLog.from_frame(frame).split_by_time(share=0.5)
+        >>> earlier.vocabulary.ids.tolist(), later.vocabulary.ids[later.items].tolist(), later.dropped_events
+        (['a', 'b'], ['b', 'a'], 1)
+        """
+        starts = self.times[self.offsets[:-1]]
+        received = {"days": days, "share": share}
+        require((days is None) != (share is None), "Give either days or share.", **received)
+        if share is not None:
+            require(0 < share < 1, "share must lie between 0 and 1.", share=share)
+            n_later = math.ceil(share * self.n_sessions - 1e-9)  # 0.07 * 100 is above 7 in floating point
+            split_time = starts[self.n_sessions - n_later]
+        else:
+            require(days is not None and 0 < days < math.inf, "days must be above 0.", days=days)
+            split_time = self.times.max() - days * _SECONDS_PER_DAY * ticks_per_second
+        is_earlier = self.times < split_time
+        earlier = self._part(is_earlier, None)
+        rule = "A split must leave a session of two events before its time, and one of items seen by then from it on."
+        require(earlier.n_pairs > 0, rule, split_time=float(split_time), **received)
+        later = self._part(np.repeat(starts >= split_time, self.lengths), earlier.vocabulary)
+        require(later.n_pairs > 0, rule, split_time=float(split_time), **received)
+        return earlier, later
+
+    def _part(self, is_kept: np.ndarray, vocabulary: Vocabulary | None) -> SessionLog:
+        sessions = np.repeat(np.arange(self.n_sessions, dtype=np.int32), self.lengths)[is_kept]
+        items, times = self.items[is_kept], self.times[is_kept]
+        return log_of_events(sessions, items, self.vocabulary.ids, times, vocabulary)
 
     @classmethod
     def from_file(
