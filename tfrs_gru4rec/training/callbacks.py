@@ -13,9 +13,7 @@ from absl import logging
 from tfrs_gru4rec._keras import keras
 from tfrs_gru4rec.atomic_files import write_text
 from tfrs_gru4rec.config import CheckpointConfig
-from tfrs_gru4rec.evaluation.evaluate import evaluate
-from tfrs_gru4rec.models import GRU4Rec
-from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.training.best_epoch import MRR, RECALL
 from tfrs_gru4rec.training.checkpoints import Checkpointer
 from tfrs_gru4rec.training.stop_request import Stopped, StopRequest
 
@@ -84,30 +82,6 @@ class Throughput(keras.callbacks.Callback):
 
     def _steps_per_second(self) -> float:
         return self._steps() / max(self._last_time - self._started, 1e-9)
-
-
-def measure(model: GRU4Rec, log: SessionLog) -> dict[str, float]:
-    """Returns what is measured after an epoch: recall@20 and mrr@20."""
-    evaluation = evaluate(model, log)
-    return {"recall@20": evaluation.recall(20), "mrr@20": evaluation.mrr(20)}
-
-
-class MeasureEpochs(keras.callbacks.Callback):
-    """Adds the measures of a log to the logs of each epoch; if a stop waits, the run that goes on makes up for it."""
-
-    # Keras then hands over the very dict that the other callbacks read.
-    _supports_tf_logs = True
-
-    def __init__(self, log: SessionLog, stop: StopRequest) -> None:
-        """Remembers what to evaluate on; must come earlier in the list of callbacks than those that read it."""
-        super().__init__()
-        self._log = log
-        self._stop = stop
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Evaluates."""
-        if logs is not None and not self._stop.is_set:
-            logs.update(measure(self.model, self._log))
 
 
 class StopWhenDiverged(keras.callbacks.Callback):
@@ -247,9 +221,7 @@ class LogProgress(keras.callbacks.Callback):
         self._say("", logs or {})
 
     def _say(self, share: str, logs: dict[str, Any]) -> None:
-        figures = [
-            f"{name} {float(logs[name]):.4f}" for name in ("loss", "recall@20", "mrr@20") if name in logs
-        ]
+        figures = [f"{name} {float(logs[name]):.4f}" for name in ("loss", RECALL, MRR) if name in logs]
         if "events_per_second" in logs:
             figures.append(f"{float(logs['events_per_second']):,.0f} events/s")
         logging.info(
@@ -269,7 +241,10 @@ class WriteEpochs(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the file."""
         rows = [{"epoch": number, **record} for number, record in enumerate(self._throughput.records)]
-        write_text(self._path, pd.DataFrame(rows).to_csv(index=False))
+        table = pd.DataFrame(rows).drop(
+            columns="checkpoint", errors="ignore"
+        )  # the last one is not yet saved
+        write_text(self._path, table.to_csv(index=False))
 
 
 class KeepEpochLoss(keras.callbacks.Callback):

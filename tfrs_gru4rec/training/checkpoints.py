@@ -8,6 +8,7 @@ written for them alone: nothing here depends on it.
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tfrs_gru4rec.atomic_files import (
     write_text,
 )
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.training.best_epoch import best_epoch
 
 _INDEX = re.compile(r"ckpt-([0-9]+)\.index")
 # A short read is an IndexError to TensorFlow, a missing part an AssertionError.
@@ -93,7 +95,7 @@ class RunProgress(tf.Module):
 
 
 class Checkpointer:
-    """Saves and restores a run; the last few checkpoints are kept."""
+    """Saves and restores a run; the last few checkpoints are kept, and that of the best epoch in validation."""
 
     def __init__(self, model: GRU4Rec, folder: str | os.PathLike[str], keep: int) -> None:
         """Names what is saved: the model with its lanes and optimizer, and the run's progress.
@@ -106,6 +108,7 @@ class Checkpointer:
         self.progress = RunProgress()
         self._folder = Path(folder)
         self._keep = keep
+        self._model = model
         self._checkpoint = tf.train.Checkpoint(model=model, progress=self.progress)
 
     def restore(self) -> bool:
@@ -121,19 +124,28 @@ class Checkpointer:
                 self._folder, "ckpt"
             ):  # whoever wrote it may have been killed before its save ended
                 flush_to_disk(self._folder)
-            self._leave(numbers[-self._keep :])
+            self._leave(numbers)
         return restored is not None
+
+    def restore_best(self) -> None:
+        """Gives the model the weights of the best epoch, if one was measured; the progress stays as it is."""
+        if best_checkpoint(self.progress.records) is not None:
+            restore_trained(tf.train.Checkpoint(model=self._model), self._folder)
 
     def save(self, epoch: int, step: int, records: list[dict[str, Any]]) -> None:
         """Saves the run after `epoch` whole epochs and `step` steps of the next.
 
+        Between epochs the last record gets the number of the checkpoint, `checkpoint`.
+
         Raises:
           OSError: the disk is full or the folder cannot be written to; older checkpoints stay as they are.
         """
-        self.progress.set(epoch, step, records)
-        make_folder(self._folder)
         kept = checkpoint_numbers(self._folder)
         number = max(kept, default=0) + 1
+        if records and not step:
+            records[-1]["checkpoint"] = number
+        self.progress.set(epoch, step, records)
+        make_folder(self._folder)
         with temporary_path(self._folder, "ckpt") as temporary:
             try:
                 self._checkpoint.write(os.fspath(temporary / f"ckpt-{number}"))
@@ -145,10 +157,12 @@ class Checkpointer:
             flush_tree_to_disk(temporary)
             # The data, then the index, by which a checkpoint is found.
             move_files(temporary, self._folder, sorted(path.name for path in temporary.iterdir()))
-        self._leave([*kept, number][-self._keep :])
+        self._leave([*kept, number])
 
-    def _leave(self, numbers: list[int]) -> None:
-        """Names the checkpoints to TensorFlow's tools, and removes all others."""
+    def _leave(self, present: list[int]) -> None:
+        """Names the checkpoints that are kept to TensorFlow's tools, and removes the others of those present."""
+        best, newest = best_checkpoint(self.progress.records), present[-self._keep :]
+        numbers = [number for number in present if number == best or number in newest]
         lines = [f'model_checkpoint_path: "ckpt-{numbers[-1]}"']
         lines += [f'all_model_checkpoint_paths: "ckpt-{number}"' for number in numbers]
         write_text(self._folder / "checkpoint", "\n".join(lines) + "\n")
@@ -174,8 +188,39 @@ def checkpoint_numbers(folder: str | os.PathLike[str]) -> list[int]:
     return sorted(int(found[1]) for found in names if found)
 
 
+def best_checkpoint(records: Sequence[Mapping[str, Any]]) -> int | None:
+    """Returns the number of the checkpoint of the best epoch in validation; None if no epoch was measured.
+
+    >>> best_checkpoint([{"val_recall_at_20": 0.4, "checkpoint": 7}, {"val_recall_at_20": 0.3, "checkpoint": 8}])
+    7
+    """
+    best = best_epoch(records)
+    return None if best is None else records[best].get("checkpoint")
+
+
+def restore_trained(checkpoint: tf.train.Checkpoint, folder: str | os.PathLike[str]) -> str | None:
+    """Restores what a run has made of a model: its best epoch in validation, its newest checkpoint without one.
+
+    Args:
+      checkpoint: the objects to restore into; the folder's checkpoints may hold more.
+      folder: the folder of the checkpoints.
+
+    Returns:
+      The path of the checkpoint, None if there is none.
+
+    Raises:
+      CannotGoOnError: there are checkpoints, but none can be read.
+    """
+    progress = RunProgress()
+    restore_newest(tf.train.Checkpoint(progress=progress), folder, partial=True)
+    return restore_newest(checkpoint, folder, partial=True, first=best_checkpoint(progress.records))
+
+
 def restore_newest(
-    checkpoint: tf.train.Checkpoint, folder: str | os.PathLike[str], partial: bool = False
+    checkpoint: tf.train.Checkpoint,
+    folder: str | os.PathLike[str],
+    partial: bool = False,
+    first: int | None = None,
 ) -> str | None:
     """Restores the newest checkpoint of a folder that can be read.
 
@@ -183,6 +228,7 @@ def restore_newest(
       checkpoint: the objects to restore into.
       folder: the folder of the checkpoints.
       partial: whether the checkpoint may hold more than is asked for, such as optimizer slots.
+      first: the number of a checkpoint that is tried before all others.
 
     Returns:
       The path of the checkpoint, None if there is none.
@@ -199,7 +245,8 @@ def restore_newest(
       >>> restore_newest(new, folder) is not None, int(new.number)
       (True, 7)
     """
-    paths = [os.path.join(folder, f"ckpt-{number}") for number in reversed(checkpoint_numbers(folder))]
+    numbers = sorted(checkpoint_numbers(folder), key=lambda number: (number != first, -number))
+    paths = [os.path.join(folder, f"ckpt-{number}") for number in numbers]
     for path in paths:
         try:
             status = checkpoint.read(path)

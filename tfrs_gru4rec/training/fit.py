@@ -16,21 +16,21 @@ from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.session_parallel import session_parallel
+from tfrs_gru4rec.training.best_epoch import RECALL, is_past_the_best
 from tfrs_gru4rec.training.block_steps import block_steps as steps_of_a_block
 from tfrs_gru4rec.training.callback_state import KeepCallbackState
 from tfrs_gru4rec.training.callbacks import (
     KeepEpochLoss,
     LogProgress,
-    MeasureEpochs,
     SaveCheckpoints,
     StopWhenDiverged,
     Throughput,
     WriteEpochs,
-    measure,
 )
 from tfrs_gru4rec.training.checkpoints import Checkpointer
 from tfrs_gru4rec.training.model_folder import ModelFolder
 from tfrs_gru4rec.training.stop_request import StopRequest
+from tfrs_gru4rec.training.validation import MeasureEpochs, StopPastTheBest, measure
 
 OPTIMIZERS = {
     "adagrad": AdagradMomentum,
@@ -75,6 +75,7 @@ def fit(
     verbose: int = 0,
     prepare: Callable[[GRU4Rec], None] | None = None,
     validation_log: SessionLog | None = None,
+    early_stop_epochs: int = 0,
     allow_changed: Collection[str] = (),
     block_steps: int | None = None,
 ) -> list[dict[str, Any]]:
@@ -104,13 +105,15 @@ def fit(
         start sets first values here.
       allow_changed: settings and properties of the data that may differ from those that the folder's run began with,
         see `ModelFolder.begin`; any other change is refused.
-      validation_log: evaluated after each epoch, read with the model's vocabulary; None leaves that out.
+      validation_log: evaluated after each epoch, read with the model's vocabulary. The model then ends with the weights
+        of its best epoch, the one of the highest recall@20, and so does the folder. None: those of the last epoch.
+      early_stop_epochs: with a validation log, end when the best epoch lies so many epochs back; 0: never.
       block_steps: steps in one call of the compiled program; a run is saved and stopped between calls. None chooses
         by what a step costs, see `tfrs_gru4rec.training.block_steps`.
 
     Returns:
-      One record for each epoch: `loss`, `seconds`, `steps`, `steps_per_second`, `events_per_second`, and with a
-      validation log `recall@20` and `mrr@20`.
+      One record for each epoch: `loss`, `seconds`, `steps`, `steps_per_second`, `events_per_second`, `checkpoint`, the
+      number of the one that was saved at its end, and with a validation log `val_recall_at_20` and `val_mrr_at_20`.
 
     Raises:
       DivergedError: the loss is not finite any more.
@@ -129,7 +132,7 @@ def fit(
         prepare(model)
     block_steps = block_steps or steps_of_a_block(model.config, config)
     with lock_folder(folder.path):
-        changed = folder.begin(model, config, log, allow_changed)
+        changed = folder.begin(model, config, log, validation_log, allow_changed)
         checkpointer = Checkpointer(model, folder.checkpoints_path, checkpoints.keep_checkpoints)
         if checkpointer.restore():
             logging.info(
@@ -140,14 +143,17 @@ def fit(
             if "training.learning_rate" in changed:  # the checkpoint holds the old one
                 model.optimizer.learning_rate = config.learning_rate
         first_epoch, first_step = checkpointer.progress.epoch, checkpointer.progress.step
-        data, n_blocks = _data(log, config, model.config.seed, first_epoch, first_step, block_steps)
-        throughput = Throughput(log.n_pairs, block_steps, first_step, checkpointer.progress.records)
-        last = throughput.records[-1] if throughput.records and not first_step else None
-        if validation_log is not None and last is not None and "recall@20" not in last:
+        records = checkpointer.progress.records
+        if validation_log is not None and records and not first_step and RECALL not in records[-1]:
             # A stop at the very end of an epoch left no time for it.
-            last.update(measure(model, validation_log))
-        if max(first_epoch, checkpointer.progress.ended_epochs) >= config.n_epochs:
-            return throughput.records
+            records[-1].update(measure(model, validation_log))
+            checkpointer.save(first_epoch, 0, records)
+        data, n_blocks = _data(log, config, model.config.seed, first_epoch, first_step, block_steps)
+        throughput = Throughput(log.n_pairs, block_steps, first_step, records)
+        is_over = max(first_epoch, checkpointer.progress.ended_epochs) >= config.n_epochs
+        if is_over or is_past_the_best(records, early_stop_epochs):
+            checkpointer.restore_best()
+            return records
         logging.info("Compiling the training step (about 10 s).")
         with StopRequest() as stop:
             measures = [MeasureEpochs(validation_log, stop)] if validation_log is not None else []
@@ -161,6 +167,7 @@ def fit(
                     *([KeepEpochLoss()] if first_step else []),
                     *measures,
                     throughput,
+                    *([StopPastTheBest(throughput.records, early_stop_epochs)] if early_stop_epochs else []),
                     StopWhenDiverged(),
                     keras.callbacks.TensorBoard(str(folder.logs_path), write_graph=False, profile_batch=0),
                     *callbacks,
@@ -171,6 +178,7 @@ def fit(
                 ],
                 verbose=0,
             )
+        checkpointer.restore_best()
         return throughput.records
 
 

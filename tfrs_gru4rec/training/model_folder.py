@@ -16,12 +16,12 @@ from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
-from tfrs_gru4rec.training.checkpoints import CannotGoOnError, checkpoint_numbers, restore_newest
+from tfrs_gru4rec.training.checkpoints import CannotGoOnError, checkpoint_numbers, restore_trained
 
 FORMAT = 1
 _REMEDY = "Put the folder back from a backup, or remove it and train the model again."
 # What may differ between a run and its continuation.
-_MAY_CHANGE = ("n_epochs",)
+_MAY_CHANGE = ("training.n_epochs",)
 
 
 def describe(log: SessionLog) -> dict[str, int]:
@@ -69,6 +69,7 @@ class ModelFolder:
         model: GRU4Rec,
         training: TrainingConfig,
         log: SessionLog,
+        validation_log: SessionLog | None = None,
         allow_changed: Collection[str] = (),
     ) -> set[str]:
         """Writes what the model is, or checks that it is what the folder holds already.
@@ -79,6 +80,7 @@ class ModelFolder:
           model: the model to train.
           training: how it is trained.
           log: the sessions it is trained on.
+          validation_log: the sessions by which its best epoch is chosen, if it is.
           allow_changed: what may differ from the folder, as "training.learning_rate" or "data.checksum". The items
             may not.
 
@@ -94,6 +96,7 @@ class ModelFolder:
             "model": model.config.to_dict(),
             "training": training.to_dict(),
             "data": describe(log),
+            "validation": {} if validation_log is None else describe(validation_log),
         }
         changed: set[str] = set()
         if checkpoint_numbers(self.checkpoints_path):
@@ -139,11 +142,15 @@ class ModelFolder:
         self, wanted: dict[str, Any], vocabulary: Vocabulary, allow_changed: Collection[str]
     ) -> set[str]:
         found = self.settings()
+        parts = ("model", "training", "data", "validation")
+        there, now = (
+            {f"{part}.{name}": value for part in parts for name, value in settings.get(part, {}).items()}
+            for settings in (found, wanted)
+        )
         different = {
-            f"{part}.{name}": (found[part].get(name), value)
-            for part in ("model", "training", "data")
-            for name, value in wanted[part].items()
-            if name not in _MAY_CHANGE and found[part].get(name) != value
+            name: (there.get(name), now.get(name))
+            for name in {**there, **now}
+            if name not in _MAY_CHANGE and there.get(name) != now.get(name)
         }
         refused = {name: values for name, values in different.items() if name not in allow_changed}
         require(
@@ -162,7 +169,7 @@ class ModelFolder:
 
 
 def load_model(model_dir: str | os.PathLike[str]) -> GRU4Rec:
-    """Loads a trained model with the weights of its newest checkpoint.
+    """Loads a trained model with the weights of its best epoch in validation, or else of its newest checkpoint.
 
     Args:
       model_dir: the folder that training wrote.
@@ -181,7 +188,7 @@ def load_model(model_dir: str | os.PathLike[str]) -> GRU4Rec:
     folder = ModelFolder(model_dir)
     config = GRU4RecConfig.from_dict(folder.settings()["model"])
     model = GRU4Rec(folder.vocabulary(), config)
-    restored = restore_newest(tf.train.Checkpoint(model=model), folder.checkpoints_path, partial=True)
+    restored = restore_trained(tf.train.Checkpoint(model=model), folder.checkpoints_path)
     rule = "The model has no checkpoint yet: run the command that trains it again."
     require(restored is not None, rule, folder=os.fspath(folder.checkpoints_path))
     return model

@@ -22,7 +22,7 @@ from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
-from tfrs_gru4rec.training.checkpoints import restore_newest
+from tfrs_gru4rec.training.checkpoints import restore_trained
 from tfrs_gru4rec.training.fit import make_optimizer
 from tfrs_gru4rec.training.model_folder import ModelFolder
 from tfrs_gru4rec.upkeep import carried_rows
@@ -123,7 +123,7 @@ class WarmStart:
         if with_optimizer:
             old.compile(make_optimizer(TrainingConfig.from_dict(self.settings["training"])))
         path = self._folder.checkpoints_path
-        restored = restore_newest(tf.train.Checkpoint(model=old), path, partial=True)
+        restored = restore_trained(tf.train.Checkpoint(model=old), path)
         rule = "The old model has no checkpoint yet: run the command that trains it again."
         require(restored is not None, rule, folder=os.fspath(path))
         return old
