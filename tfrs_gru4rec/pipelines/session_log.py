@@ -110,7 +110,8 @@ class SessionLog:
             n_later = math.ceil(share * self.n_sessions - 1e-9)  # 0.07 * 100 is above 7 in floating point
             split_time = starts[self.n_sessions - n_later]
         else:
-            require(days is not None and 0 < days < math.inf, "days must be above 0.", days=days)
+            days = days or 0.0
+            require(0 < days < math.inf, "days must be above 0.", days=days)
             split_time = self.times.max() - days * _SECONDS_PER_DAY * ticks_per_second
         is_earlier = self.times < split_time
         earlier = self._part(is_earlier, None)
