@@ -118,6 +118,53 @@ class TrainingConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
+class ValidationConfig(Settings):
+    """Which sessions the best epoch is chosen by: none, or those of a file, a split, the last days or the last share.
+
+    >>> ValidationConfig(valid_days=7, valid_share=0.1)
+    Traceback (most recent call last):
+    ValueError: Give one source of validation at most. Received: valid_days=7, valid_share=0.1.
+
+    Attributes:
+      valid_path: validation log: TSV, CSV or Parquet, also gzipped.
+      valid_split: split of the data set to validate on, such as "valid" beside --train_split=train_tr.
+      valid_days: validate on the sessions that start in the last so many days of the training log.
+      valid_share: validate on this share of the training log's sessions, the last to start.
+      early_stop_epochs: end training when the best epoch, by recall@20 in validation, lies so many epochs back; 0:
+        train all. In either case the best one is kept.
+      refit: train again, as many epochs as were best, on all sessions, those of the validation too.
+    """
+
+    valid_path: Path | None = None
+    valid_split: str = ""
+    valid_days: _NotNegative = 0.0
+    valid_share: Annotated[float, Range(at_least=0, below=1)] = 0.0
+    early_stop_epochs: _Count = 0
+    refit: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = ("valid_path", "valid_split", "valid_days", "valid_share")
+        given = {name: getattr(self, name) for name in names if getattr(self, name)}
+        require(len(given) < 2, "Give one source of validation at most.", **given)
+        require(
+            bool(given) or not (self.refit or self.early_stop_epochs),
+            "Early stopping and the refit need a validation: give valid_path, valid_split, valid_days or valid_share.",
+            early_stop_epochs=self.early_stop_epochs,
+            refit=self.refit,
+        )
+
+    @property
+    def source(self) -> str:
+        """The validation sessions in words; empty if there are none."""
+        if self.valid_days:
+            return f"the last {self.valid_days:g} days of the training log"
+        if self.valid_share:
+            return f"the last {self.valid_share:.4g} of the training log's sessions"
+        return f"split {self.valid_split}" if self.valid_split else str(self.valid_path or "")
+
+
+@dataclasses.dataclass(frozen=True)
 class CheckpointConfig(Settings):
     """When a run is saved beside the end of every epoch, and how much is kept.
 

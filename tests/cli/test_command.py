@@ -101,7 +101,7 @@ def test_help_and_version_are_no_errors_and_load_no_tensorflow(name, run_fresh):
 def test_help_begins_with_what_must_be_given_and_groups_the_rest():
     headings = [line for line in help_of(train.COMMAND).splitlines() if re.fullmatch(r"[A-Z][a-z ]+:", line)]
     assert headings == [
-        *("Required:", "Data:", "Columns:", "Model:", "Training:", "Checkpoints:", "Output:"),
+        *("Required:", "Data:", "Columns:", "Validation:", "Model:", "Training:", "Checkpoints:", "Output:"),
         *("Warm start:", "Evaluation:", "Comparison:", "All commands:"),
     ]
     required = help_of(train.COMMAND).split("\n\n")[1].splitlines()

@@ -23,7 +23,7 @@ def evaluation():
 def report():
     coverage = {"k": 20, "lists": 6, "items": 12, "share": 0.6, "clicked_items": 4}
     test = describe_test(evaluation(), (5, 20), COUNTS, coverage)
-    epochs = [{"loss": 2.0, "recall@20": 0.1}, {"loss": 1.5, "recall@20": 0.2}]
+    epochs = [{"loss": 2.0, "val_recall_at_20": 0.1}, {"loss": 1.5, "val_recall_at_20": 0.2}]
     baselines = {
         "popularity": {"recall": {"5": 0.1, "20": 0.2}},
         "session_knn": {"recall": {"5": 0.3, "20": 0.4}},

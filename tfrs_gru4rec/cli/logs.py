@@ -9,12 +9,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 from absl import logging
 
 from tfrs_gru4rec.cli.flag_groups import UsageError, require_flags
-from tfrs_gru4rec.config import ColumnConfig
+from tfrs_gru4rec.config import ColumnConfig, ValidationConfig
 from tfrs_gru4rec.settings import Range, Settings
 
 if TYPE_CHECKING:
     from tfrs_gru4rec.pipelines.session_log import SessionLog
     from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingLogs:
+    """The logs of a training run.
+
+    Attributes:
+      train: what is trained on.
+      valid: what the best epoch is chosen by, in the vocabulary of `train`; None without validation.
+      whole: what is trained on by a refit: both together.
+    """
+
+    train: SessionLog
+    valid: SessionLog | None
+    whole: SessionLog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,16 +60,19 @@ class DataConfig(Settings):
     manual_dir: Path | None = None
     dwell_seconds: Annotated[float, Range(at_least=0)] = 0.0
 
-    def read_train_log(self, columns: ColumnConfig, ticks_per_second: float) -> SessionLog:
-        """Reads the training log.
+    def read_training_logs(
+        self, columns: ColumnConfig, validation: ValidationConfig, ticks_per_second: float
+    ) -> TrainingLogs:
+        """Reads the training log, and splits off or reads the validation.
 
         Args:
-          columns: of the file.
+          columns: of the files.
+          validation: where the validation sessions come from.
           ticks_per_second: unit of the log's times.
 
         Raises:
           UsageError: none or both of file and data set are given.
-          ValueError: the log is unusable.
+          ValueError: a log or a split is unusable.
         """
         require_flags(
             bool(self.train_path) != bool(self.dataset),
@@ -63,14 +81,19 @@ class DataConfig(Settings):
             dataset=self.dataset,
         )
         logging.info("Reading %s.", self.train_path or f"the data set {self.dataset}")
-        from tfrs_gru4rec.pipelines.dwell_time import augment_dwell_time
-        from tfrs_gru4rec.pipelines.session_log import SessionLog
-
-        if self.train_path:
-            log = SessionLog.from_file(self.train_path, **columns.to_dict())
-        else:
-            log = self._read_split(self.train_split, None)
-        return augment_dwell_time(log, self.dwell_seconds, ticks_per_second) if self.dwell_seconds else log
+        whole = self._read(self.train_path, self.train_split, columns)
+        train, valid = whole, None
+        if validation.valid_days:
+            train, valid = whole.split_by_time(days=validation.valid_days, ticks_per_second=ticks_per_second)
+        elif validation.valid_share:
+            train, valid = whole.split_by_time(share=validation.valid_share)
+        elif validation.source:
+            place = (validation.valid_path, validation.valid_split, columns)
+            valid = self._read(*place, train.vocabulary)
+            whole = whole.joined_with(self._read(*place)) if validation.refit else whole
+        return TrainingLogs(
+            self._augmented(train, ticks_per_second), valid, self._augmented(whole, ticks_per_second)
+        )
 
     @property
     def has_test(self) -> bool:
@@ -88,11 +111,7 @@ class DataConfig(Settings):
           UsageError: neither a file nor a data set is given.
           ValueError: the log is unusable.
         """
-        from tfrs_gru4rec.pipelines.session_log import SessionLog
-
-        if self.test_path:
-            return SessionLog.from_file(self.test_path, vocabulary, **columns.to_dict())
-        return self._read_split(self.test_split, vocabulary)
+        return self._read(self.test_path, self.test_split, columns, vocabulary)
 
     def best_possible(self) -> dict[str, Any]:
         """Returns the row of the best figures that any recommender can reach, where a simulated data set knows them."""
@@ -105,9 +124,18 @@ class DataConfig(Settings):
             return {}
         return {"best possible": {"recall": metadata["optimal_recall"], "mrr": metadata["optimal_mrr"]}}
 
-    def _read_split(self, split: str, vocabulary: Vocabulary | None) -> SessionLog:
+    def _augmented(self, log: SessionLog, ticks_per_second: float) -> SessionLog:
+        from tfrs_gru4rec.pipelines.dwell_time import augment_dwell_time
+
+        return augment_dwell_time(log, self.dwell_seconds, ticks_per_second) if self.dwell_seconds else log
+
+    def _read(
+        self, path: Path | None, split: str, columns: ColumnConfig, vocabulary: Vocabulary | None = None
+    ) -> SessionLog:
         from tfrs_gru4rec.pipelines.session_log import SessionLog
 
+        if path:
+            return SessionLog.from_file(path, vocabulary, **columns.to_dict())
         if not self.dataset or not split:
             raise UsageError("Give the path of a log, or --dataset and the name of a split.")
         import tensorflow_datasets as tfds

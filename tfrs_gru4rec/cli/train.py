@@ -2,18 +2,21 @@ r"""gru4rec-train: trains GRU4Rec on a click log, and evaluates it beside simple
 
     gru4rec-train --train_path train.tsv --test_path test.tsv --model_dir models/shop \
         --loss bpr-max --layers 224 --final_act elu-0.5 --n_epochs 10
-    gru4rec-train --train_path train.tsv --model_dir models/shop --flagfile retailrocket
+    gru4rec-train --train_path train.tsv --model_dir models/shop --flagfile retailrocket --valid_days 7 --refit
     gru4rec-train --dataset synthetic_sessions --model_dir models/demo
     gru4rec-train --train_path tuesday.tsv --model_dir models/tuesday --warm_start_from models/monday
 
-The log is a TSV, CSV or Parquet file (also gzipped) with the columns SessionId, ItemId and Time. The same command
-goes on from the last checkpoint after an interruption. With --warm_start_from the items, weights and optimizer slots
+The log is a TSV, CSV or Parquet file (also gzipped) with the columns SessionId, ItemId and Time. With --valid_days (or
+another of the validation flags) the best epoch is kept, by recall@20 on the last sessions of the log; with --refit it
+is trained again on all of them. The test log is read once, when training is done. The same command goes on from the
+last checkpoint after an interruption. With --warm_start_from the items, weights and optimizer slots
 of an older model are carried over and items that are new get rows; hyperparameters not given are that model's.
 """
 
 import dataclasses
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +24,7 @@ from absl import logging
 
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
-from tfrs_gru4rec.cli.logs import DataConfig
+from tfrs_gru4rec.cli.logs import DataConfig, TrainingLogs
 from tfrs_gru4rec.cli.tables import figures_table
 from tfrs_gru4rec.config import (
     CheckpointConfig,
@@ -29,6 +32,7 @@ from tfrs_gru4rec.config import (
     EvaluationConfig,
     GRU4RecConfig,
     TrainingConfig,
+    ValidationConfig,
     WarmStartConfig,
 )
 from tfrs_gru4rec.settings import Range, Settings
@@ -72,18 +76,16 @@ class ComparisonConfig(Settings):
     Attributes:
       baselines: also evaluate simple baselines on the same logs.
       baseline_pairs: most test events that the slow baseline (kNN) is asked.
-      epoch_test_events: test events, the first of the log, that recall@20 is measured on after each epoch, for the
-        curve in the report; 0: none.
     """
 
     baselines: bool = True
     baseline_pairs: Annotated[int, Range(above=0)] = 10_000
-    epoch_test_events: Annotated[int, Range(at_least=0)] = 20_000
 
 
 def main(
     data: DataConfig,
     columns: ColumnConfig,
+    validation: ValidationConfig,
     model: GRU4RecConfig,
     training: TrainingConfig,
     checkpoints: CheckpointConfig,
@@ -93,11 +95,10 @@ def main(
     comparison: ComparisonConfig,
 ) -> int:
     """Trains, evaluates and writes the report; returns the exit code."""
-    log = data.read_train_log(columns, warm_start.ticks_per_second)
-    start = _warm_start(output.warm_start_from, log, warm_start)
-    log = start.log if start else log
-    test_log = data.read_test_log(columns, log.vocabulary) if data.has_test else None
-    _print_data(log, test_log)
+    logs = data.read_training_logs(columns, validation, warm_start.ticks_per_second)
+    _print_data(logs, validation)
+    if data.test_path and not data.test_path.exists():
+        logging.warning("%s does not exist; it is read when training is done.", data.test_path)
 
     if "tensorflow" not in sys.modules:
         logging.info("Loading TensorFlow.")
@@ -105,32 +106,29 @@ def main(
 
     from tfrs_gru4rec.evaluation.plots import plot_report
     from tfrs_gru4rec.evaluation.report import make_report
-    from tfrs_gru4rec.models import GRU4Rec
-    from tfrs_gru4rec.training import ModelFolder, fit
-    from tfrs_gru4rec.upkeep.carried_rows import last_seen
-    from tfrs_gru4rec.upkeep.warm_start import keep_last_seen
 
     if output.deterministic:
         tf.config.experimental.enable_op_determinism()
-    folder = ModelFolder(output.model_dir)
-    recommender = GRU4Rec(log.vocabulary, model)
-    epochs = fit(
-        recommender,
-        log,
-        training,
-        folder,
-        checkpoints=checkpoints,
-        verbose=1 if output.progress else 2,
-        prepare=start.apply if start else None,
-        validation_log=_validation_log(test_log, comparison.epoch_test_events),
-        allow_changed=output.allow_changed,
-    )
-    keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
-    report = make_report(model, training, log, epochs, warm_start=start.summary() if start else None)
-    paths = [path for path in (folder.report_path, output.report_path) if path]
+    train = functools.partial(_train, model, output, checkpoints, warm_start)
+    folder, chosen = output.model_dir, {}
+    if logs.valid is not None:
+        first_folder = folder / "validation" if validation.refit else folder
+        trained = train(training, first_folder, logs.train, logs.valid, validation.early_stop_epochs)
+        chosen = {"validation": _describe_validation(validation, logs.valid, trained.epochs)}
+        _print_validation(chosen["validation"])
+    if validation.refit:
+        training = dataclasses.replace(training, n_epochs=chosen["validation"]["best_epoch"])
+        print(f"Training again on all sessions: {logs.whole.n_events} events, {training.n_epochs} epochs.")
+    if validation.refit or logs.valid is None:
+        trained = train(training, folder, logs.whole)
+    log, recommender = trained.log, trained.model
+    report = make_report(model, training, log, trained.epochs, warm_start=trained.warm_start, **chosen)
+    report_path = folder / "report.json"
+    paths = [path for path in (report_path, output.report_path) if path]
     _write(paths, report)
-    if test_log is not None:
+    if data.has_test:
         logging.info("Evaluating on the test log.")
+        test_log = data.read_test_log(columns, log.vocabulary)
         report["test"] = test = _evaluate(recommender, test_log, evaluation)
         _write(paths, report)
         rows = {"GRU4Rec": test}
@@ -144,10 +142,82 @@ def main(
         rows |= data.best_possible()
         print(f"\n{test['events']} test events ({test['dropped_events']} of unknown items dropped):")
         print(figures_table(rows, evaluation.k))
-    plot_path = folder.report_path.with_suffix(".png")
+    plot_path = report_path.with_suffix(".png")
     drawn = f" and {plot_path}" if plot_report(report, plot_path) else ""
-    print(f"\nThe model is in {folder.path}; the report is {folder.report_path}{drawn}.")
+    print(f"\nThe model is in {folder}; the report is {report_path}{drawn}.")
     return 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Trained:
+    """A trained model, what it was trained on, the records of its epochs, and what a warm start carried over."""
+
+    model: Any
+    log: Any
+    epochs: list[dict[str, Any]]
+    warm_start: dict[str, Any] | None
+
+
+def _train(
+    model: GRU4RecConfig,
+    output: RunConfig,
+    checkpoints: CheckpointConfig,
+    warm_start: WarmStartConfig,
+    training: TrainingConfig,
+    path: Path,
+    log: Any,
+    valid: Any = None,
+    early_stop_epochs: int = 0,
+) -> _Trained:
+    """Trains a model in a folder, or goes on with it there."""
+    from tfrs_gru4rec.models import GRU4Rec
+    from tfrs_gru4rec.training import ModelFolder, fit
+    from tfrs_gru4rec.upkeep.carried_rows import in_rows_of, last_seen
+    from tfrs_gru4rec.upkeep.warm_start import keep_last_seen
+
+    start = _warm_start(output.warm_start_from, log, warm_start)
+    log = start.log if start else log
+    valid = in_rows_of(valid, log.vocabulary) if start and valid is not None else valid
+    recommender, folder = GRU4Rec(log.vocabulary, model), ModelFolder(path)
+    epochs = fit(
+        recommender,
+        log,
+        training,
+        folder,
+        checkpoints=checkpoints,
+        verbose=1 if output.progress else 2,
+        prepare=start.apply if start else None,
+        validation_log=valid,
+        early_stop_epochs=early_stop_epochs,
+        allow_changed=output.allow_changed,
+    )
+    keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
+    return _Trained(recommender, log, epochs, start.summary() if start else None)
+
+
+def _describe_validation(
+    validation: ValidationConfig, valid: Any, epochs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    from tfrs_gru4rec.training.best_epoch import MRR, RECALL, best_epoch
+
+    best = best_epoch(epochs) or 0
+    return {
+        "sessions_of": validation.source,
+        "sessions": valid.n_sessions,
+        "events": valid.n_events,
+        "best_epoch": best + 1,
+        "recall": {"20": epochs[best][RECALL]},
+        "mrr": {"20": epochs[best][MRR]},
+        "refit": validation.refit,
+        "epochs": epochs,
+    }
+
+
+def _print_validation(found: Mapping[str, Any]) -> None:
+    print(
+        f"Best of {len(found['epochs'])} epochs: {found['best_epoch']}, by recall@20 {found['recall']['20']:.4f} "
+        f"(MRR@20 {found['mrr']['20']:.4f}) on {found['sessions_of']}."
+    )
 
 
 def _write(paths: Sequence[Path], report: dict[str, Any]) -> None:
@@ -156,14 +226,6 @@ def _write(paths: Sequence[Path], report: dict[str, Any]) -> None:
 
     for path in paths:
         write_json(path, report)
-
-
-def _validation_log(test_log: Any, n_events: int) -> Any:
-    """Returns the first sessions of the test log, as many as were asked for."""
-    if test_log is None or not n_events:
-        return None
-    part = test_log.first_sessions(n_events)
-    return part if part.n_pairs else None
 
 
 def _warm_start(old_dir: Path | None, log: Any, config: WarmStartConfig) -> Any:
@@ -200,14 +262,14 @@ def _evaluate_baselines(
     )
 
 
-def _print_data(log: Any, test_log: Any) -> None:
-    items = log.vocabulary.n_items
-    print(f"Training on {log.n_events} events of {log.n_sessions} sessions, {items} items.")
-    if test_log is not None:
-        dropped = (
-            f" ({test_log.dropped_events} events of unknown items dropped)" if test_log.dropped_events else ""
+def _print_data(logs: TrainingLogs, validation: ValidationConfig) -> None:
+    log, valid = logs.train, logs.valid
+    print(f"Training on {log.n_events} events of {log.n_sessions} sessions, {log.vocabulary.n_items} items.")
+    if valid is not None:
+        dropped = f" ({valid.dropped_events} events of unknown items dropped)" if valid.dropped_events else ""
+        print(
+            f"Validating on {valid.n_events} events of {valid.n_sessions} sessions, {validation.source}{dropped}."
         )
-        print(f"Testing on {test_log.n_events} events of {test_log.n_sessions} sessions{dropped}.")
 
 
 COMMAND = Command("gru4rec-train", main, settings_from="warm_start_from")

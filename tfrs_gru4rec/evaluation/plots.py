@@ -33,8 +33,9 @@ def plot_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> bool
     """
     test = report.get("test") or {}
     panels: list[_Draw] = []
-    if report.get("epochs"):
-        panels.append(functools.partial(_epochs, report["epochs"]))
+    epochs = (report.get("validation") or report).get("epochs")
+    if epochs:
+        panels.append(functools.partial(_epochs, epochs))
     if test:
         rows = {"GRU4Rec": test, **(report.get("baselines") or {})}
         panels.append(functools.partial(_baselines, rows))
@@ -105,7 +106,7 @@ def _epochs(epochs: Sequence[Mapping[str, float]], axis: Any) -> None:
     axis.set(title="Training", xlabel="epoch")
     axis.set_ylabel("loss", color=_BLUE)
     axis.xaxis.get_major_locator().set_params(integer=True)
-    recalls = sorted({name for epoch in epochs for name in epoch if name.startswith("recall@")})
+    recalls = sorted({name for epoch in epochs for name in epoch if name.startswith("val_recall")})
     if recalls:
         right = axis.twinx()
         for name in recalls:

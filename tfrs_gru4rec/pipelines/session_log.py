@@ -121,6 +121,24 @@ class SessionLog:
         require(later.n_pairs > 0, rule, split_time=float(split_time), **received)
         return earlier, later
 
+    def joined_with(self, other: SessionLog) -> SessionLog:
+        """Returns the sessions of both logs, in time order, with the items of both.
+
+        >>> first, second = (Vocabulary.from_items(items) for items in (["a", "b"], ["b", "c"]))
+        >>> rows, offsets = np.array([0, 1], np.int32), np.array([0, 2])
+        >>> log = SessionLog(rows, offsets, np.array([5, 6]), first)
+        >>> both = log.joined_with(SessionLog(rows, offsets, np.array([1, 2]), second))
+        >>> both.vocabulary.ids[both.items].tolist(), both.offsets.tolist()
+        (['b', 'c', 'a', 'b'], [0, 2, 4])
+        """
+        kinds = {log.vocabulary.is_integer for log in (self, other)}
+        require(len(kinds) == 1, "Both logs must have integers as item ids, or both strings.", kinds=kinds)
+        codes, ids = pd.factorize(np.concatenate([self.vocabulary.ids, other.vocabulary.ids]))
+        items = np.concatenate([self.items, other.items + np.int32(self.vocabulary.n_items)])
+        lengths = np.concatenate([self.lengths, other.lengths])
+        sessions = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        return log_of_events(sessions, codes[items], ids, np.concatenate([self.times, other.times]))
+
     def _part(self, is_kept: np.ndarray, vocabulary: Vocabulary | None) -> SessionLog:
         sessions = np.repeat(np.arange(self.n_sessions, dtype=np.int32), self.lengths)[is_kept]
         items, times = self.items[is_kept], self.times[is_kept]

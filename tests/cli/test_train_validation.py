@@ -1,0 +1,121 @@
+"""gru4rec-train with a validation: the best epoch, the refit, and the test log that is read last."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrs_gru4rec.cli import train
+from tfrs_gru4rec.cli.flag_groups import UsageError
+from tfrs_gru4rec.config import ColumnConfig
+from tfrs_gru4rec.evaluation import evaluate
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.training import load_model
+
+
+@pytest.fixture(scope="module")
+def frame():
+    """Walks on a ring of 60 items; the last tenth of the sessions visits an item that no other has."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 6, 100)
+    sessions = np.repeat(np.arange(100), lengths)
+    items = [f"item-{number % 60}" for number in np.arange(len(sessions)) + rng.integers(0, 4, len(sessions))]
+    frame = pd.DataFrame({"SessionId": sessions, "ItemId": items, "Time": 10 * np.arange(len(sessions))})
+    frame.loc[frame.index[-1], "ItemId"] = "new"
+    return frame
+
+
+@pytest.fixture(scope="module")
+def train_path(frame, tmp_path_factory):
+    path = tmp_path_factory.mktemp("logs") / "train.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def run(**settings):
+    small = {"layers": 8, "batch_size": 8, "n_sample": 8, "learning_rate": 0.3, "progress": False}
+    settings = {**small, "nobaselines": True, **settings}
+    words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in settings.items()]
+    return train.COMMAND.work(["command", *words])
+
+
+def test_refit_trains_the_best_number_of_epochs_on_all_and_reads_the_test_last(
+    frame, train_path, tmp_path, capsys
+):
+    test_path = tmp_path / "test.csv"
+    settings = {
+        "train_path": train_path,
+        "test_path": test_path,
+        "model_dir": tmp_path / "m",
+        "valid_share": 0.2,
+        "n_epochs": 3,
+        "refit": True,
+    }
+    with pytest.raises(FileNotFoundError, match=r"test\.csv"):
+        run(**settings)  # there is no test log yet: all the training was done without it
+    frame.tail(60).to_csv(test_path, index=False)
+    weights = load_model(tmp_path / "m").embedding.output_table.numpy()
+    assert run(**settings) == 0
+    np.testing.assert_array_equal(load_model(tmp_path / "m").embedding.output_table, weights)
+    printed = capsys.readouterr().out
+    whole = SessionLog.from_file(train_path)
+    earlier, valid = whole.split_by_time(share=0.2)
+    assert "20 sessions, the last 0.2 of the training log's sessions (" in printed
+    assert f"({valid.dropped_events} events of unknown items dropped)" in printed
+    report = json.loads((tmp_path / "m" / "report.json").read_text())
+    validation = report["validation"]
+    recalls = [record["val_recall_at_20"] for record in validation["epochs"]]
+    assert validation["best_epoch"] == 1 + int(np.argmax(recalls)) == len(report["epochs"])
+    # The model of the refit knows the last sessions' item; that of the validation, beside it, does not.
+    first, last = load_model(tmp_path / "m" / "validation"), load_model(tmp_path / "m")
+    assert first.vocabulary.n_items == earlier.vocabulary.n_items
+    assert last.vocabulary.n_items == whole.vocabulary.n_items > earlier.vocabulary.n_items
+    assert evaluate(first, valid).recall(20) == validation["recall"]["20"] == max(recalls)
+
+
+def test_a_validation_file_is_joined_for_the_refit(frame, train_path, tmp_path):
+    cut = frame["SessionId"].searchsorted(80)
+    frame[:cut].to_csv(tmp_path / "a.csv", index=False)
+    frame[cut:].to_csv(tmp_path / "b.csv", index=False)
+    data = train.DataConfig(train_path=tmp_path / "a.csv")
+    by_file = train.ValidationConfig(valid_path=tmp_path / "b.csv", refit=True)
+    found = data.read_training_logs(ColumnConfig(), by_file, 1.0)
+    by_share = train.ValidationConfig(valid_share=0.2)
+    whole = train.DataConfig(train_path=train_path)
+    expected = whole.read_training_logs(ColumnConfig(), by_share, 1.0)
+    for name in ("train", "valid", "whole"):
+        one, other = getattr(found, name), getattr(expected, name)
+        np.testing.assert_array_equal(
+            one.vocabulary.ids[one.items], other.vocabulary.ids[other.items], err_msg=name
+        )
+        np.testing.assert_array_equal(one.offsets, other.offsets)
+
+
+def test_dwell_time_repeats_no_event_of_the_validation(train_path):
+    data = train.DataConfig(train_path=train_path, dwell_seconds=5)
+    logs = data.read_training_logs(ColumnConfig(), train.ValidationConfig(valid_share=0.2), 1.0)
+    plain = train.DataConfig(train_path=train_path)
+    once = plain.read_training_logs(ColumnConfig(), train.ValidationConfig(valid_share=0.2), 1.0)
+    assert logs.train.n_events > 2 * once.train.n_events
+    assert logs.valid.n_events == once.valid.n_events
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"valid_share": 0.1, "valid_days": 2}, "one source of validation.*valid_days=2"),
+        ({"refit": True}, "need a validation: give valid_path"),
+        ({"early_stop_epochs": 3}, "need a validation"),
+        ({"valid_share": 1.5}, "valid_share must be at least 0 and below 1"),
+    ],
+)
+def test_flags_that_contradict_each_other_are_named(train_path, tmp_path, flags, message):
+    with pytest.raises(UsageError, match=message):
+        run(train_path=train_path, model_dir=tmp_path / "m", **flags)
+
+
+def test_a_split_without_sessions_is_refused_before_any_training(train_path, tmp_path):
+    with pytest.raises(ValueError, match="must leave a session of two events.*days=7"):
+        run(train_path=train_path, model_dir=tmp_path / "m", valid_days=7)
+    assert not (tmp_path / "m").exists()
