@@ -25,7 +25,7 @@ BELOW_TASKS = (*FLOOR, "events", *NEIGHBOURS)
 BELOW_MODELS = (*BELOW_TASKS, "tasks")
 BELOW_EVALUATION = (*BELOW_MODELS, "models", "neighbours")
 BELOW_TRAINING = (*BELOW_EVALUATION, "evaluation")
-BELOW_UPKEEP = (*BELOW_TRAINING, "training")
+BELOW_UPKEEP = (*BELOW_TRAINING, "training")  # and below tuning, its neighbour
 CONTRACT = ("export.signatures", "export.version_folders")
 
 MAY_KNOW = {
@@ -43,7 +43,8 @@ MAY_KNOW = {
     "evaluation": BELOW_EVALUATION,
     "training": BELOW_TRAINING,
     "upkeep": BELOW_UPKEEP,
-    "cli": (*BELOW_UPKEEP, "upkeep", "datasets", "export"),
+    "tuning": BELOW_UPKEEP,
+    "cli": (*BELOW_UPKEEP, "upkeep", "tuning", "datasets", "export"),
     "datasets": (*BELOW_EVENTS, "events"),
     # An export is checked by the loader that serves it.
     "export": (

@@ -17,7 +17,7 @@ FOLDERS = {
     "export": "tfrs_gru4rec/export",
 }
 LEFT_BEHIND = shutil.ignore_patterns("__pycache__", ".*")
-COMMANDS = ("train", "daily", "evaluate", "export", "serve", "recommend", "prepare", "inspect")
+COMMANDS = ("train", "tune", "daily", "evaluate", "export", "serve", "recommend", "prepare", "inspect")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from tfrs_gru4rec.cli.presets import PRESETS, expand
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.settings import OneOf, Range, Setting, Settings, settings_of
 
-COMMANDS = ("train", "daily", "evaluate", "export", "serve", "recommend", "prepare", "inspect")
+COMMANDS = ("train", "tune", "daily", "evaluate", "export", "serve", "recommend", "prepare", "inspect")
 
 # facts: loss, layers, batch, drop embed, drop hidden, learning rate, momentum, sample_alpha, bpreg, logq, final_act
 RECIPES = {

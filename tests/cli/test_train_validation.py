@@ -80,10 +80,10 @@ def test_a_validation_file_is_joined_for_the_refit(frame, train_path, tmp_path):
     frame[cut:].to_csv(tmp_path / "b.csv", index=False)
     data = train.DataConfig(train_path=tmp_path / "a.csv")
     by_file = train.ValidationConfig(valid_path=tmp_path / "b.csv", refit=True)
-    found = data.read_training_logs(ColumnConfig(), by_file, 1.0)
+    found = data.read_training_logs(ColumnConfig(), by_file)
     by_share = train.ValidationConfig(valid_share=0.2)
     whole = train.DataConfig(train_path=train_path)
-    expected = whole.read_training_logs(ColumnConfig(), by_share, 1.0)
+    expected = whole.read_training_logs(ColumnConfig(), by_share)
     for name in ("train", "valid", "whole"):
         one, other = getattr(found, name), getattr(expected, name)
         np.testing.assert_array_equal(
@@ -94,9 +94,9 @@ def test_a_validation_file_is_joined_for_the_refit(frame, train_path, tmp_path):
 
 def test_dwell_time_repeats_no_event_of_the_validation(train_path):
     data = train.DataConfig(train_path=train_path, dwell_seconds=5)
-    logs = data.read_training_logs(ColumnConfig(), train.ValidationConfig(valid_share=0.2), 1.0)
+    logs = data.read_training_logs(ColumnConfig(), train.ValidationConfig(valid_share=0.2))
     plain = train.DataConfig(train_path=train_path)
-    once = plain.read_training_logs(ColumnConfig(), train.ValidationConfig(valid_share=0.2), 1.0)
+    once = plain.read_training_logs(ColumnConfig(), train.ValidationConfig(valid_share=0.2))
     assert logs.train.n_events > 2 * once.train.n_events
     assert logs.valid.n_events == once.valid.n_events
 

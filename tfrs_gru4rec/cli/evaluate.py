@@ -65,7 +65,9 @@ def main(data: DataConfig, columns: ColumnConfig, evaluation: EvaluationConfig, 
 COMMAND = Command(
     "gru4rec-evaluate",
     main,
-    flag_names={"data": {"train_path": None, "train_split": None, "dwell_seconds": None}},
+    flag_names={
+        "data": {"train_path": None, "train_split": None, "ticks_per_second": None, "dwell_seconds": None}
+    },
 )
 
 

@@ -31,6 +31,16 @@ class TrainingLogs:
     valid: SessionLog | None
     whole: SessionLog
 
+    def require_valid(self) -> SessionLog:
+        """Returns the validation.
+
+        Raises:
+          ValueError: there is none.
+        """
+        if self.valid is None:
+            raise ValueError("There must be a validation. Received: valid=None.")
+        return self.valid
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Settings):
@@ -47,6 +57,7 @@ class DataConfig(Settings):
       test_split: split of the data set to test on; empty: no test.
       data_dir: where TFDS keeps prepared data; none: where it does by default.
       manual_dir: folder of the raw files, for data sets that need a login to download.
+      ticks_per_second: unit of the logs' times: 1 for seconds and ISO dates, 1000 for milliseconds.
       dwell_seconds: train on each event floor(dwell time / this) + 1 times, its dwell time being the time to the next
         event of its session; 0: once.
     """
@@ -58,17 +69,15 @@ class DataConfig(Settings):
     test_split: str = "test"
     data_dir: Path | None = None
     manual_dir: Path | None = None
+    ticks_per_second: Annotated[float, Range(above=0)] = 1.0
     dwell_seconds: Annotated[float, Range(at_least=0)] = 0.0
 
-    def read_training_logs(
-        self, columns: ColumnConfig, validation: ValidationConfig, ticks_per_second: float
-    ) -> TrainingLogs:
+    def read_training_logs(self, columns: ColumnConfig, validation: ValidationConfig) -> TrainingLogs:
         """Reads the training log, and splits off or reads the validation.
 
         Args:
           columns: of the files.
           validation: where the validation sessions come from.
-          ticks_per_second: unit of the log's times.
 
         Raises:
           UsageError: none or both of file and data set are given.
@@ -84,16 +93,15 @@ class DataConfig(Settings):
         whole = self._read(self.train_path, self.train_split, columns)
         train, valid = whole, None
         if validation.valid_days:
-            train, valid = whole.split_by_time(days=validation.valid_days, ticks_per_second=ticks_per_second)
+            split = {"days": validation.valid_days, "ticks_per_second": self.ticks_per_second}
+            train, valid = whole.split_by_time(**split)
         elif validation.valid_share:
             train, valid = whole.split_by_time(share=validation.valid_share)
         elif validation.source:
             place = (validation.valid_path, validation.valid_split, columns)
             valid = self._read(*place, train.vocabulary)
             whole = whole.joined_with(self._read(*place)) if validation.refit else whole
-        return TrainingLogs(
-            self._augmented(train, ticks_per_second), valid, self._augmented(whole, ticks_per_second)
-        )
+        return TrainingLogs(self._augmented(train), valid, self._augmented(whole))
 
     @property
     def has_test(self) -> bool:
@@ -124,10 +132,12 @@ class DataConfig(Settings):
             return {}
         return {"best possible": {"recall": metadata["optimal_recall"], "mrr": metadata["optimal_mrr"]}}
 
-    def _augmented(self, log: SessionLog, ticks_per_second: float) -> SessionLog:
+    def _augmented(self, log: SessionLog) -> SessionLog:
         from tfrs_gru4rec.pipelines.dwell_time import augment_dwell_time
 
-        return augment_dwell_time(log, self.dwell_seconds, ticks_per_second) if self.dwell_seconds else log
+        return (
+            augment_dwell_time(log, self.dwell_seconds, self.ticks_per_second) if self.dwell_seconds else log
+        )
 
     def _read(
         self, path: Path | None, split: str, columns: ColumnConfig, vocabulary: Vocabulary | None = None

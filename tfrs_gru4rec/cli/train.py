@@ -95,7 +95,8 @@ def main(
     comparison: ComparisonConfig,
 ) -> int:
     """Trains, evaluates and writes the report; returns the exit code."""
-    logs = data.read_training_logs(columns, validation, warm_start.ticks_per_second)
+    logs = data.read_training_logs(columns, validation)
+    warm_start = dataclasses.replace(warm_start, ticks_per_second=data.ticks_per_second)
     _print_data(logs, validation)
     if data.test_path and not data.test_path.exists():
         logging.warning("%s does not exist; it is read when training is done.", data.test_path)
@@ -272,7 +273,12 @@ def _print_data(logs: TrainingLogs, validation: ValidationConfig) -> None:
         )
 
 
-COMMAND = Command("gru4rec-train", main, settings_from="warm_start_from")
+COMMAND = Command(
+    "gru4rec-train",
+    main,
+    flag_names={"warm_start": {"ticks_per_second": None}},  # as of the data
+    settings_from="warm_start_from",
+)
 
 
 def run() -> None:

@@ -1,0 +1,197 @@
+"""gru4rec-tune: finds good settings for a log, without a look at its test set.
+
+    gru4rec-tune --train_path train.tsv --valid_days 7 --output_dir studies/shop --budget_minutes 60
+    gru4rec-tune --train_path train.tsv --valid_share 0.1 --output_dir studies/shop --n_trials 20 --space space.toml
+    gru4rec-train --train_path train.tsv --model_dir models/shop --flagfile studies/shop/best.flags
+
+Tries settings of GRU4Rec and of session kNN, each by its recall@20 on the validation, and then trains the best model
+again on all sessions. The output folder holds best.flags and trials.csv, which are there as soon as one trial is done,
+study.png, report.json and the model. The same command goes on with a study that was stopped, and several processes
+may share one. The test log, if there is one, is read after the study.
+
+A file for --space has a table for each loss that is tried; what it does not name has its default:
+
+    [cross-entropy]
+    layers = [[64], [128], [64, 64]]
+    learning_rate = {low = 0.01, high = 0.3, log = true}
+    n_sample = 2048
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+from absl import logging
+
+from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.cli.flag_groups import require_flags
+from tfrs_gru4rec.cli.logs import DataConfig
+from tfrs_gru4rec.cli.tables import figures_table
+from tfrs_gru4rec.config import ColumnConfig, EvaluationConfig, ValidationConfig
+from tfrs_gru4rec.settings import Range, Settings
+
+_DEFAULT_MINUTES = 60.0
+_NOT_SETTINGS = ("trial", "recall", "mrr", "epochs", "seconds", "reason")
+# The study has a patience of its own, and always trains its best model again.
+_NOT_OF_A_STUDY = {"early_stop_epochs": None, "refit": None}
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyConfig(Settings):
+    """What is tried, and for how long.
+
+    Attributes:
+      output_dir: folder of the study; one that holds a study goes on with it.
+      budget_minutes: minutes for all trials, those of earlier calls and of other processes included; 0: no bound.
+      n_trials: trials in all, those of earlier calls included; 0: no bound. Without either bound, 60 minutes.
+      space: TOML file of what to try; by default both losses of the published recipes.
+      n_epochs: most epochs of a trial.
+      early_stop_epochs: end a trial when its best epoch lies so many epochs back; 0: never.
+      tune_knn: also tune session kNN, one trial of it after every two others.
+      seed: of the models and of the search.
+    """
+
+    output_dir: Path
+    budget_minutes: Annotated[float, Range(at_least=0)] = 0.0
+    n_trials: Annotated[int, Range(at_least=0)] = 0
+    space: Path | None = None
+    n_epochs: Annotated[int, Range(above=0)] = 10
+    early_stop_epochs: Annotated[int, Range(at_least=0)] = 2
+    tune_knn: bool = True
+    seed: int = 0
+
+
+def main(
+    data: DataConfig,
+    columns: ColumnConfig,
+    validation: ValidationConfig,
+    study: StudyConfig,
+    evaluation: EvaluationConfig,
+) -> int:
+    """Tunes, trains the best model on all sessions, evaluates it; returns the exit code."""
+    require_flags(
+        bool(validation.source),
+        "Give the sessions to choose by: --valid_days, --valid_share, --valid_path or --valid_split.",
+        valid_days=validation.valid_days,
+    )
+    logging.info("Loading Optuna and TensorFlow.")
+    from tfrs_gru4rec.atomic_files import write_json
+    from tfrs_gru4rec.tuning import SearchSpace, tune
+
+    space = SearchSpace.from_file(study.space) if study.space else SearchSpace()
+    logs = data.read_training_logs(columns, dataclasses.replace(validation, refit=True))
+    train, valid = logs.train, logs.require_valid()
+    print(
+        f"Tuning on {train.n_events} events of {train.n_sessions} sessions, {train.vocabulary.n_items} items;"
+    )
+    print(f"validating on {valid.n_events} events of {valid.n_sessions} sessions, {validation.source}.")
+    is_bounded = study.budget_minutes or study.n_trials
+    found = tune(
+        train,
+        valid,
+        study.output_dir,
+        space,
+        n_trials=study.n_trials or None,
+        budget_minutes=study.budget_minutes or (None if is_bounded else _DEFAULT_MINUTES),
+        n_epochs=study.n_epochs,
+        early_stop_epochs=study.early_stop_epochs,
+        tune_knn=study.tune_knn,
+        seed=study.seed,
+    )
+    print(f"\nThe best of {len(found.trials)} trials, by recall@20 in validation:")
+    print(_trials_table(found))
+    report: dict[str, Any] = {
+        "validation": {"sessions_of": validation.source, "events": valid.n_events},
+        "trials": found.trials,
+        "knn_trials": found.knn,
+    }
+    report_path = study.output_dir / "report.json"
+    write_json(report_path, report)
+    print(f"Training again on all sessions: {logs.whole.n_events} events, {found.training.n_epochs} epochs.")
+    recommender = _refit(found, logs.whole, study.output_dir / "model")
+    if data.has_test:
+        report["test"] = rows = _test(found, recommender, logs.whole, data, columns, evaluation)
+        write_json(report_path, report)
+        print(f"\nOn the test log, {rows['GRU4Rec']['events']} events:")
+        print(figures_table(rows, evaluation.k))
+    print(
+        f"\nThe settings are in {study.output_dir / 'best.flags'}, the model is in {study.output_dir / 'model'}."
+    )
+    return 0
+
+
+def _refit(found: Any, log: Any, path: Path) -> Any:
+    """Trains the best model on all sessions; one of other settings, from before the study went on, gives way."""
+    from tfrs_gru4rec.atomic_files import remove_folder
+    from tfrs_gru4rec.models import GRU4Rec
+    from tfrs_gru4rec.training import ModelFolder, fit
+    from tfrs_gru4rec.training.checkpoints import CannotGoOnError
+    from tfrs_gru4rec.upkeep.carried_rows import last_seen
+    from tfrs_gru4rec.upkeep.warm_start import keep_last_seen
+
+    folder = ModelFolder(path)
+
+    def train() -> Any:
+        model = GRU4Rec(log.vocabulary, found.model)
+        fit(model, log, found.training, folder, verbose=2)
+        return model
+
+    try:
+        model = train()
+    except CannotGoOnError:
+        remove_folder(path)
+        model = train()
+    keep_last_seen(folder, log.vocabulary, last_seen(log))
+    return model
+
+
+def _test(
+    found: Any, model: Any, log: Any, data: DataConfig, columns: ColumnConfig, evaluation: EvaluationConfig
+) -> dict[str, Any]:
+    """Measures the model and the tuned kNN on the test log."""
+    from tfrs_gru4rec.evaluation.evaluate import evaluate
+    from tfrs_gru4rec.evaluation.report import describe_test
+    from tfrs_gru4rec.metrics.ranked_pairs import RankedPairs
+    from tfrs_gru4rec.neighbours.next_clicks import NextClicks
+    from tfrs_gru4rec.neighbours.session_knn import SessionKNN
+
+    test_log = data.read_test_log(columns, log.vocabulary)
+    rows = {
+        "GRU4Rec": describe_test(evaluate(model, test_log, evaluation.tie, evaluation.lanes), evaluation.k)
+    }
+    if found.knn:
+        settings = {name: found.knn[0][name] for name in ("n_neighbours", "n_candidates", "idf")}
+        clicks = NextClicks.of(test_log)
+        ranks = SessionKNN(log, **settings).ranks(test_log, evaluation.tie)
+        rows["session_knn"] = RankedPairs(ranks, clicks.positions, test_log.dropped_events).figures(
+            evaluation.k
+        )
+    return rows
+
+
+def _trials_table(found: Any) -> str:
+    """Formats the ten best trials, and the best of session kNN."""
+    lines = [f"{'trial':>5}{'recall@20':>11}{'MRR@20':>9}{'epochs':>8}  settings"]
+    for row in [*found.trials[:10], *found.knn[:1]]:
+        settings = {name: value for name, value in row.items() if name not in _NOT_SETTINGS}
+        words = ", ".join(
+            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in settings.items()
+        )
+        figures = f"{row['recall']:11.4f}{row['mrr']:9.4f}{row['epochs'] or '':>8}"
+        lines.append(f"{row['trial']:>5}{figures}  {words if row['epochs'] else 'session kNN, ' + words}")
+    return "\n".join(lines)
+
+
+COMMAND = Command(
+    "gru4rec-tune", main, flag_names={"data": {"dwell_seconds": None}, "validation": _NOT_OF_A_STUDY}
+)
+
+
+def run() -> None:
+    """Runs the command."""
+    COMMAND.run()
+
+
+if __name__ == "__main__":
+    run()
