@@ -25,6 +25,9 @@ class RankedPairs:
       dropped_events: events of the log left out because their item was not trained.
       seconds: time taken.
       targets: int [n_pairs], rows of the true next items; None if they were not kept.
+      events: int64 [n_pairs], index in the log of the next event, which names the pair: of two evaluations of one log
+        those of the same pairs are equal, and events - positions is the first event of the pair's session. None if
+        they were not kept.
 
     Example:
       >>> found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
@@ -41,6 +44,7 @@ class RankedPairs:
     dropped_events: int = 0
     seconds: float = 0.0
     targets: np.ndarray | None = None
+    events: np.ndarray | None = None
 
     def recall(self, k: int) -> float:
         """Returns recall@k: the share of ranks that are at most k."""
@@ -99,10 +103,10 @@ class RankedPairs:
         return {str(each): self._part(of_pair == each)._row(k) for each in np.unique(of_pair)}
 
     def _part(self, chosen: np.ndarray) -> RankedPairs:
-        targets = None if self.targets is None else self.targets[chosen]
-        return dataclasses.replace(
-            self, ranks=self.ranks[chosen], positions=self.positions[chosen], targets=targets
-        )
+        by_pair = ("ranks", "positions", "targets", "events")
+        kept = {name: getattr(self, name) for name in by_pair}
+        parts = {name: None if values is None else values[chosen] for name, values in kept.items()}
+        return dataclasses.replace(self, **parts)
 
     def _row(self, k: int) -> dict[str, float]:
         return {"recall": self.recall(k), "mrr": self.mrr(k), "events": float(len(self.ranks))}

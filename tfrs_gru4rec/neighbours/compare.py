@@ -98,5 +98,7 @@ def rank_by_baselines(
         ranks = baseline(train_log).ranks(test_log, tie, asked)
         seconds = time.monotonic() - started
         logging.debug("Baseline %s took %.1f s for %d pairs.", name, seconds, len(asked))
-        results[name] = RankedPairs(ranks, asked.positions, test_log.dropped_events, seconds, asked.targets)
+        results[name] = RankedPairs(
+            ranks, asked.positions, test_log.dropped_events, seconds, asked.targets, asked.events
+        )
     return results
