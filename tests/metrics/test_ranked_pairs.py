@@ -19,6 +19,9 @@ def test_figures_by_hand():
     figures = found.figures((2, 20))
     assert figures["recall"] == {"2": 0.5, "20": 1.0}
     assert figures["mrr"] == pytest.approx({"2": 0.375, "20": 0.45})
+    # NDCG: 1 / log2 of 2, 3, 5 and 21.
+    assert figures["ndcg"] == pytest.approx({"2": 1.63093 / 4, "20": 2.28927 / 4}, rel=1e-5)
+    assert figures["precision"] == {"2": 0.25, "20": 0.05}
     by_position = found.by_position(2)
     assert by_position["1"] == {"recall": 1.0, "mrr": 0.75, "events": 2.0}
     assert set(by_position) == {"1", "2", "10+"}
