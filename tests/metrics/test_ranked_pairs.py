@@ -41,6 +41,13 @@ def test_recall_by_popularity_by_hand():
         RankedPairs(np.ones(1), np.ones(1)).by_popularity(COUNTS)
 
 
+def test_pairs_of_unknown_items_are_misses():
+    # Five pairs of ten have known items.
+    found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0, 50.0]), np.ones(5, int), known_share=0.5)
+    assert found.figures_of_all_pairs((2, 20))["recall"] == {"2": 0.2, "20": 0.4}
+    assert found.figures_of_all_pairs((2,))["mrr"] == {"2": pytest.approx(1.5 / 10)}
+
+
 def test_a_part_by_position_keeps_its_own_targets():
     part = six_pairs().at_position(2, 2)
     assert list(part.targets) == [1, 19]

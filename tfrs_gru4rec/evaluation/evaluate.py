@@ -78,8 +78,15 @@ def evaluate(
         )
     ranks = np.empty(len(clicks), np.float32)
     ranks[_lane_order(log, clicks, lanes)] = np.concatenate(all_ranks)
-    seconds = time.monotonic() - started
-    return RankedPairs(ranks, clicks.positions, log.dropped_events, seconds, clicks.targets, clicks.events)
+    return RankedPairs(
+        ranks,
+        clicks.positions,
+        log.dropped_events,
+        time.monotonic() - started,
+        clicks.targets,
+        clicks.events,
+        log.known_share,
+    )
 
 
 def _lane_order(log: SessionLog, clicks: NextClicks, lanes: int) -> np.ndarray:

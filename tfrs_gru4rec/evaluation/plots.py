@@ -46,8 +46,8 @@ def plot_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> bool
         ):
             if name in test:
                 panels.append(functools.partial(_recall_by, test[name], title, label, k))
-        if "coverage" in test:
-            panels.append(functools.partial(_coverage, test["coverage"], report["data"]["items"]))
+        if "lists" in test:
+            panels.append(functools.partial(_coverage, test["lists"], k))
     return _draw(panels, path)
 
 
@@ -149,15 +149,17 @@ def _short(number: float) -> str:
     return f"{number:.0f}" if number < 1000 else f"{number / 1000:.3g}k"
 
 
-def _coverage(coverage: Mapping[str, float], n_items: int, axis: Any) -> None:
+def _coverage(lists: Mapping[str, Any], k: int, axis: Any) -> None:
     names = ["catalogue", "recommended", "clicked next"]
-    values = [n_items, coverage["items"], coverage["clicked_items"]]
+    recommended, clicked = lists["by_k"][str(k)]["items"], lists["clicked"]["items"]
+    n_items = round(clicked / lists["clicked"]["coverage"])
+    values = [n_items, recommended, clicked]
     bars = axis.barh(names, values, color=[_GREY, _BLUE, _ORANGE])
     axis.bar_label(bars, [f"{value:,} ({value / n_items:.0%})" for value in values], padding=3, fontsize=8)
     axis.invert_yaxis()
     axis.margins(x=0.35)
     axis.locator_params(axis="x", nbins=4)
-    axis.set(title=f"Different items in {coverage['lists']:,} lists of {coverage['k']}", xlabel="items")
+    axis.set(title=f"Different items in {lists['lists']:,} lists of {k}", xlabel="items")
 
 
 def _days(days: Sequence[Mapping[str, Any]], k: int, axis: Any) -> None:

@@ -35,6 +35,7 @@ class RankedPairs:
       events: int64 [n_pairs], index in the log of the next event, which names the pair: of two evaluations of one log
         those of the same pairs are equal, and events - positions is the first event of the pair's session. None if
         they were not kept.
+      known_share: share of the log's pairs that are left once the events of unknown items are dropped.
 
     Example:
       >>> found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
@@ -52,6 +53,7 @@ class RankedPairs:
     seconds: float = 0.0
     targets: np.ndarray | None = None
     events: np.ndarray | None = None
+    known_share: float = 1.0
 
     def recall(self, k: int) -> float:
         """Returns recall@k: the share of ranks that are at most k."""
@@ -67,6 +69,21 @@ class RankedPairs:
         """Returns recall, MRR, NDCG and precision by k as for JSON: {"recall": {"20": 0.51, …}, "mrr": {…}, …}."""
         require_list_lengths(k)
         return _by_name([float(np.mean(column)) for column in self._columns(k)], k)
+
+    def figures_of_all_pairs(self, k: Sequence[int] = DEFAULT_K) -> dict[str, Any]:
+        """Returns `figures` over all pairs of the log, those with an unknown item as misses.
+
+        A model is then not better for knowing less. (`figures` has the usual meaning: over the pairs of known items.)
+
+        Example:
+          >>> found = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), known_share=0.5)  # two of four pairs
+          >>> found.figures_of_all_pairs(k=(1, 5))["recall"]
+          {'1': 0.25, '5': 0.5}
+        """
+        figures = self.figures(k).items()
+        return {
+            name: {each: self.known_share * value for each, value in by_k.items()} for name, by_k in figures
+        }
 
     def intervals(self, k: Sequence[int] = DEFAULT_K, seed: int = 0) -> dict[str, Any]:
         """Returns the 95 % intervals of `figures`, by the bootstrap over sessions.
@@ -171,7 +188,9 @@ class RankedPairs:
     def _part(self, chosen: np.ndarray) -> RankedPairs:
         by_pair = ("ranks", "positions", "targets", "events")
         kept = {name: getattr(self, name) for name in by_pair}
-        parts = {name: None if values is None else values[chosen] for name, values in kept.items()}
+        parts: dict[str, Any] = {
+            name: None if values is None else values[chosen] for name, values in kept.items()
+        }
         return dataclasses.replace(self, **parts)
 
     def _columns(self, k: Sequence[int]) -> Iterator[np.ndarray]:
