@@ -6,13 +6,15 @@ middle 95 % of what comes out is the interval (Efron and Tibshirani 1993, "An In
 13, the percentile interval). A figure is a mean over pairs, so sums and counts by session are all that is needed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from tfrs_gru4rec.checks import require_positive
 
 RESAMPLES = 1000
+# A product with one resample at a time reads the sums a thousand times: for 150,000 sessions 8 s instead of 1.
+_BLOCK = 16
 _BOUNDS = (2.5, 97.5)
 
 
@@ -44,12 +46,15 @@ def bootstrap_means(
     _, session_of = np.unique(sessions, return_inverse=True)
     counts = np.bincount(session_of)
     sums = np.stack([*(np.bincount(session_of, column) for column in columns), counts], axis=1)
-    random, n_sessions = np.random.default_rng(seed), len(counts)
-
-    def totals() -> np.ndarray:
-        drawn = np.bincount(random.integers(n_sessions, size=n_sessions), minlength=n_sessions)
-        return drawn.astype(np.float64) @ sums
-
-    drawn = np.stack([totals() for _ in range(resamples)])
-    means = drawn[:, :-1] / drawn[:, -1:]
+    weights = _drawn_sessions(len(counts), resamples, seed)
+    totals = np.concatenate([block @ sums for block in weights])
+    means = totals[:, :-1] / totals[:, -1:]
     return sums[:, :-1].sum(axis=0) / counts.sum(), np.percentile(means, _BOUNDS, axis=0).T
+
+
+def _drawn_sessions(n_sessions: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yields how often each session is drawn, float64 [at most 16, n_sessions], for some resamples at a time."""
+    random = np.random.default_rng(seed)
+    for first in range(0, resamples, _BLOCK):
+        drawn = (random.integers(n_sessions, size=n_sessions) for _ in range(min(_BLOCK, resamples - first)))
+        yield np.stack([np.bincount(each, minlength=n_sessions) for each in drawn]).astype(np.float64)
