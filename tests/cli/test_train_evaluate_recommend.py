@@ -126,6 +126,17 @@ def test_recommends_the_next_item_of_the_ring(trained, capsys):
     assert len(lines) == 4
 
 
+def test_recommendations_show_what_items_are_called(trained, tmp_path, capsys):
+    (tmp_path / "items.tsv").write_text("item\tname\nitem-4\tLamp\nitem-5\tDesk, oak\n")
+    flags = {"model_dir": trained / "ring", "items": "item-4", "top_k": 1}
+    assert run(recommend, **flags, item_columns=tmp_path / "items.tsv") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "after item-4 [Lamp]:"
+    assert second.startswith("    1  item-5 [Desk, oak]  ")
+    with pytest.raises(FileNotFoundError, match="no such file of item names"):
+        run(recommend, **flags, item_columns=tmp_path / "none.csv")
+
+
 def test_recommends_for_each_session_of_a_file(trained, tmp_path, capsys):
     path = tmp_path / "sessions.txt"
     path.write_text("item-1\n\nitem-7, item-8\n")
