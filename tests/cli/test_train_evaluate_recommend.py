@@ -108,6 +108,9 @@ def test_evaluate_agrees_with_the_training_report(trained, files, tmp_path, caps
         json.loads(found.read_text())["test"],
     )
     assert again["recall"] == report["recall"]
+    assert "data:image/png" in found.with_suffix(".html").read_text()
+    with pytest.raises(UsageError, match=r"page and the picture.*e\.html"):
+        run(evaluate, **{**arguments, "report_path": tmp_path / "e.html"}, **COLUMNS)
     assert again["mrr"] == pytest.approx(report["mrr"])
     printed = capsys.readouterr().out
     assert "1 of unknown items dropped" in printed

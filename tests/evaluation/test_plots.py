@@ -94,6 +94,11 @@ def test_panels_show_the_figures(tmp_path, monkeypatch):
         "session knn",
     ]
     assert [bar.get_height() for bar in compared.patches][2:] == [0.1, 0.2, 0.3, 0.4]
+    # The model's bars carry their intervals.
+    (whiskers,) = compared.collections
+    intervals = report()["test"]["intervals"]["recall"]
+    drawn = [sorted(segment[:, 1].tolist()) for segment in whiskers.get_segments()]
+    np.testing.assert_allclose(drawn, [intervals["5"], intervals["20"]])
 
 
 def test_a_report_without_a_test_shows_the_training(tmp_path, monkeypatch):

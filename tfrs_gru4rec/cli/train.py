@@ -104,7 +104,7 @@ def main(
         logging.info("Loading TensorFlow.")
     import tensorflow as tf
 
-    from tfrs_gru4rec.evaluation.plots import plot_report
+    from tfrs_gru4rec.evaluation.html_report import show_report
     from tfrs_gru4rec.evaluation.report import evaluate_test, make_report
 
     if output.deterministic:
@@ -141,9 +141,8 @@ def main(
             rows |= report["baselines"]
         rows |= data.best_possible()
         _print_test(report, rows, evaluation.k)
-    plot_path = report_path.with_suffix(".png")
-    drawn = f" and {plot_path}" if plot_report(report, plot_path) else ""
-    print(f"\nThe model is in {folder}; the report is {report_path}{drawn}.")
+    *_, page = show_report(report, report_path)
+    print(f"\nThe model is in {folder}; the report is {page}, and {report_path} has its figures.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Reports to look at: PNG files beside the JSON, drawn if Matplotlib is installed (the extra `plots`)."""
+"""Pictures of reports: PNG files beside the JSON, drawn if Matplotlib is installed (the extra `plots`)."""
 
 import functools
 import os
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from tfrs_gru4rec.atomic_files import replacing
@@ -123,8 +124,16 @@ def _baselines(rows: Mapping[str, Mapping[str, Any]], axis: Any) -> None:
     for place, (name, row) in enumerate(rows.items()):
         left = [spot - 0.4 + width * (place + 0.5) for spot in range(len(lengths))]
         heights = [row["recall"].get(k, 0.0) for k in lengths]
+        intervals = row.get("intervals", {}).get("recall")
+        ends = intervals and np.array([intervals[k] for k in lengths]).T
         axis.bar(
-            left, heights, width * 0.92, label=name.replace("_", " "), color=colours[place % len(colours)]
+            left,
+            heights,
+            width * 0.92,
+            label=name.replace("_", " "),
+            color=colours[place % len(colours)],
+            yerr=None if ends is None else np.abs(ends - heights),
+            error_kw={"elinewidth": 0.8, "ecolor": "#444444"},
         )
     axis.set_xticks(range(len(lengths)), [f"recall@{k}" for k in lengths])
     axis.set(title="Model and baselines", ylabel="recall")

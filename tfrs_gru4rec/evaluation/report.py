@@ -86,6 +86,11 @@ def describe_test(
     return test
 
 
+def describe_log(log: SessionLog) -> dict[str, int]:
+    """Returns the numbers of `events` and `sessions` of a log, and of `items` in its vocabulary."""
+    return {"events": log.n_events, "sessions": log.n_sessions, "items": log.vocabulary.n_items}
+
+
 def make_report(
     model: GRU4RecConfig,
     training: TrainingConfig,
@@ -116,7 +121,7 @@ def make_report(
     """
     return {
         "config": {**model.to_dict(), **training.to_dict()},
-        "data": {"events": log.n_events, "sessions": log.n_sessions, "items": log.vocabulary.n_items},
+        "data": describe_log(log),
         "epochs": epochs,
         **{name: part for name, part in parts.items() if part is not None},
     }
