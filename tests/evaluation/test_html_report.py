@@ -73,14 +73,14 @@ def test_the_page_has_a_table_for_each_part():
     assert tables["recall by k"] == [
         ["", "5"],
         ["GRU4Rec", "0.7500 [0.5000, 1.0000]"],
-        ["session knn", "0.2500 [0.0000, 0.5000]"],
+        ["session_knn", "0.2500 [0.0000, 0.5000]"],
     ]
     ahead = tables["By how much GRU4Rec is ahead on the same pairs, recall by k"]
-    assert ahead == [["", "5"], ["session knn", "0.5000 [0.0000, 1.0000]"]]
+    assert ahead == [["", "5"], ["session_knn", "0.5000 [0.0000, 1.0000]"]]
     all_pairs = tables["By k, with the 20.0% of pairs that have an unknown item as misses"]
     assert all_pairs[1] == ["recall", "0.6"]
     assert tables["Training, by epoch"] == [["", "loss", "recall@20"], ["1", "1.5", ""], ["2", "1.25", "0.5"]]
-    assert tables["settings"] == [["loss", "<b>&"], ["layers", "100, 50"], ["learning rate", "0.05"]]
+    assert tables["config"] == [["loss", "<b>&"], ["layers", "100, 50"], ["learning_rate", "0.05"]]
     assert tables["At k = 5 by events seen"][1] == ["1", "1", "0.66667", "3"]
     assert tables["tie"] == [["tie", "standard"]]
 

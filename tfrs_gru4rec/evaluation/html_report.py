@@ -9,9 +9,9 @@ from typing import Any
 
 from tfrs_gru4rec.atomic_files import write_text
 from tfrs_gru4rec.evaluation import plots
-from tfrs_gru4rec.metrics.figures import FIGURES
 
 _Rows = Mapping[str, Mapping[str, Any]]
+_TITLES = {"recall": "recall", "mrr": "MRR", "ndcg": "NDCG", "precision": "precision"}
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1200px; margin: 2em auto; padding: 0 1em }}
@@ -78,7 +78,7 @@ def html_page(report: Mapping[str, Any], picture: bytes | None = None) -> str:
         body.append(_table("Training, by epoch", epochs))
     for name, part in parts.items():
         rows = part if isinstance(part, Mapping) else {name: part}
-        body.append(_table(_words(name), {key: {"": value} for key, value in rows.items()}))
+        body.append(_table(name, {key: {"": value} for key, value in rows.items()}))
     return _PAGE.format(title="GRU4Rec", body="\n".join(body))
 
 
@@ -87,16 +87,16 @@ def _test(test: Mapping[str, Any], baselines: _Rows) -> Iterable[str]:
     counted = f"{test['events']:,} test events, {test['dropped_events']:,} of unknown items dropped"
     yield f"<p>{counted}. In brackets: 95 % intervals, by resampling sessions.</p>"
     rows = {"GRU4Rec": test, **baselines}
-    for figure in FIGURES:
+    for figure in _TITLES:
         yield _table(
-            f"{_words(figure)} by k", {name: _with_intervals(row, figure) for name, row in rows.items()}
+            f"{_TITLES[figure]} by k", {name: _with_intervals(row, figure) for name, row in rows.items()}
         )
     ahead = {name: row["model_ahead"] for name, row in baselines.items() if "model_ahead" in row}
     for figure in ("recall", "mrr") if ahead else ():
-        caption = f"By how much GRU4Rec is ahead on the same pairs, {_words(figure)} by k"
+        caption = f"By how much GRU4Rec is ahead on the same pairs, {_TITLES[figure]} by k"
         yield _table(caption, {name: _with_intervals(row, figure) for name, row in ahead.items()})
     caption = f"By k, with the {1 - test['known_share']:.1%} of pairs that have an unknown item as misses"
-    yield _table(caption, {_words(figure): row for figure, row in test["all_pairs"].items()})
+    yield _table(caption, {_TITLES[figure]: row for figure, row in test["all_pairs"].items()})
     if "lists" in test:
         lists = {f"lists of {k}": row for k, row in test["lists"]["by_k"].items()}
         caption = f"What is recommended, in {test['lists']['lists']:,} lists, and what was clicked there"
@@ -117,11 +117,11 @@ def _with_intervals(row: Mapping[str, Any], figure: str) -> dict[str, Any]:
 
 def _table(caption: str, rows: _Rows) -> str:
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    head = "".join(f"<th>{escape(_words(column))}</th>" for column in ("", *columns)) if any(columns) else ""
+    head = "".join(f"<th>{escape(column)}</th>" for column in ("", *columns)) if any(columns) else ""
     lines = [f"<table><caption>{escape(caption)}</caption>", f"<tr>{head}</tr>" if head else ""]
     for name, row in rows.items():
         cells = "".join(f"<td>{_cell(row.get(column))}</td>" for column in columns)
-        lines.append(f"<tr><th>{escape(_words(name))}</th>{cells}</tr>")
+        lines.append(f"<tr><th>{escape(name)}</th>{cells}</tr>")
     return "\n".join([*lines, "</table>"])
 
 
@@ -135,8 +135,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return escape(", ".join(map(str, value)))
     return "" if value is None else escape(str(value))
-
-
-def _words(name: str) -> str:
-    names = {"mrr": "MRR", "ndcg": "NDCG", "config": "settings"}
-    return names.get(name, name.replace("_", " "))
