@@ -62,6 +62,7 @@ def report():
         "data": {"events": 1234567},
         "epochs": [{"loss": 1.5}, {"loss": 1.25, "recall@20": 0.5}],
         "tie": "standard",
+        "validation": {"recall": {"20": 0.5}, "refit": True},
         "test": describe_test(found, (5,), np.array([9, 3]), lists),
         "baselines": {"session_knn": baseline},
     }
@@ -79,15 +80,17 @@ def test_the_page_has_a_table_for_each_part():
     assert ahead == [["", "5"], ["session_knn", "0.5000 [0.0000, 1.0000]"]]
     all_pairs = tables["By k, with the 20.0% of pairs that have an unknown item as misses"]
     assert all_pairs[1] == ["recall", "0.6"]
-    assert tables["Training, by epoch"] == [["", "loss", "recall@20"], ["1", "1.5", ""], ["2", "1.25", "0.5"]]
+    assert tables["epochs"] == [["", "loss", "recall@20"], ["1", "1.5", ""], ["2", "1.25", "0.5"]]
     assert tables["config"] == [["loss", "<b>&"], ["layers", "100, 50"], ["learning_rate", "0.05"]]
     assert tables["At k = 5 by events seen"][1] == ["1", "1", "0.66667", "3"]
-    assert tables["tie"] == [["tie", "standard"]]
+    assert tables["validation"] == [["refit", "True"]]
+    assert tables["validation, recall"] == [["20", "0.5"]]
+    assert tables["report"] == [["tie", "standard"]]
 
 
 def test_a_report_of_the_training_alone_is_a_page():
     tables = Page(html_page({"data": {"items": 20}, "epochs": [{"loss": 2.0}]})).tables
-    assert list(tables) == ["Training, by epoch", "data"]
+    assert list(tables) == ["data", "epochs"]
 
 
 def test_the_page_holds_its_picture_and_asks_for_nothing_else(tmp_path):

@@ -73,12 +73,7 @@ def html_page(report: Mapping[str, Any], picture: bytes | None = None) -> str:
         body.append(f'<img alt="plots" src="data:image/png;base64,{base64.b64encode(picture).decode()}">')
     if "test" in parts:
         body += _test(parts.pop("test"), parts.pop("baselines", {}))
-    if parts.get("epochs"):
-        epochs = {str(number): epoch for number, epoch in enumerate(parts.pop("epochs"), 1)}
-        body.append(_table("Training, by epoch", epochs))
-    for name, part in parts.items():
-        rows = part if isinstance(part, Mapping) else {name: part}
-        body.append(_table(name, {key: {"": value} for key, value in rows.items()}))
+    body += _part("", parts)
     return _PAGE.format(title="GRU4Rec", body="\n".join(body))
 
 
@@ -108,6 +103,22 @@ def _test(test: Mapping[str, Any], baselines: _Rows) -> Iterable[str]:
     ):
         if name in test:
             yield _table(f"At k = {longest} by {title}", test[name])
+
+
+def _part(title: str, part: Mapping[str, Any]) -> Iterable[str]:
+    """Yields a table of the plain values of a part of a report, and the tables of the parts inside it."""
+    plain = {}
+    for name, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _part(f"{title}, {name}" if title else name, value)
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            yield _table(
+                f"{title}, {name}" if title else name, {str(n): row for n, row in enumerate(value, 1)}
+            )
+        else:
+            plain[name] = {"": value}
+    if plain:
+        yield _table(title or "report", plain)
 
 
 def _with_intervals(row: Mapping[str, Any], figure: str) -> dict[str, Any]:
