@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from google.protobuf import text_format
+from tensorboard.plugins.projector import ProjectorConfig
 
 from tfrs_gru4rec.cli import inspect, train
 from tfrs_gru4rec.training import ModelFolder, load_model
@@ -53,3 +55,26 @@ def test_nearest_items(model_dir, capsys):
     ]
     with pytest.raises(ValueError, match="does not know this item. Received: item='grey'"):
         shown(capsys, f"--model_dir={model_dir}", "--item=grey")
+
+
+def test_names_of_items_in_tables_and_in_the_projector(model_dir, tmp_path, capsys):
+    path = tmp_path / "items.csv"
+    path.write_text('id,title,shop\nblue,"Blue\tlamp",north\nred,Red desk,south\n')
+    flags = (f"--model_dir={model_dir}", f"--item_columns={path}")
+    assert shown(capsys, *flags, "--item=blue")[-3:] == [
+        "item blue [Blue\tlamp, north]: 2 events, bias -1.000; nearest:",
+        "  green  0.8000",
+        "  red [Red desk, south]  0.0000",
+    ]
+    assert shown(capsys, *flags, "--projector")[-1].startswith("projector: 3 items")
+    config = ProjectorConfig()
+    text_format.Parse((model_dir / "logs" / "projector_config.pbtxt").read_text(), config)
+    (embedding,) = config.embeddings
+    weights = np.loadtxt(model_dir / "logs" / embedding.tensor_path)
+    assert weights.tolist() == [[2.0, 0.0], [0.0, 5.0], [3.0, 4.0]]
+    assert (model_dir / "logs" / embedding.metadata_path).read_text().splitlines() == [
+        "item\tevents\ttitle\tshop",
+        "red\t3\tRed desk\tsouth",
+        "blue\t2\tBlue lamp\tnorth",
+        "green\t1\t\t",
+    ]

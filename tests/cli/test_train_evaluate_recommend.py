@@ -65,13 +65,25 @@ def test_report_holds_what_it_promises(trained):
     assert report["data"]["items"] == 12
     assert len(report["epochs"]) == 4
     assert set(report["epochs"][0]) >= {"loss", "seconds", "steps_per_second", "events_per_second"}
-    assert set(report["test"]["recall"]) == set(report["test"]["mrr"]) == {"1", "5"}
+    for name in ("recall", "mrr", "ndcg", "precision"):
+        assert report["test"][name].keys() == report["test"]["intervals"][name].keys() == {"1", "5"}
+        low, high = report["test"]["intervals"][name]["5"]
+        assert low <= report["test"][name]["5"] <= high
+    # One pair of an unknown item is a miss in the figures over all pairs.
+    pairs = report["test"]["events"]
+    expected = report["test"]["recall"]["5"] * pairs / (pairs + 1)
+    assert report["test"]["all_pairs"]["recall"]["5"] == pytest.approx(expected)
+    assert report["test"]["lists"]["by_k"].keys() == {"1", "5"}
     assert report["test"]["dropped_events"] == 1
     assert set(report["baselines"]) == {"popularity", "transitions", "session_knn"}
     # The ring is certain, so whoever looks at the last item knows the next.
     assert report["test"]["recall"]["1"] > 0.95
     assert report["baselines"]["transitions"]["recall"]["1"] == 1.0
     assert report["baselines"]["popularity"]["recall"]["1"] < 0.5
+    ahead = report["baselines"]["popularity"]["model_ahead"]
+    difference = report["test"]["recall"]["1"] - report["baselines"]["popularity"]["recall"]["1"]
+    assert ahead["recall"]["1"] == pytest.approx(difference)
+    assert 0 < ahead["intervals"]["recall"]["1"][0] < difference
 
 
 def test_epochs_are_logged_as_csv_and_for_tensorboard(trained):
@@ -96,11 +108,16 @@ def test_evaluate_agrees_with_the_training_report(trained, files, tmp_path, caps
         json.loads(found.read_text())["test"],
     )
     assert again["recall"] == report["recall"]
+    assert "data:image/png" in found.with_suffix(".html").read_text()
+    with pytest.raises(UsageError, match=r"page and the picture.*e\.html"):
+        run(evaluate, **{**arguments, "report_path": tmp_path / "e.html"}, **COLUMNS)
     assert again["mrr"] == pytest.approx(report["mrr"])
     printed = capsys.readouterr().out
     assert "1 of unknown items dropped" in printed
     assert "recall@5" in printed
     assert "events seen" in printed
+    assert "an unknown item counted as misses: recall@5" in printed
+    assert "popularity" in printed
 
 
 def test_recommends_the_next_item_of_the_ring(trained, capsys):
@@ -110,6 +127,17 @@ def test_recommends_the_next_item_of_the_ring(trained, capsys):
     assert "nothing" in lines[1]
     assert lines[2].split()[:2] == ["1", "item-5"]
     assert len(lines) == 4
+
+
+def test_recommendations_show_what_items_are_called(trained, tmp_path, capsys):
+    (tmp_path / "items.tsv").write_text("item\tname\nitem-4\tLamp\nitem-5\tDesk, oak\n")
+    flags = {"model_dir": trained / "ring", "items": "item-4", "top_k": 1}
+    assert run(recommend, **flags, item_columns=tmp_path / "items.tsv") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "after item-4 [Lamp]:"
+    assert second.startswith("    1  item-5 [Desk, oak]  ")
+    with pytest.raises(FileNotFoundError, match="no such file of item names"):
+        run(recommend, **flags, item_columns=tmp_path / "none.csv")
 
 
 def test_recommends_for_each_session_of_a_file(trained, tmp_path, capsys):

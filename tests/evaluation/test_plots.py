@@ -17,12 +17,17 @@ COUNTS = np.arange(20, 0, -1)
 def evaluation():
     targets = np.array([0, 1, 0, 9, 19, 19])
     ranks = np.array([1.0, 30.0, 2.0, 40.0, 5.0, 50.0])
-    return RankedPairs(ranks, np.array([1, 2, 3, 1, 2, 12]), targets=targets)
+    events = np.array([1, 2, 3, 5, 6, 40])
+    return RankedPairs(ranks, np.array([1, 2, 3, 1, 2, 12]), targets=targets, events=events)
 
 
 def report():
-    coverage = {"k": 20, "lists": 6, "items": 12, "share": 0.6, "clicked_items": 4}
-    test = describe_test(evaluation(), (5, 20), COUNTS, coverage)
+    lists = {
+        "lists": 6,
+        "by_k": {"5": {"items": 7}, "20": {"items": 12}},
+        "clicked": {"items": 4, "coverage": 0.2},
+    }
+    test = describe_test(evaluation(), (5, 20), COUNTS, lists)
     epochs = [{"loss": 2.0, "val_recall_at_20": 0.1}, {"loss": 1.5, "val_recall_at_20": 0.2}]
     baselines = {
         "popularity": {"recall": {"5": 0.1, "20": 0.2}},
@@ -89,6 +94,11 @@ def test_panels_show_the_figures(tmp_path, monkeypatch):
         "session knn",
     ]
     assert [bar.get_height() for bar in compared.patches][2:] == [0.1, 0.2, 0.3, 0.4]
+    # The model's bars carry their intervals.
+    (whiskers,) = compared.collections
+    intervals = report()["test"]["intervals"]["recall"]
+    drawn = [sorted(segment[:, 1].tolist()) for segment in whiskers.get_segments()]
+    np.testing.assert_allclose(drawn, [intervals["5"], intervals["20"]])
 
 
 def test_a_report_without_a_test_shows_the_training(tmp_path, monkeypatch):

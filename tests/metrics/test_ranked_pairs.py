@@ -19,6 +19,9 @@ def test_figures_by_hand():
     figures = found.figures((2, 20))
     assert figures["recall"] == {"2": 0.5, "20": 1.0}
     assert figures["mrr"] == pytest.approx({"2": 0.375, "20": 0.45})
+    # NDCG: 1 / log2 of 2, 3, 5 and 21.
+    assert figures["ndcg"] == pytest.approx({"2": 1.63093 / 4, "20": 2.28927 / 4}, rel=1e-5)
+    assert figures["precision"] == {"2": 0.25, "20": 0.05}
     by_position = found.by_position(2)
     assert by_position["1"] == {"recall": 1.0, "mrr": 0.75, "events": 2.0}
     assert set(by_position) == {"1", "2", "10+"}
@@ -36,6 +39,13 @@ def test_recall_by_popularity_by_hand():
     assert six_pairs().by_popularity(COUNTS[::-1], 20)["1"]["events"] == 2
     with pytest.raises(ValueError, match="needs the targets"):
         RankedPairs(np.ones(1), np.ones(1)).by_popularity(COUNTS)
+
+
+def test_pairs_of_unknown_items_are_misses():
+    # Five pairs of ten have known items.
+    found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0, 50.0]), np.ones(5, int), known_share=0.5)
+    assert found.figures_of_all_pairs((2, 20))["recall"] == {"2": 0.2, "20": 0.4}
+    assert found.figures_of_all_pairs((2,))["mrr"] == {"2": pytest.approx(1.5 / 10)}
 
 
 def test_a_part_by_position_keeps_its_own_targets():

@@ -202,6 +202,7 @@ def test_sampling_asks_session_knn_a_seeded_share_of_the_pairs():
     chosen = np.sort(np.random.default_rng(1).choice(len(pairs), 25, replace=False))
     np.testing.assert_array_equal(found["session_knn"].ranks, everything[chosen])
     np.testing.assert_array_equal(found["session_knn"].positions, pairs.positions[chosen])
+    np.testing.assert_array_equal(test.items[found["session_knn"].events], pairs.targets[chosen])
     assert len(pairs.sample(10**6, 0)) == len(pairs)
 
 

@@ -1,8 +1,10 @@
 """Session logs: order, counts, size, and the real log."""
 
+import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
 
 from tfrs_gru4rec.pipelines import session_log
 from tfrs_gru4rec.pipelines.session_log import SessionLog
@@ -71,11 +73,26 @@ def test_a_given_vocabulary_drops_and_counts_unknown_items():
     assert test.vocabulary is train.vocabulary
     assert test.dropped_events == 2
     assert sessions_of(test) == [[(10, 3), (11, 5)], [(11, 9)]]  # session 6 is gone
+    # Session 5 had two pairs and has one; session 6 had none to lose.
+    assert (test.n_pairs, test.dropped_pairs, test.known_share) == (1, 1, 0.5)
     with pytest.raises(
         ValueError,
         match=r"two events of items that the model knows.*Received: .*sessions=0, dropped_events=5",
     ):
         SessionLog.from_frame(frame_of(events), Vocabulary.from_items([0]))
+
+
+@given(st.integers(0, 1000), st.integers(1, 30))
+def test_pairs_that_are_left_and_pairs_that_are_dropped_are_all_pairs(seed, n_known):
+    events = random_events(seed)
+    whole = SessionLog.from_frame(frame_of(events))
+    known = Vocabulary.from_items(whole.vocabulary.ids[:n_known])
+    try:
+        part = SessionLog.from_frame(frame_of(events), known)
+    except ValueError:
+        return  # no pair is left
+    assert part.n_pairs + part.dropped_pairs == whole.n_pairs
+    assert (part.dropped_pairs == 0) == (part.known_share == 1)
 
 
 def test_a_vocabulary_of_the_other_kind_of_id_is_understood():

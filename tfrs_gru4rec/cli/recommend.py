@@ -2,7 +2,7 @@
 
     gru4rec-recommend --model_dir models/shop --items 214,9,31
     gru4rec-recommend --model_dir models/shop --sessions_path sessions.txt
-    gru4rec-recommend --model_dir models/shop
+    gru4rec-recommend --model_dir models/shop --item_columns items.csv
 
 A file has one session a line, its items parted by commas, oldest first. Without --items and --sessions_path the
 command asks for sessions at a prompt; an empty line ends it.
@@ -10,7 +10,7 @@ command asks for sessions at a prompt; an empty line ends it.
 
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from absl import logging
 
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
+from tfrs_gru4rec.cli.item_names import NamesConfig
 from tfrs_gru4rec.config import RecommendConfig
 from tfrs_gru4rec.settings import Settings
 
@@ -48,8 +49,9 @@ class SessionConfig(Settings):
         )
 
 
-def main(sessions: SessionConfig, recommendations: RecommendConfig) -> int:
+def main(sessions: SessionConfig, recommendations: RecommendConfig, item_names: NamesConfig) -> int:
     """Recommends for each session; returns the exit code."""
+    names = item_names.read()
     logging.info("Loading the model in %s.", sessions.model_dir)
     from tfrs_gru4rec.models.recommend import recommend, session_rows
     from tfrs_gru4rec.training import load_model
@@ -59,7 +61,7 @@ def main(sessions: SessionConfig, recommendations: RecommendConfig) -> int:
         rows = session_rows(model.vocabulary, session)
         unknown = [item for item, row in zip(session, rows, strict=True) if row < 0]
         found = recommend(model, [session], recommendations.top_k, recommendations.exclude_seen)
-        _print_recommendations(session, unknown, found)
+        _print_recommendations(session, unknown, found, names.label if names else str)
     return 0
 
 
@@ -85,14 +87,16 @@ def _parts(line: str) -> list[str]:
     return [part.strip() for part in line.split(",") if part.strip()]
 
 
-def _print_recommendations(session: list[str], unknown: list[str], found: Any) -> None:
-    print(f"after {', '.join(session)}:")
+def _print_recommendations(
+    session: list[str], unknown: list[str], found: Any, label: Callable[[Any], str]
+) -> None:
+    print(f"after {', '.join(map(label, session))}:")
     if unknown:
         print(f"  (unknown, left out: {', '.join(unknown)})")
     if len(unknown) == len(session):
         print("  (no known item: the most popular ones, with the logarithm of their share of all events)")
     for rank, item, score in zip(found["rank"], found["item"], found["score"], strict=True):
-        print(f"  {rank:>3}  {item}  {score:.4f}")
+        print(f"  {rank:>3}  {label(item)}  {score:.4f}")
 
 
 COMMAND = Command("gru4rec-recommend", main)

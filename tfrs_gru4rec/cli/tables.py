@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_FIGURES = {"recall": "recall", "mrr": "MRR"}
+
 
 def figures_table(rows: Mapping[str, Mapping[str, Any]], k: Sequence[int]) -> str:
-    """Formats recall and MRR of several recommenders, a line each.
+    """Formats recall and MRR of several recommenders, a line each, and below it half the width of their intervals.
 
     Args:
       rows: by name, figures with `recall` and `mrr` by k; those that a row lacks are left empty.
@@ -14,13 +16,59 @@ def figures_table(rows: Mapping[str, Mapping[str, Any]], k: Sequence[int]) -> st
     Returns:
       Lines of text.
     """
-    head = [f"recall@{each}" for each in k] + [f"MRR@{each}" for each in k]
-    width = max(map(len, [*rows, ""]))
+    head = [f"{label}@{each}" for label in _FIGURES.values() for each in k]
+    width = max(map(len, [*rows, "  95 % ±"]))
     lines = [" " * width + "".join(f"{name:>11}" for name in head)]
     for name, figures in rows.items():
-        values = [figures.get(kind, {}).get(str(each)) for kind in ("recall", "mrr") for each in k]
+        values = [figures.get(kind, {}).get(str(each)) for kind in _FIGURES for each in k]
         cells = "".join(" " * 11 if value is None else f"{value:11.4f}" for value in values)
         lines.append(f"{name:{width}}{cells}")
+        if "intervals" in figures:
+            ends = [figures["intervals"][kind][str(each)] for kind in _FIGURES for each in k]
+            cells = "".join(f"{(high - low) / 2:11.4f}" for low, high in ends)
+            lines.append(f"{'  95 % ±':{width}}{cells}")
+    return "\n".join(lines)
+
+
+def comparison_table(rows: Mapping[str, Mapping[str, Any]], k: int) -> str:
+    """Formats by how much a model is ahead of others in recall and MRR at one k, with 95 % intervals.
+
+    Args:
+      rows: by name, what `RankedPairs.compare` returned.
+      k: list length.
+
+    Returns:
+      Lines of text.
+    """
+    width = max(map(len, rows))
+    lines = [" " * width + "".join(f"{f'{label}@{k}':>28}" for label in _FIGURES.values()) + f"{'pairs':>9}"]
+    for name, row in rows.items():
+        values = ((row[kind][str(k)], *row["intervals"][kind][str(k)]) for kind in _FIGURES)
+        cells = "".join(f"{value:+9.4f} [{low:+.4f}, {high:+.4f}]" for value, low, high in values)
+        lines.append(f"{name:{width}}{cells}{row['pairs']:9}")
+    return "\n".join(lines)
+
+
+def events_line(test: Mapping[str, Any]) -> str:
+    """Says what the figures of a test were measured on."""
+    return f"{test['events']} test events ({test['dropped_events']} of unknown items dropped)"
+
+
+def all_pairs_line(test: Mapping[str, Any], k: int) -> str:
+    """Says what recall and MRR are if pairs with an unknown item count as misses."""
+    values = (f"{label}@{k} {test['all_pairs'][kind][str(k)]:.4f}" for kind, label in _FIGURES.items())
+    share = 1 - test["known_share"]
+    return f"Of all pairs, the {share:.1%} with an unknown item counted as misses: {', '.join(values)}."
+
+
+def further_figures_table(test: Mapping[str, Any]) -> str:
+    """Formats the figures beside recall and MRR by k; the last column is that of the items that were clicked."""
+    by_k, clicked = test["lists"]["by_k"], test["lists"]["clicked"]
+    lines = [" " * 10 + "".join(f"{f'@{k}':>11}" for k in by_k) + f"{'clicked':>11}"]
+    for name, form in (("ndcg", ".4f"), ("precision", ".4f")):
+        lines.append(f"{name:10}" + "".join(f"{test[name][k]:11{form}}" for k in by_k))
+    for name, form in (("coverage", ".2%"), ("novelty", ".2f"), ("popularity", ".1f")):
+        lines.append(f"{name:10}" + "".join(f"{row[name]:11{form}}" for row in (*by_k.values(), clicked)))
     return "\n".join(lines)
 
 

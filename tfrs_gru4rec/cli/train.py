@@ -25,7 +25,7 @@ from absl import logging
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.logs import DataConfig, TrainingLogs
-from tfrs_gru4rec.cli.tables import figures_table
+from tfrs_gru4rec.cli.tables import all_pairs_line, comparison_table, events_line, figures_table
 from tfrs_gru4rec.config import (
     CheckpointConfig,
     ColumnConfig,
@@ -105,8 +105,8 @@ def main(
         logging.info("Loading TensorFlow.")
     import tensorflow as tf
 
-    from tfrs_gru4rec.evaluation.plots import plot_report
-    from tfrs_gru4rec.evaluation.report import make_report
+    from tfrs_gru4rec.evaluation.html_report import show_report
+    from tfrs_gru4rec.evaluation.report import evaluate_test, make_report
 
     if output.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -130,22 +130,20 @@ def main(
     if data.has_test:
         logging.info("Evaluating on the test log.")
         test_log = data.read_test_log(columns, log.vocabulary)
-        report["test"] = test = _evaluate(recommender, test_log, evaluation)
+        found, report["test"] = evaluate_test(recommender, test_log, evaluation)
         _write(paths, report)
-        rows = {"GRU4Rec": test}
+        rows = {"GRU4Rec": report["test"]}
         if comparison.baselines:
             logging.info(
                 "Evaluating baselines (--nobaselines leaves them out; --baseline_pairs bounds the kNN)."
             )
-            report["baselines"] = _evaluate_baselines(log, test_log, evaluation, comparison)
+            report["baselines"] = _evaluate_baselines(log, test_log, evaluation, comparison, found)
             _write(paths, report)
             rows |= report["baselines"]
         rows |= data.best_possible()
-        print(f"\n{test['events']} test events ({test['dropped_events']} of unknown items dropped):")
-        print(figures_table(rows, evaluation.k))
-    plot_path = report_path.with_suffix(".png")
-    drawn = f" and {plot_path}" if plot_report(report, plot_path) else ""
-    print(f"\nThe model is in {folder}; the report is {report_path}{drawn}.")
+        _print_test(report, rows, evaluation.k)
+    *_, page = show_report(report, report_path)
+    print(f"\nThe model is in {folder}; the report is {page}, and {report_path} has its figures.")
     return 0
 
 
@@ -243,24 +241,26 @@ def _warm_start(old_dir: Path | None, log: Any, config: WarmStartConfig) -> Any:
     return start
 
 
-def _evaluate(model: Any, test_log: Any, config: EvaluationConfig) -> dict[str, Any]:
-    from tfrs_gru4rec.evaluation.coverage import catalogue_coverage
-    from tfrs_gru4rec.evaluation.evaluate import evaluate
-    from tfrs_gru4rec.evaluation.report import describe_test
-
-    found = evaluate(model, test_log, config.tie, config.lanes)
-    coverage = catalogue_coverage(model, test_log, max(config.k))
-    return describe_test(found, config.k, model.vocabulary.counts, coverage)
-
-
 def _evaluate_baselines(
-    log: Any, test_log: Any, evaluation: EvaluationConfig, comparison: ComparisonConfig
+    log: Any, test_log: Any, evaluation: EvaluationConfig, comparison: ComparisonConfig, found: Any
 ) -> dict[str, Any]:
     from tfrs_gru4rec.neighbours import evaluate_baselines
 
     return evaluate_baselines(
-        log, test_log, evaluation.k, evaluation.tie, max_pairs=comparison.baseline_pairs
+        log, test_log, evaluation.k, evaluation.tie, max_pairs=comparison.baseline_pairs, model=found
     )
+
+
+def _print_test(report: dict[str, Any], rows: dict[str, Any], k: Sequence[int]) -> None:
+    test = report["test"]
+    print(f"\n{events_line(test)}:")
+    print(figures_table(rows, k))
+    if test["known_share"] < 1:
+        print(all_pairs_line(test, max(k)))
+    if "baselines" in report:
+        print("\nBy how much GRU4Rec is ahead, on the same pairs, with 95 % intervals:")
+        ahead = {name: row["model_ahead"] for name, row in report["baselines"].items()}
+        print(comparison_table(ahead, max(k)))
 
 
 def _print_data(logs: TrainingLogs, validation: ValidationConfig) -> None:

@@ -13,6 +13,8 @@ from tfrs_gru4rec.config import EvaluationConfig
 from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.metrics import TIES, RankedPairs, ranks_in_blocks
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.neighbours.next_clicks import NextClicks
+from tfrs_gru4rec.pipelines.lane_schedule import lane_schedule
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch, session_parallel
 
@@ -39,7 +41,7 @@ def evaluate(
       score_bytes: memory for one block of scores: a catalogue is scored for as many pairs at a time as fit.
 
     Returns:
-      The ranks, in no particular order.
+      The ranks, in the order of the log.
 
     Raises:
       ValueError: the tie rule is unknown, or the log was read with another vocabulary.
@@ -59,14 +61,12 @@ def evaluate(
     started = time.monotonic()
     # Of few sessions a power of two above their number, so that logs of like sizes share a graph.
     lanes = min(lanes, 1 << (log.n_sessions - 1).bit_length())
-    state, position = model.initial_state(lanes), tf.zeros([lanes], tf.int32)
+    state, clicks = model.initial_state(lanes), NextClicks.of(log)
     follow, rank = model.made_once(_follow, lanes), model.made_once(_rank, tie, score_bytes)
-    all_ranks, all_positions, all_targets = [], [], []
+    all_ranks = []
     for block in session_parallel(log, lanes, block_steps=BLOCK_STEPS):
-        state, position, queries, targets, positions = follow(block, state, position)
+        state, queries, targets = follow(block, state)
         all_ranks.append(rank(queries, targets).numpy())
-        all_positions.append(positions.numpy())
-        all_targets.append(targets.numpy())
         n_done, seconds = sum(map(len, all_ranks)), time.monotonic() - started
         logging.log_every_n_seconds(
             logging.INFO if seconds > 10 else logging.DEBUG,
@@ -76,13 +76,25 @@ def evaluate(
             log.n_pairs,
             n_done / seconds,
         )
+    ranks = np.empty(len(clicks), np.float32)
+    ranks[_lane_order(log, clicks, lanes)] = np.concatenate(all_ranks)
     return RankedPairs(
-        np.concatenate(all_ranks),
-        np.concatenate(all_positions),
+        ranks,
+        clicks.positions,
         log.dropped_events,
         time.monotonic() - started,
-        np.concatenate(all_targets),
+        clicks.targets,
+        clicks.events,
+        log.known_share,
     )
+
+
+def _lane_order(log: SessionLog, clicks: NextClicks, lanes: int) -> np.ndarray:
+    """Returns the clicks in the order in which the lanes come to them, int64 [n_clicks]: step by step, lane by lane."""
+    pairs = log.lengths[log.lengths > 1] - 1
+    schedule = lane_schedule(pairs, lanes)
+    steps = np.repeat(schedule.starts, pairs) + clicks.positions - 1
+    return np.argsort(steps * lanes + np.repeat(schedule.lanes, pairs))
 
 
 def require_vocabulary_of(model: GRU4Rec, log: SessionLog) -> None:
@@ -104,20 +116,16 @@ def _follow(model: GRU4Rec, lanes: int) -> Callable[..., tuple[Any, ...]]:
     units = model.tower.units[-1]
 
     @tf.function(reduce_retracing=True)
-    def follow(
-        block: SessionBatch, state: State, position: tf.Tensor
-    ) -> tuple[State, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def follow(block: SessionBatch, state: State) -> tuple[State, tf.Tensor, tf.Tensor]:
         n_steps = block.n_live_steps()
         queries = tf.TensorArray(tf.float32, n_steps, element_shape=[lanes, units])
-        positions = tf.TensorArray(tf.int32, n_steps, element_shape=[lanes])
         for number in tf.range(n_steps):
             step = block.at(number)
-            position = tf.where(step.is_start, 1, position + 1)
             query, state = model.step(step.input_rows, model.tower.reset(state, step.is_start))
-            queries, positions = queries.write(number, query), positions.write(number, position)
+            queries = queries.write(number, query)
         is_live = block.is_live[:n_steps]
-        found = (queries.stack(), block.target_rows[:n_steps], positions.stack())
-        return state, position, *(tf.boolean_mask(values, is_live) for values in found)
+        found = (queries.stack(), block.target_rows[:n_steps])
+        return state, *(tf.boolean_mask(values, is_live) for values in found)
 
     return follow
 

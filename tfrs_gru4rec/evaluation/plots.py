@@ -1,4 +1,4 @@
-"""Reports to look at: PNG files beside the JSON, drawn if Matplotlib is installed (the extra `plots`)."""
+"""Pictures of reports: PNG files beside the JSON, drawn if Matplotlib is installed (the extra `plots`)."""
 
 import functools
 import os
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from tfrs_gru4rec.atomic_files import replacing
@@ -46,8 +47,8 @@ def plot_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> bool
         ):
             if name in test:
                 panels.append(functools.partial(_recall_by, test[name], title, label, k))
-        if "coverage" in test:
-            panels.append(functools.partial(_coverage, test["coverage"], report["data"]["items"]))
+        if "lists" in test:
+            panels.append(functools.partial(_coverage, test["lists"], k))
     return _draw(panels, path)
 
 
@@ -123,8 +124,16 @@ def _baselines(rows: Mapping[str, Mapping[str, Any]], axis: Any) -> None:
     for place, (name, row) in enumerate(rows.items()):
         left = [spot - 0.4 + width * (place + 0.5) for spot in range(len(lengths))]
         heights = [row["recall"].get(k, 0.0) for k in lengths]
+        intervals = row.get("intervals", {}).get("recall")
+        ends = intervals and np.array([intervals[k] for k in lengths]).T
         axis.bar(
-            left, heights, width * 0.92, label=name.replace("_", " "), color=colours[place % len(colours)]
+            left,
+            heights,
+            width * 0.92,
+            label=name.replace("_", " "),
+            color=colours[place % len(colours)],
+            yerr=None if ends is None else np.abs(ends - heights),
+            error_kw={"elinewidth": 0.8, "ecolor": "#444444"},
         )
     axis.set_xticks(range(len(lengths)), [f"recall@{k}" for k in lengths])
     axis.set(title="Model and baselines", ylabel="recall")
@@ -149,15 +158,17 @@ def _short(number: float) -> str:
     return f"{number:.0f}" if number < 1000 else f"{number / 1000:.3g}k"
 
 
-def _coverage(coverage: Mapping[str, float], n_items: int, axis: Any) -> None:
+def _coverage(lists: Mapping[str, Any], k: int, axis: Any) -> None:
     names = ["catalogue", "recommended", "clicked next"]
-    values = [n_items, coverage["items"], coverage["clicked_items"]]
+    recommended, clicked = lists["by_k"][str(k)]["items"], lists["clicked"]["items"]
+    n_items = round(clicked / lists["clicked"]["coverage"])
+    values = [n_items, recommended, clicked]
     bars = axis.barh(names, values, color=[_GREY, _BLUE, _ORANGE])
     axis.bar_label(bars, [f"{value:,} ({value / n_items:.0%})" for value in values], padding=3, fontsize=8)
     axis.invert_yaxis()
     axis.margins(x=0.35)
     axis.locator_params(axis="x", nbins=4)
-    axis.set(title=f"Different items in {coverage['lists']:,} lists of {coverage['k']}", xlabel="items")
+    axis.set(title=f"Different items in {lists['lists']:,} lists of {k}", xlabel="items")
 
 
 def _days(days: Sequence[Mapping[str, Any]], k: int, axis: Any) -> None:

@@ -5,17 +5,47 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.config import EvaluationConfig, GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.evaluation.evaluate import evaluate
+from tfrs_gru4rec.evaluation.list_figures import list_figures
 from tfrs_gru4rec.metrics.figures import DEFAULT_K
 from tfrs_gru4rec.metrics.ranked_pairs import RankedPairs
+from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+
+def evaluate_test(
+    model: GRU4Rec, log: SessionLog, config: EvaluationConfig
+) -> tuple[RankedPairs, dict[str, Any]]:
+    """Measures a model on a test log; returns the ranks, and the part of a report made from them (`describe_test`).
+
+    Args:
+      model: to measure.
+      log: test sessions in the model's vocabulary.
+      config: list lengths, tie rule and lanes.
+
+    Raises:
+      ValueError: the log was read with another vocabulary.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [0, 1]})
+      >>> log = SessionLog.from_frame(frame)
+      >>> model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(2,), n_sample=0))
+      >>> _, test = evaluate_test(model, log, EvaluationConfig(k=(2,)))
+      >>> test["recall"], test["lists"]["by_k"]["2"]["coverage"]
+      ({'2': 1.0}, 1.0)
+    """
+    found = evaluate(model, log, config.tie, config.lanes)
+    lists = list_figures(model, log, config.k)
+    return found, describe_test(found, config.k, model.vocabulary.counts, lists)
 
 
 def describe_test(
     found: RankedPairs,
     k: Sequence[int] = DEFAULT_K,
     counts: np.ndarray | None = None,
-    coverage: dict[str, float] | None = None,
+    lists: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Makes the part of a report that says how well a model predicts a test log.
 
@@ -23,19 +53,27 @@ def describe_test(
       found: ranks of the test log, as `evaluate` returns them.
       k: list lengths.
       counts: int [n_items], events of each item in the training log, for figures by popularity.
-      coverage: what `catalogue_coverage` returned.
+      lists: what `list_figures` returned.
 
     Returns:
-      `recall` and `mrr` by k; both at the largest k `by_position` and, with counts, `by_popularity`; `coverage` if it
-      is given; `events`, `dropped_events` and `seconds`.
+      `recall`, `mrr`, `ndcg` and `precision` by k over the pairs of known items and their `intervals`; `all_pairs`, the
+      same figures over all pairs, and `known_share`; recall and MRR at the largest k `by_position` and, with counts,
+      `by_popularity`; `lists` if it is given; `events`, `dropped_events` and `seconds`.
+
+    Raises:
+      ValueError: the ranks lack the events of their pairs, or with counts the targets.
 
     Example:
-      >>> test = describe_test(RankedPairs(np.array([1.0, 4.0]), np.array([1, 2])), k=(1, 5))
-      >>> test["recall"], test["mrr"], test["events"]
-      ({'1': 0.5, '5': 1.0}, {'1': 0.5, '5': 0.625}, 2)
+      >>> found = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), events=np.array([1, 2]))
+      >>> test = describe_test(found, k=(1, 5))
+      >>> test["recall"], test["intervals"]["mrr"], test["events"]
+      ({'1': 0.5, '5': 1.0}, {'1': [0.5, 0.5], '5': [0.625, 0.625]}, 2)
     """
     test: dict[str, Any] = {
         **found.figures(k),
+        "intervals": found.intervals(k),
+        "all_pairs": found.figures_of_all_pairs(k),
+        "known_share": found.known_share,
         "events": len(found.ranks),
         "dropped_events": found.dropped_events,
         "seconds": found.seconds,
@@ -43,9 +81,14 @@ def describe_test(
     }
     if counts is not None:
         test["by_popularity"] = found.by_popularity(counts, max(k))
-    if coverage is not None:
-        test["coverage"] = coverage
+    if lists is not None:
+        test["lists"] = lists
     return test
+
+
+def describe_log(log: SessionLog) -> dict[str, int]:
+    """Returns the numbers of `events` and `sessions` of a log, and of `items` in its vocabulary."""
+    return {"events": log.n_events, "sessions": log.n_sessions, "items": log.vocabulary.n_items}
 
 
 def make_report(
@@ -78,7 +121,7 @@ def make_report(
     """
     return {
         "config": {**model.to_dict(), **training.to_dict()},
-        "data": {"events": log.n_events, "sessions": log.n_sessions, "items": log.vocabulary.n_items},
+        "data": describe_log(log),
         "epochs": epochs,
         **{name: part for name, part in parts.items() if part is not None},
     }

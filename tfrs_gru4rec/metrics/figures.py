@@ -1,11 +1,13 @@
-"""What a rank is worth in a list of k items: the one definition of recall@k and MRR@k.
+"""What a rank is worth in a list of k items: the one definition of recall, MRR, NDCG and precision at k.
 
-With one target for each prediction, recall@k is the mean of `hits_at`, and MRR@k that of `reciprocal_ranks_at`.
+With one target for each prediction, each figure is a mean over predictions: recall@k that of `hits_at`, MRR@k that of
+`reciprocal_ranks_at`, NDCG@k that of `discounted_gains_at`; precision@k is recall@k / k.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
@@ -42,6 +44,26 @@ def reciprocal_ranks_at(ranks: Any, k: int) -> Any:
       [1.0, 0.5, 0.0, 0.0]
     """
     return hits_at(ranks, k) / ranks
+
+
+def discounted_gains_at(ranks: np.ndarray, k: int) -> np.ndarray:
+    """Returns 1 / log2(1 + rank) where the rank is at most k, else 0, float [n]; the best list of one target has 1.
+
+    Järvelin and Kekäläinen 2002, "Cumulated gain-based evaluation of IR techniques".
+
+    Example:
+      >>> discounted_gains_at(np.array([1.0, 3.0, 40.0]), 20).tolist()
+      [1.0, 0.5, 0.0]
+    """
+    return hits_at(ranks, k) / np.log2(1 + ranks)
+
+
+FIGURES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "recall": hits_at,
+    "mrr": reciprocal_ranks_at,
+    "ndcg": discounted_gains_at,
+    "precision": lambda ranks, k: hits_at(ranks, k) / k,
+}
 
 
 def require_list_lengths(k: Sequence[int]) -> None:

@@ -33,6 +33,7 @@ def evaluate_baselines(
     tie: str = "standard",
     max_pairs: int | None = None,
     seed: int = 0,
+    model: RankedPairs | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Trains every baseline on one log and measures it on another.
 
@@ -43,13 +44,16 @@ def evaluate_baselines(
       tie: standard, conservative or median, see `tfrs_gru4rec.metrics.ranks.tie_ranks`.
       max_pairs: most pairs that session kNN, the slow one, is asked, drawn at random; None asks all.
       seed: seed of that draw.
+      model: what `evaluate` found on `test_log`, for a comparison on the pairs that both have ranked.
 
     Returns:
-      By name (popularity, transitions, session_knn): `recall` and `mrr`, each by k as in {"20": 0.3};
-      `events`, the pairs ranked; `seconds`, of training and ranking.
+      By name (popularity, transitions, session_knn): `recall`, `mrr`, `ndcg` and `precision`, each by k as in
+      {"20": 0.3}; their `intervals`; `events`, the pairs ranked; `seconds`, of training and ranking; with `model`,
+      `model_ahead`, by how much the model is better (`RankedPairs.compare`).
 
     Raises:
-      ValueError: the logs have different vocabularies, the test log has no pair, or k or tie is wrong.
+      ValueError: the logs have different vocabularies, the test log has no pair, k or tie is wrong, or `model` is of
+        another log.
 
     Example:
       >>> import pandas as pd
@@ -60,10 +64,13 @@ def evaluate_baselines(
       ({'1': 0.6666666666666666, '2': 0.8333333333333334}, 3)
     """
     require_list_lengths(k)
-    return {
-        name: {**found.figures(k), "events": len(found.ranks), "seconds": found.seconds}
-        for name, found in rank_by_baselines(train_log, test_log, tie, max_pairs, seed).items()
-    }
+    results = {}
+    for name, found in rank_by_baselines(train_log, test_log, tie, max_pairs, seed).items():
+        results[name] = {**found.figures(k), "intervals": found.intervals(k), "events": len(found.ranks)}
+        results[name]["seconds"] = found.seconds
+        if model is not None:
+            results[name]["model_ahead"] = model.compare(found, k)
+    return results
 
 
 def rank_by_baselines(
@@ -98,5 +105,13 @@ def rank_by_baselines(
         ranks = baseline(train_log).ranks(test_log, tie, asked)
         seconds = time.monotonic() - started
         logging.debug("Baseline %s took %.1f s for %d pairs.", name, seconds, len(asked))
-        results[name] = RankedPairs(ranks, asked.positions, test_log.dropped_events, seconds, asked.targets)
+        results[name] = RankedPairs(
+            ranks,
+            asked.positions,
+            test_log.dropped_events,
+            seconds,
+            asked.targets,
+            asked.events,
+            test_log.known_share,
+        )
     return results

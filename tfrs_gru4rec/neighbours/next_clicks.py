@@ -29,6 +29,8 @@ class NextClicks:
       (['a', 'b', 'a'], ['b', 'c', 'b'])
       >>> clicks.positions.tolist(), clicks.starts.tolist()
       ([1, 2, 1], [0, 0, 3])
+      >>> clicks.events.tolist()
+      [1, 2, 4]
     """
 
     starts: np.ndarray
@@ -47,6 +49,11 @@ class NextClicks:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def events(self) -> np.ndarray:
+        """Index in the log of the event of each click, int64 [n_clicks]."""
+        return self.starts + self.positions
 
     def take(self, chosen: np.ndarray | slice) -> NextClicks:
         """Returns the questions at some indices, int [n], or of a slice."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from absl import logging
 
@@ -43,4 +45,5 @@ def augment_dwell_time(log: SessionLog, seconds: float, ticks_per_second: float 
         vocabulary = Vocabulary.from_counts(old_ids, np.bincount(items, minlength=len(old_ids)))
         items = vocabulary.rows(old_ids)[items]
     offsets = offsets_of_lengths(copies)[log.offsets]
-    return SessionLog(items, offsets, np.repeat(log.times, copies), vocabulary, log.dropped_events)
+    times = np.repeat(log.times, copies)
+    return dataclasses.replace(log, items=items, offsets=offsets, times=times, vocabulary=vocabulary)

@@ -36,6 +36,7 @@ class SessionLog:
       times: int64 or float64 [n_events]: numbers as given; ISO dates as seconds since 1970 UTC.
       vocabulary: raw ids of the rows.
       dropped_events: events removed because a given vocabulary lacks their item.
+      dropped_pairs: by how much there are fewer pairs for that reason.
 
     >>> frame = pd.DataFrame({"SessionId": [1, 2, 1], "ItemId": [70, 80, 80], "Time": [5, 3, 6]})
     >>> log = SessionLog.from_frame(frame)
@@ -48,6 +49,7 @@ class SessionLog:
     times: np.ndarray
     vocabulary: Vocabulary
     dropped_events: int = 0
+    dropped_pairs: int = 0
 
     @property
     def n_events(self) -> int:
@@ -63,6 +65,11 @@ class SessionLog:
     def n_pairs(self) -> int:
         """Number of training pairs, (item now, item next) within a session."""
         return int(np.maximum(self.lengths - 1, 0).sum())
+
+    @property
+    def known_share(self) -> float:
+        """Share of the pairs, those of dropped events included, that the log still has."""
+        return self.n_pairs / max(self.n_pairs + self.dropped_pairs, 1)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -323,12 +330,15 @@ def log_of_events(
         vocabulary = Vocabulary.from_counts(item_ids[counts > 0], counts[counts > 0])
     items = vocabulary.rows(item_ids)[item_codes]
     is_known = items != UNKNOWN_ROW
-    dropped_events = len(items) - int(np.count_nonzero(is_known))
+    dropped_events = dropped_pairs = len(items) - int(np.count_nonzero(is_known))
     if dropped_events:
+        # A session of n events has n - 1 pairs, so what goes takes its events less the sessions that it takes whole.
+        left = np.bincount(sessions[is_known], minlength=int(sessions.max()) + 1)
+        dropped_pairs -= int(np.count_nonzero(np.bincount(sessions)) - np.count_nonzero(left))
         items, sessions, times = items[is_known], sessions[is_known], times[is_known]
     order, offsets = session_order(sessions, times)
     if order is None:
         times = times.copy()  # it may be a view of the caller's data
     else:
         items, times = items[order], times[order]
-    return SessionLog(items, offsets, times, vocabulary, dropped_events)
+    return SessionLog(items, offsets, times, vocabulary, dropped_events, dropped_pairs)

@@ -40,6 +40,6 @@ def figures_of_all_pairs(model: GRU4Rec, log: SessionLog, k: int) -> dict[str, A
     counted = {"pairs": log.n_pairs, "known_pairs": known.n_pairs, "dropped_events": known.dropped_events}
     if not known.n_pairs:
         return {"recall": 0.0, "mrr": 0.0, "recall_known": 0.0, **counted}
-    found, share = evaluate(model, known), known.n_pairs / log.n_pairs
-    recall = found.recall(k)
-    return {"recall": recall * share, "mrr": found.mrr(k) * share, "recall_known": recall, **counted}
+    found = evaluate(model, known)
+    of_all = {name: by_k[str(k)] for name, by_k in found.figures_of_all_pairs((k,)).items()}
+    return {"recall": of_all["recall"], "mrr": of_all["mrr"], "recall_known": found.recall(k), **counted}

@@ -1,0 +1,60 @@
+"""The tables of results, character by character."""
+
+from tfrs_gru4rec.cli.tables import (
+    all_pairs_line,
+    comparison_table,
+    events_line,
+    figures_table,
+    further_figures_table,
+)
+
+INTERVALS = {"recall": {"5": [0.4, 0.6]}, "mrr": {"5": [0.1, 0.15]}}
+ROWS = {
+    "GRU4Rec": {"recall": {"5": 0.5}, "mrr": {"5": 0.125}, "intervals": INTERVALS},
+    "best possible": {"recall": {"5": 0.75}},
+}
+
+
+def lines(table):
+    return [line.rstrip() for line in table.splitlines()]
+
+
+def test_figures_have_half_the_width_of_their_intervals_below_them():
+    assert lines(figures_table(ROWS, (5,))) == [
+        "                recall@5      MRR@5",
+        "GRU4Rec           0.5000     0.1250",
+        "  95 % ±          0.1000     0.0250",
+        "best possible     0.7500",
+    ]
+
+
+def test_differences_with_their_intervals():
+    intervals = {"recall": {"5": [-0.02, 0.01]}, "mrr": {"5": [0.01, 0.03]}}
+    row = {"recall": {"5": -0.01}, "mrr": {"5": 0.02}, "intervals": intervals, "pairs": 1234}
+    assert lines(comparison_table({"session_knn": row}, 5)) == [
+        "                               recall@5                       MRR@5    pairs",
+        "session_knn  -0.0100 [-0.0200, +0.0100]  +0.0200 [+0.0100, +0.0300]     1234",
+    ]
+
+
+def test_what_recall_means_is_said():
+    test = {"events": 90, "dropped_events": 12, "known_share": 0.9}
+    test["all_pairs"] = {"recall": {"5": 0.45}, "mrr": {"5": 0.1125}}
+    assert events_line(test) == "90 test events (12 of unknown items dropped)"
+    assert all_pairs_line(test, 5) == (
+        "Of all pairs, the 10.0% with an unknown item counted as misses: recall@5 0.4500, MRR@5 0.1125."
+    )
+
+
+def test_further_figures():
+    clicked = {"items": 4, "coverage": 0.2, "novelty": 5.5, "popularity": 12.25}
+    test = {"ndcg": {"5": 0.25}, "precision": {"5": 0.1}}
+    test["lists"] = {"lists": 3, "by_k": {"5": {**clicked, "coverage": 0.125}}, "clicked": clicked}
+    assert lines(further_figures_table(test)) == [
+        "                   @5    clicked",
+        "ndcg           0.2500",
+        "precision      0.1000",
+        "coverage       12.50%     20.00%",
+        "novelty          5.50       5.50",
+        "popularity       12.2       12.2",
+    ]
