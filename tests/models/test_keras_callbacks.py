@@ -91,7 +91,7 @@ def test_each_two_callbacks_share_a_line_and_each_is_on_lines_of_either_verbosit
     assert len(seen) == 2 * len(CALLBACKS)
 
 
-@pytest.mark.parametrize(("line", "verbose"), zip(LINES, VERBOSE, strict=True), ids=str)
+@pytest.mark.parametrize(("line", "verbose"), list(zip(LINES, VERBOSE, strict=True)), ids=str)
 def test_beside_each_other(fit, tmp_path, line, verbose):
     callbacks = [list(CALLBACKS.values())[point](tmp_path) for point in line]
     assert np.isfinite(fit(callbacks, verbose)["loss"]).all()
