@@ -5,32 +5,12 @@ import importlib
 import inspect
 import pkgutil
 import re
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
-
-# How the package is installed: the last two are folders of their own in the checkout.
-PACKAGES = {
-    "tfrs_gru4rec": "tfrs_gru4rec",
-    "tfrs_gru4rec.datasets": "datasets",
-    "tfrs_gru4rec.export": "export",
-}
+from source_tree import PACKAGES, source_files
 
 # Spaces and line breaks are the reader's; `...` stands for what is not worth showing.
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-
-
-def source_files() -> dict[str, Path]:
-    """Returns every source file by the name of its module as installed."""
-    modules = {}
-    for package, folder in PACKAGES.items():
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            inside = path.relative_to(ROOT / folder).with_suffix("").parts
-            modules[".".join((package, *inside)).removesuffix(".__init__")] = path
-    return modules
-
 
 SOURCES = {name: path.read_text(encoding="utf-8") for name, path in source_files().items()}
 PROMPTS = {name: len(re.findall(r"^ *>>> ", source, re.MULTILINE)) for name, source in SOURCES.items()}

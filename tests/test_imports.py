@@ -7,16 +7,9 @@ what is listed beside it. Imports under a condition or inside a function, and
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
-FOLDERS = {
-    "tfrs_gru4rec": "tfrs_gru4rec",
-    "datasets": "tfrs_gru4rec.datasets",
-    "export": "tfrs_gru4rec.export",
-}
+from source_tree import source_files
 
 FLOOR = ("checks", "settings", "config", "atomic_files", "folder_lock", "_keras")
 BELOW_EVENTS = ("checks", "atomic_files")
@@ -62,16 +55,6 @@ MAY_KNOW = {
     "export.serving": ("checks", "settings", *CONTRACT),
 }
 ONLY_KERAS_BINDING_IMPORTS = ("keras", "tf_keras", "tensorflow_recommenders", "tensorflow.keras")
-
-
-def source_files() -> dict[str, Path]:
-    """Returns every source file by its module name as installed."""
-    modules = {}
-    for folder, package in FOLDERS.items():
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            parts = path.relative_to(ROOT / folder).with_suffix("").parts
-            modules[".".join((package, *parts)).removesuffix(".__init__")] = path
-    return modules
 
 
 def room_of(module: str) -> str | None:

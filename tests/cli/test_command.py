@@ -310,11 +310,14 @@ def test_misuse_is_one_line_and_exits_with_2(tmp_path, arguments, message):
 
 
 def test_the_version_of_an_export_is_no_question_for_that_of_the_package(tmp_path):
-    line = ["gru4rec-export", "--export_dir=x", "--version", "3", f"--model_dir={tmp_path}"]
+    export_dir = tmp_path / "shop"
+    line = ["gru4rec-export", f"--export_dir={export_dir}", "--version", "3", f"--model_dir={tmp_path}"]
     assert command_of("export").parse(line)["version"].version == 3
     found = run(*line[1:], command="export")
     assert found.returncode == 1
     assert "There is no trained model in this folder" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert not export_dir.exists()
 
 
 @pytest.mark.parametrize(

@@ -41,20 +41,6 @@ def test_exports_what_was_trained(tmp_path, capsys):
     tf.debugging.assert_near(outputs["scores"][0], tf.gather(scores, rows))
 
 
-def test_a_folder_without_a_model_is_an_error_in_one_line(tmp_path, run_fresh):
-    code = f"""
-import sys
-from tfrs_gru4rec.cli import export
-sys.argv = ["gru4rec-export", "--model_dir={tmp_path}", "--export_dir={tmp_path / "shop"}"]
-export.run()
-"""
-    ended = run_fresh(code)
-    assert ended.returncode == 1
-    assert "There is no trained model in this folder" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert not (tmp_path / "shop").exists()
-
-
 def test_more_sessions_than_memory_are_refused_before_anything_is_written(tmp_path):
     (tmp_path / "log.tsv").write_text(LOG)
     small = {"layers": 4, "batch_size": 2, "n_sample": 2, "n_epochs": 1}

@@ -51,6 +51,7 @@ def assert_scores(scores, rows):
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_one_session_gets_every_event_in_some_order(call, new_session, rounds):
     session = new_session()
+    send(call, new_session(), 0, 0)  # prepares the graph, which each thread would do for itself
     rows = np.random.default_rng(0).integers(12, size=[THREADS, rounds])
     answers = in_threads(lambda number: [(row, *send(call, session, row, 0)) for row in rows[number]])
     by_length = [(length, row, scores) for thread in answers for row, length, _, scores in thread]
@@ -104,6 +105,8 @@ def crowded(tmp_path_factory):
 @pytest.mark.parametrize("loader", ["functions", "session"])
 def test_sessions_that_push_each_other_out_never_mix(crowded, load, loader, rounds):
     call = load(crowded, loader)
+    send(call, "first", 0, 0)  # prepares the graphs, which each thread would do for itself
+    call("replay", session_id=["first"], item_ids=[STRING_IDS[:1]])
 
     def work(number):
         random = np.random.default_rng(number)

@@ -96,25 +96,19 @@ def run_daily(inputs: Path, root: Path) -> None:
     day_loop.DayLoop(inputs, root / "work", Versions(root / "versions", {}), config, measure).run()
 
 
-def run_prepare(inputs: Path, root: Path) -> None:
+def run_prepare(inputs: Path, root: Path, min_item_support: int = 1) -> None:
     work(
         prepare,
         input_path=inputs / "raw" / "log.csv",
         output_dir=root / "prepared",
-        min_item_support=1,
+        min_item_support=min_item_support,
         output_format="tsv",
     )
 
 
 def old_splits(inputs: Path, root: Path) -> None:
     """An earlier run of other settings, whose files are to be replaced."""
-    work(
-        prepare,
-        input_path=inputs / "raw" / "log.csv",
-        output_dir=root / "prepared",
-        min_item_support=5,
-        output_format="tsv",
-    )
+    run_prepare(inputs, root, min_item_support=5)
 
 
 def _write_version(hidden: Path) -> None:

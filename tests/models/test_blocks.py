@@ -59,14 +59,26 @@ def two_epochs(log):
     return model, history["loss"]
 
 
+@pytest.fixture(scope="module")
+def compiled(log):
+    """A model whose blocks of three lanes are compiled once for all tests."""
+    model = make_model(log)
+    assert model.jit_compile
+    return model
+
+
+@pytest.fixture
+def model(compiled, anew):
+    """That model, as it was before any step."""
+    return anew(compiled)
+
+
 @pytest.mark.parametrize(
     ("block_steps", "is_repeated"),
     [pytest.param(1, False, marks=pytest.mark.slow), (8, False), (8, True), (128, False)],
 )
-def test_blocks_of_every_size_train_alike(log, two_epochs, block_steps, is_repeated):
+def test_blocks_of_every_size_train_alike(log, model, two_epochs, block_steps, is_repeated):
     expected, losses = two_epochs
-    model = make_model(log)
-    assert model.jit_compile
     data = session_parallel(log, 3, block_steps=block_steps)
     n_blocks = int(data.cardinality())
     more = {"x": data.repeat(), "steps_per_epoch": n_blocks} if is_repeated else {"x": data}
@@ -75,15 +87,14 @@ def test_blocks_of_every_size_train_alike(log, two_epochs, block_steps, is_repea
     assert history["loss"] == pytest.approx(losses, rel=1e-5)
 
 
-def test_a_second_fit_goes_on(log, two_epochs):
-    model = make_model(log)
+def test_a_second_fit_goes_on(log, model, two_epochs):
     for _ in range(2):
         model.fit(session_parallel(log, 3, block_steps=8), epochs=1, verbose=0)
     assert_trained_alike(model, two_epochs[0])
 
 
-def test_a_fit_may_begin_within_an_epoch(log, two_epochs):
-    model, seen = make_model(log), []
+def test_a_fit_may_begin_within_an_epoch(log, model, two_epochs):
+    seen = []
     stop = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: setattr(model, "stop_training", batch == 1)
     )
@@ -108,8 +119,7 @@ def test_eager_training_takes_the_same_steps(log, two_epochs):
     assert_trained_alike(model, two_epochs[0])
 
 
-def test_validation_may_have_other_lanes_and_leaves_training_alone(log, two_epochs):
-    model = make_model(log)
+def test_validation_may_have_other_lanes_and_leaves_training_alone(log, model, two_epochs):
     data = session_parallel(log, 3, block_steps=8)
     valid = session_parallel(log, 5, block_steps=8)
     history = model.fit(data, epochs=2, verbose=0, validation_data=valid).history
@@ -122,8 +132,8 @@ def test_validation_may_have_other_lanes_and_leaves_training_alone(log, two_epoc
     [
         pytest.param({"layers": (4, 6)}, marks=pytest.mark.slow),
         pytest.param({"n_sample": 0}, marks=pytest.mark.slow),
-        {"layers": (4, 6), "constrained_embedding": False},
-        {"l2": 0.01},
+        {"layers": (4, 6), "constrained_embedding": False, "l2": 0.01},
+        pytest.param({"l2": 0.01}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

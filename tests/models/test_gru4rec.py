@@ -15,11 +15,23 @@ from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 N_ITEMS = 15
 
 
-def make_model(jit_compile=False, **settings):
+def make_model(jit_compile=False, run_eagerly=False, **settings):
     vocabulary = Vocabulary(np.arange(N_ITEMS), np.arange(N_ITEMS, 0, -1))
     model = GRU4Rec(vocabulary, GRU4RecConfig(**{"layers": (6,), "n_sample": 4, **settings}))
-    model.compile(AdagradMomentum(0.1, momentum=0.5), jit_compile=jit_compile)
+    model.compile(AdagradMomentum(0.1, momentum=0.5), jit_compile=jit_compile, run_eagerly=run_eagerly)
     return model
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["graph", "xla"])
+def traced(request):
+    """A model whose step of two lanes is traced once for all tests."""
+    return make_model(request.param)
+
+
+@pytest.fixture
+def model(traced, anew):
+    """That model, as it was before any step."""
+    return anew(traced)
 
 
 def batch(inputs, targets, is_start=None, is_live=None):
@@ -50,13 +62,11 @@ def differ(before, after):
     return any(not np.array_equal(*pair) for pair in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_is_a_recommenders_model_trained_by_keras(jit_compile):
-    model = make_model(jit_compile)
+def test_is_a_recommenders_model_trained_by_keras(model):
     assert isinstance(model, tfrs.Model)
     assert isinstance(model.task, tfrs.tasks.Retrieval)
     seen = []
-    data = in_block(batch([0, 1], [2, 3]), 10)
+    data = in_block(batch([0, 1], [2, 3])).repeat(10)
     callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["loss"]))
     history = model.fit(data, epochs=3, verbose=0, callbacks=[callback])
     assert len(seen) == len(history.history["loss"]) == 3
@@ -64,7 +74,7 @@ def test_is_a_recommenders_model_trained_by_keras(jit_compile):
     assert int(model.train_steps) == int(model.optimizer.iterations) == 30
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 def test_step_without_a_negative_is_skipped(jit_compile):
     model = make_model(jit_compile, n_sample=0)
     before = snapshot(model)
@@ -75,17 +85,13 @@ def test_step_without_a_negative_is_skipped(jit_compile):
     assert differ(before, snapshot(model))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_one_live_lane_trains_against_extra_negatives(jit_compile):
-    model = make_model(jit_compile)
+def test_one_live_lane_trains_against_extra_negatives(model):
     before = snapshot(model)
     train_on(model, batch([0, 0], [2, 2], is_live=[True, False]))
     assert differ(before, snapshot(model))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_step_without_a_live_lane_changes_nothing(jit_compile):
-    model = make_model(jit_compile)
+def test_step_without_a_live_lane_changes_nothing(model):
     train_on(model, batch([0, 1], [2, 3]))
     before = snapshot(model)
     train_on(model, batch([0, 0], [0, 0], is_live=[False, False]))
@@ -96,7 +102,7 @@ def test_empty_lane_has_no_part_in_the_step():
     # The same live lanes beside different empty ones: their state and the negative they would be must not matter.
     results = []
     for empty_state in (0.0, 5.0):
-        model = make_model(n_sample=0)
+        model = make_model(run_eagerly=True, n_sample=0)
         model.lanes.build(3)
         model.lanes.write([tf.constant([[0.1] * 6, [0.2] * 6, [empty_state] * 6])])
         train_on(model, batch([0, 1, 0], [2, 3, 2], is_live=[True, True, False]))
@@ -111,9 +117,7 @@ def test_loss_divides_by_the_nominal_batch_size():
     assert float(b) == pytest.approx(float(a) / 2, rel=1e-6)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_non_finite_step_changes_nothing_and_is_remembered(jit_compile):
-    model = make_model(jit_compile)
+def test_non_finite_step_changes_nothing_and_is_remembered(model):
     train_on(model, batch([0, 1], [2, 3]))
     good = model.embedding.output_bias.numpy()
     model.embedding.output_bias.assign(np.where(np.arange(N_ITEMS) == 2, np.nan, good))
@@ -178,7 +182,7 @@ def test_whole_sessions_equal_single_steps():
 
 
 def test_validation_loss_draws_the_same_negatives_each_time():
-    model = make_model(dropout_p_hidden=0.5)
+    model = make_model(run_eagerly=True, dropout_p_hidden=0.5)
     data = in_block(batch([0, 1], [2, 3], is_start=[True, True]), 3)
     first, second = (model.evaluate(data, verbose=0) for _ in range(2))
     assert first == second
@@ -250,21 +254,19 @@ def test_what_keras_must_update_is_said_once_with_the_reason(optimizer, reason, 
 @pytest.mark.parametrize(
     "settings",
     [
+        {"global_clipnorm": 0.01, "learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)},
         pytest.param({"clipnorm": 0.01}, marks=pytest.mark.slow),
-        {"global_clipnorm": 0.01},
         pytest.param({"clipvalue": 0.001}, marks=pytest.mark.slow),
-        {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)},
     ],
-    ids=lambda settings: next(iter(settings)),
+    ids=" and ".join,
 )
 def test_clipped_and_scheduled_training_in_place_equals_keras_own(settings):
     trained = []
     for optimizer in (AdagradMomentum(**settings), StepOfItsOwn(**settings)):
         model = make_model(jit_compile=True)
         model.compile(optimizer)
-        train = model.make_train_function()
-        for _ in range(3):
-            train(iter(in_block(batch([0, 1], [2, 3]), 2)))
+        for _ in range(6):
+            train_on(model, batch([0, 1], [2, 3]))
         trained.append(model)
     assert [model.jit_compile for model in trained] == [True, False]
     found, expected = map(snapshot, trained)
@@ -272,8 +274,7 @@ def test_clipped_and_scheduled_training_in_place_equals_keras_own(settings):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-7)
 
 
-def test_a_changed_learning_rate_holds_in_a_traced_loop():
-    model = make_model(jit_compile=True)
+def test_a_changed_learning_rate_holds_in_a_traced_loop(model):
     train_on(model, batch([0, 1], [2, 3]))
     before = model.embedding.output_table.numpy()
     model.optimizer.learning_rate = 0.0

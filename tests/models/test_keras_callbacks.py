@@ -1,4 +1,4 @@
-"""Every callback of Keras works with `fit`: alone, in pairs, and whatever is shown."""
+"""Every callback of Keras works with `fit`: alone, beside each other, and whatever is shown."""
 
 import itertools
 
@@ -74,16 +74,27 @@ def fit(data):
     return train
 
 
-@pytest.mark.parametrize("verbose", [0, 1, 2])
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_alone(fit, tmp_path, name, verbose):
-    history = fit([CALLBACKS[name](tmp_path)], verbose)
-    assert np.isfinite(history["loss"]).all()
+def test_alone(fit, tmp_path, name):
+    assert np.isfinite(fit([CALLBACKS[name](tmp_path)], verbose=1)["loss"]).all()
 
 
-@pytest.mark.parametrize("pair", list(itertools.combinations(CALLBACKS, 2)), ids=" and ".join)
-def test_in_pairs(fit, tmp_path, pair):
-    assert np.isfinite(fit([CALLBACKS[name](tmp_path) for name in pair], 0)["loss"]).all()
+# The lines of the projective plane of 13 points: four on a line, and each two points on one line together.
+LINES = [[(first + step) % 13 for step in (0, 1, 3, 9)] for first in range(13)]
+VERBOSE = [2] * 7 + [0] * 6
+
+
+def test_each_two_callbacks_share_a_line_and_each_is_on_lines_of_either_verbosity():
+    pairs = sorted(pair for line in LINES for pair in itertools.combinations(sorted(line), 2))
+    assert pairs == list(itertools.combinations(range(len(CALLBACKS)), 2))
+    seen = {(point, verbose) for line, verbose in zip(LINES, VERBOSE, strict=True) for point in line}
+    assert len(seen) == 2 * len(CALLBACKS)
+
+
+@pytest.mark.parametrize(("line", "verbose"), list(zip(LINES, VERBOSE, strict=True)), ids=str)
+def test_beside_each_other(fit, tmp_path, line, verbose):
+    callbacks = [list(CALLBACKS.values())[point](tmp_path) for point in line]
+    assert np.isfinite(fit(callbacks, verbose)["loss"]).all()
 
 
 @pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")

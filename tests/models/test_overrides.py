@@ -23,11 +23,11 @@ def block_of(n_steps=2):
     return SessionBatch(*map(tf.constant, (*rows, is_start, np.ones((n_steps, LANES), bool))))
 
 
-def trained(kind, optimizer=None):
+def trained(kind, optimizer=None, run_eagerly=True):
     """Trains on two steps; returns the model, its weights by name before that, and the mean loss."""
     vocabulary = Vocabulary(np.arange(N_ITEMS), np.arange(N_ITEMS, 0, -1))
     model = kind(vocabulary, GRU4RecConfig(layers=(4,), n_sample=3))
-    model.compile(optimizer or AdagradMomentum(0.1))
+    model.compile(optimizer or AdagradMomentum(0.1), run_eagerly=run_eagerly)
     before = {variable.name: variable.numpy() for variable in model.trainable_variables}
     data = tf.data.Dataset.from_tensors(block_of())
     history = model.fit(data, verbose=0).history
@@ -80,6 +80,22 @@ class Regularised(GRU4Rec):
     def call(self, item_rows, state=None, training=False):
         self.add_loss(tf.reduce_sum(tf.square(self.tower.gru_layers[0].bias - 1.0)))
         return super().call(item_rows, state, training)
+
+
+class AllOfThem(Scaled, WholeTable, Regularised, Halved, NegatedTask):
+    """Each override above at once."""
+
+
+@pytest.mark.parametrize("optimizer", [AdagradMomentum, keras.optimizers.SGD], ids=["in place", "by Keras"])
+def test_overrides_are_compiled_as_they_run_eagerly(optimizer):
+    compiled, before, loss = trained(AllOfThem, optimizer(0.1), run_eagerly=False)
+    eager, _, expected = trained(AllOfThem, optimizer(0.1))
+    assert compiled.jit_compile == (optimizer is AdagradMomentum)
+    # Two steps of some 20 float32 operations each, on values of about 1.
+    assert loss == pytest.approx(expected, rel=1e-5)
+    for found, weight in zip(compiled.trainable_variables, eager.trainable_variables, strict=True):
+        assert np.any(found.numpy() != before[found.name]), found.name
+        np.testing.assert_allclose(found, weight, rtol=1e-5, atol=2e-6, err_msg=found.name)
 
 
 @pytest.mark.parametrize("optimizer", [AdagradMomentum, keras.optimizers.SGD], ids=["in place", "by Keras"])

@@ -29,11 +29,11 @@ def make_model(sampler, **settings):
     return GRU4Rec(vocabulary, GRU4RecConfig(layers=(4,), n_sample=5, **settings), sampler=sampler)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_step_trains_the_targets_and_the_negatives_drawn(jit_compile):
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_a_step_trains_the_targets_and_the_negatives_drawn(run_eagerly):
     sampler = OfOneShelf(range(20, 30))
     model = make_model(sampler, seed=4)
-    model.compile(AdagradMomentum(0.1), jit_compile=jit_compile)
+    model.compile(AdagradMomentum(0.1), run_eagerly=run_eagerly)
     live = tf.ones([1, 2], tf.bool)
     block = SessionBatch(tf.constant([[0, 1]]), tf.constant([[2, 3]]), live, live)
     model.fit(tf.data.Dataset.from_tensors(block), verbose=0)

@@ -3,12 +3,15 @@
 Two layers: h1 = tanh(h1 / 2 + E[item]), h2 = 0.9 h2 + h1[:2]; scores = W h2 + b.
 """
 
+import functools
+
 import numpy as np
 
 N_ITEMS = 12
 UNITS = (3, 2)
 
 
+@functools.cache
 def weights():
     """Returns E [n_items, 3], W [n_items, 2], b [n_items]."""
     random = np.random.default_rng(7)

@@ -1,9 +1,11 @@
 """Training runs: folder, records, going on after a stop, divergence, refusals."""
 
 import json
+import math
 import os
 import re
 import resource
+import shutil
 import signal
 
 import numpy as np
@@ -89,6 +91,49 @@ def weights(model):
     }
 
 
+@pytest.fixture(scope="module", params=["by time"])
+def order(request):
+    """Settings of the order of sessions."""
+    return {"train_random_order": request.param == "random order"}
+
+
+@pytest.fixture(scope="module")
+def whole(log, order, tmp_path_factory):
+    """The model, not to be changed, the records and the folder of three epochs without a stop."""
+    folder = tmp_path_factory.mktemp("whole")
+    return *train(log, folder, n_epochs=3, **order), folder
+
+
+@pytest.fixture(scope="module")
+def measured(log, tmp_path_factory):
+    """A log to measure the epochs on, and the records of three epochs that are."""
+    part = log.first_sessions(75)
+    assert 65 < part.n_events <= 75
+    return part, train(log, tmp_path_factory.mktemp("measured"), n_epochs=3, validation_log=part)[1]
+
+
+@pytest.fixture(scope="module")
+def one_epoch(log, tmp_path_factory):
+    """The folder of a run of one epoch, not to be changed."""
+    folder = tmp_path_factory.mktemp("one epoch") / "m"
+    train(log, folder, n_epochs=1)
+    return folder
+
+
+@pytest.fixture
+def begun(one_epoch, tmp_path):
+    """A copy of it, to go on from."""
+    return shutil.copytree(one_epoch, tmp_path / "m")
+
+
+def assert_ends_like(model, records, whole):
+    expected, expected_records, _ = whole
+    for name, value in weights(expected).items():
+        np.testing.assert_allclose(weights(model)[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert [r["loss"] for r in records] == pytest.approx([r["loss"] for r in expected_records], rel=1e-5)
+    assert int(model.train_steps) == sum(record["steps"] for record in expected_records)
+
+
 def test_every_epoch_is_trained_and_recorded(log, tmp_path):
     seen = []
     count = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
@@ -100,27 +145,33 @@ def test_every_epoch_is_trained_and_recorded(log, tmp_path):
     assert records[2]["loss"] < records[0]["loss"]
 
 
-def test_trained_model_is_loaded_from_its_folder(log, tmp_path):
-    model, _ = train(log, tmp_path / "m")
-    loaded = load_model(tmp_path / "m")
+def test_trained_model_is_loaded_from_its_folder(whole):
+    model, _, folder = whole
+    loaded = load_model(folder)
     np.testing.assert_array_equal(loaded.vocabulary.ids, model.vocabulary.ids)
     assert loaded.config == model.config
     rows = tf.constant([[1, 2, 3]])
     np.testing.assert_array_equal(loaded.predict(rows, verbose=0), model.predict(rows, verbose=0))
 
 
-@pytest.mark.parametrize("settings", [{}, {"train_random_order": True}], ids=["by time", "random order"])
-@pytest.mark.parametrize("stop_after", [3, 17, 31])
-def test_stopped_run_ends_like_an_uninterrupted_one(log, tmp_path, stop_after, settings):
-    whole, whole_records = train(log, tmp_path / "whole", n_epochs=3, **settings)
+@pytest.mark.parametrize(
+    ("order", "stop_after"),
+    [
+        *[("by time", stop_after) for stop_after in (3, 31)],
+        ("random order", 17),
+        *[
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [("by time", 17), ("random order", 3), ("random order", 31)]
+        ],
+    ],
+    indirect=["order"],
+)
+def test_stopped_run_ends_like_an_uninterrupted_one(log, tmp_path, whole, stop_after, order):
     often = {"checkpoints": {"checkpoint_steps": 2}}
     with pytest.raises(KeyboardInterrupt):
-        train(log, tmp_path / "m", n_epochs=3, callbacks=[Stop(stop_after)], **often, **settings)
-    resumed, records = train(log, tmp_path / "m", n_epochs=3, callbacks=[Stop(10_000)], **often, **settings)
-    assert int(resumed.train_steps) == int(whole.train_steps)
-    for name, value in weights(whole).items():
-        np.testing.assert_allclose(weights(resumed)[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
-    assert [r["loss"] for r in records] == pytest.approx([r["loss"] for r in whole_records], rel=1e-5)
+        train(log, tmp_path / "m", n_epochs=3, callbacks=[Stop(stop_after)], **often, **order)
+    resumed = train(log, tmp_path / "m", n_epochs=3, callbacks=[Stop(10_000)], **often, **order)
+    assert_ends_like(*resumed, whole)
 
 
 def test_checkpoints_by_the_clock_and_how_many_are_kept(log, tmp_path):
@@ -134,18 +185,15 @@ def test_checkpoints_by_the_clock_and_how_many_are_kept(log, tmp_path):
     assert seen[0] == 5  # five blocks were saved
 
 
-def test_each_epoch_is_measured_on_a_validation_log(log, tmp_path):
-    part = log.first_sessions(75)
-    assert 65 < part.n_events <= 75
-    _, records = train(log, tmp_path / "m", n_epochs=3, validation_log=part)
-    unmeasured, _ = train(log, tmp_path / "other", n_epochs=3)
-    expected = evaluate(unmeasured, part)
+def test_each_epoch_is_measured_on_a_validation_log(measured, whole):
+    part, records = measured
+    expected = evaluate(whole[0], part)
     assert records[-1]["val_recall_at_20"] == pytest.approx(expected.recall(20))
     assert records[-1]["val_mrr_at_20"] == pytest.approx(expected.mrr(20))
     assert len({record["val_mrr_at_20"] for record in records}) == 3
 
 
-@pytest.mark.parametrize("stop_after", [None, 25, 45])
+@pytest.mark.parametrize("stop_after", [None, 25, pytest.param(45, marks=pytest.mark.slow)])
 def test_callbacks_remember_across_a_stop(log, tmp_path, stop_after):
     # The loss falls in every epoch, so one that is to rise fails after the first: epochs 2, 3 and 4 use up the
     # patience, and of ten epochs four are trained.
@@ -163,11 +211,12 @@ def test_callbacks_remember_across_a_stop(log, tmp_path, stop_after):
     model, again = train(log, tmp_path / "m", n_epochs=10, callbacks=[patience(), Stop(10_000)])
     assert again == records
     assert int(model.train_steps) == 4 * records[0]["steps"]
-    _, more = train(log, tmp_path / "m", n_epochs=11, callbacks=[Stop(10_000)])
-    assert len(more) == 11
+    if not stop_after:
+        _, more = train(log, tmp_path / "m", n_epochs=11, callbacks=[Stop(10_000)])
+        assert len(more) == 11
 
 
-def test_callback_remembers_a_stop_within_an_epoch(log, tmp_path):
+def test_callback_remembers_a_stop_within_an_epoch(log, tmp_path, whole):
     class Count(keras.callbacks.Callback):
         def __init__(self):
             super().__init__()
@@ -177,8 +226,6 @@ def test_callback_remembers_a_stop_within_an_epoch(log, tmp_path):
             self.calls += 1
 
     often = {"checkpoints": {"checkpoint_steps": 2}}
-    whole = Count()
-    train(log, tmp_path / "whole", n_epochs=2, callbacks=[whole, Stop(10_000)], **often)
     first, again, last = Count(), Count(), Count()
     with pytest.raises(KeyboardInterrupt):
         train(log, tmp_path / "m", n_epochs=2, callbacks=[first, Stop(5)], **often)
@@ -186,7 +233,7 @@ def test_callback_remembers_a_stop_within_an_epoch(log, tmp_path):
         train(log, tmp_path / "m", n_epochs=2, callbacks=[again, Stop(6)], **often)
     assert (first.calls, again.calls) == (5, 11)
     train(log, tmp_path / "m", n_epochs=2, callbacks=[last, Stop(10_000)], **often)
-    assert last.calls == whole.calls
+    assert last.calls == 2 * math.ceil(whole[1][0]["steps"] / 2)  # two epochs, in blocks of two steps
 
 
 def test_best_weights_are_not_mistaken_after_a_stop(log, tmp_path, caplog):
@@ -210,9 +257,8 @@ def test_unusable_validation_log_is_refused_before_any_training(log, tmp_path):
     assert not (tmp_path / "m" / "checkpoints").exists()
 
 
-def test_stop_at_the_end_of_an_epoch_saves_at_once_and_measures_later(log, tmp_path, monkeypatch):
-    part = log.first_sessions(75)
-    _, whole = train(log, tmp_path / "whole", n_epochs=2, validation_log=part)
+def test_stop_at_the_end_of_an_epoch_saves_at_once_and_measures_later(log, tmp_path, measured, monkeypatch):
+    part, expected_records = measured
     ask = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: os.kill(os.getpid(), signal.SIGTERM)
     )
@@ -222,7 +268,7 @@ def test_stop_at_the_end_of_an_epoch_saves_at_once_and_measures_later(log, tmp_p
             train(log, tmp_path / "m", callbacks=[ask], validation_log=part, block_steps=1000)
     _, records = train(log, tmp_path / "m", n_epochs=2, callbacks=[], validation_log=part)
     for name in ("loss", "val_recall_at_20", "val_mrr_at_20"):
-        expected = [record[name] for record in whole]
+        expected = [record[name] for record in expected_records[:2]]
         assert [record[name] for record in records] == pytest.approx(expected, rel=1e-5)
 
 
@@ -284,7 +330,7 @@ def test_a_file_given_as_a_folder_is_named(log, tmp_path):
 
 def test_a_run_says_how_far_it_is(log, tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
-    model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6))
+    model = Uncompiled(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6))
     config = TrainingConfig(batch_size=4, n_epochs=2)
     fit(model, log, config, ModelFolder(tmp_path / "m"), verbose=1, block_steps=2, validation_log=log)
     lines = [line for line in caplog.messages if line.startswith(("Compiling", "Epoch"))]
@@ -320,13 +366,9 @@ def test_interrupt_leaves_the_last_checkpoint_usable(log, tmp_path):
     assert np.isfinite(loaded.predict(tf.constant([[1, 2]]), verbose=0)).all()
 
 
-def test_finished_run_can_be_prolonged(log, tmp_path):
-    train(log, tmp_path / "m", n_epochs=1)
-    model, records = train(log, tmp_path / "m", n_epochs=2)
-    whole, whole_records = train(log, tmp_path / "whole", n_epochs=2)
-    assert [r["loss"] for r in records] == pytest.approx([r["loss"] for r in whole_records], rel=1e-5)
-    for name, value in weights(whole).items():
-        np.testing.assert_allclose(weights(model)[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+@pytest.mark.usefixtures("begun")
+def test_finished_run_can_be_prolonged(log, tmp_path, whole):
+    assert_ends_like(*train(log, tmp_path / "m", n_epochs=3), whole)
 
 
 def test_divergence_stops_and_keeps_the_last_checkpoint(log, tmp_path):
@@ -340,8 +382,8 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(log, tmp_path):
     assert np.isfinite(load_model(tmp_path / "m").predict(tf.constant([[1, 2]]), verbose=0)).all()
 
 
+@pytest.mark.usefixtures("begun")
 def test_refuses_to_go_on_with_other_settings_or_data(log, tmp_path):
-    train(log, tmp_path / "m", n_epochs=1)
     with pytest.raises(ValueError, match=r"model\.seed.*\(1, 2\)"):
         train(log, tmp_path / "m", n_epochs=1, seed=2)
     with pytest.raises(ValueError, match=r"training\.train_random_order"):
@@ -351,8 +393,8 @@ def test_refuses_to_go_on_with_other_settings_or_data(log, tmp_path):
         train(changed, tmp_path / "m", n_epochs=1)
 
 
+@pytest.mark.usefixtures("begun")
 def test_goes_on_with_what_is_allowed_to_change(log, tmp_path):
-    train(log, tmp_path / "m", n_epochs=1)
     with pytest.raises(ValueError, match=r"--allow_changed=training\.learning_rate"):
         train(log, tmp_path / "m", n_epochs=2, learning_rate=0.03)
     before = load_model(tmp_path / "m").embedding.output_table.numpy()
@@ -367,8 +409,8 @@ def test_goes_on_with_what_is_allowed_to_change(log, tmp_path):
         train(others, tmp_path / "m", n_epochs=3, **changes)
 
 
+@pytest.mark.usefixtures("begun")
 def test_truncated_checkpoint_falls_back_to_the_one_before(log, tmp_path, caplog):
-    train(log, tmp_path / "m", n_epochs=1)
     before = load_model(tmp_path / "m").embedding.output_table.numpy()
     train(log, tmp_path / "m", n_epochs=2)
     newest = max((tmp_path / "m" / "checkpoints").glob("*.data-*"))
@@ -385,15 +427,17 @@ def test_folder_without_a_model(tmp_path):
         load_model(tmp_path)
 
 
-def test_unfinished_settings_file_is_never_seen(log, tmp_path):
-    train(log, tmp_path / "m", n_epochs=1)
+@pytest.mark.usefixtures("begun")
+def test_unfinished_settings_file_is_never_seen(tmp_path):
     assert json.loads((tmp_path / "m" / "config.json").read_text())["format"] == 1
     assert [path.name for path in (tmp_path / "m").glob(".*")] == [".lock"]
 
 
-@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop", "ftrl"])
-def test_any_keras_optimizer_trains(log, tmp_path, name):
-    model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6))
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adam", GRU4Rec), *[(name, Uncompiled) for name in ("sgd", "rmsprop", "ftrl")]]
+)
+def test_any_keras_optimizer_trains(log, tmp_path, name, kind):
+    model = kind(log.vocabulary, GRU4RecConfig(layers=(5,), n_sample=6))
     config = TrainingConfig(batch_size=4, n_epochs=2, optimizer=name, learning_rate=0.1, clip_norm=1.0)
     before = [variable.numpy() for variable in model.trainable_variables]
     fit(model, log, config, ModelFolder(tmp_path / name))
@@ -422,8 +466,8 @@ def test_optimizers_by_name():
         make_optimizer(TrainingConfig(optimizer="adam", momentum=0.5))
 
 
+@pytest.mark.usefixtures("begun")
 def test_full_disk_is_a_clear_error_and_keeps_the_previous_checkpoint(log, tmp_path):
-    train(log, tmp_path / "m", n_epochs=1)
     before = load_model(tmp_path / "m").embedding.output_table.numpy()
 
     class FillDisk(keras.callbacks.Callback):

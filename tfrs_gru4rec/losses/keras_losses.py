@@ -23,8 +23,15 @@ class _CandidateLoss(keras.losses.Loss):
 
     loss_name: str
 
-    def __init__(self, final_act: str, reduction: str, name: str, **parameters: float) -> None:
-        super().__init__(reduction=reduction, name=name)
+    def __init__(
+        self,
+        final_act: str = "linear",
+        reduction: str = "auto",
+        name: str | None = None,
+        **parameters: float,
+    ) -> None:
+        """Takes the arguments of `BPRMax`, but for bpreg; the name is that of the loss if None."""
+        super().__init__(reduction=reduction, name=name or self.loss_name.replace("-", "_"))
         self.final_act = final_act
         self._parameters = parameters
         self._activation = activations.get(final_act)
@@ -117,10 +124,6 @@ class TOP1Max(_CandidateLoss):
 
     loss_name = "top1-max"
 
-    def __init__(self, final_act: str = "linear", reduction: str = "auto", name: str = "top1_max") -> None:
-        """Takes the arguments of `BPRMax`, but for bpreg."""
-        super().__init__(final_act, reduction, name)
-
 
 @keras.saving.register_keras_serializable(package="tfrs_gru4rec")
 class BPR(_CandidateLoss):
@@ -132,10 +135,6 @@ class BPR(_CandidateLoss):
 
     loss_name = "bpr"
 
-    def __init__(self, final_act: str = "linear", reduction: str = "auto", name: str = "bpr") -> None:
-        """Takes the arguments of `BPRMax`, but for bpreg."""
-        super().__init__(final_act, reduction, name)
-
 
 @keras.saving.register_keras_serializable(package="tfrs_gru4rec")
 class TOP1(_CandidateLoss):
@@ -146,7 +145,3 @@ class TOP1(_CandidateLoss):
     """
 
     loss_name = "top1"
-
-    def __init__(self, final_act: str = "linear", reduction: str = "auto", name: str = "top1") -> None:
-        """Takes the arguments of `BPRMax`, but for bpreg."""
-        super().__init__(final_act, reduction, name)
