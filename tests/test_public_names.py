@@ -10,7 +10,7 @@ NAMES = {
     *("SessionLog", "Vocabulary", "session_parallel"),
     *("GRU4Rec", "GRU4RecConfig", "AdagradMomentum", "evaluate", "export_saved_model"),
     *("GRULayer", "ModelFolder", "SessionBatch", "TrainingConfig", "fit", "load_model", "recommend"),
-    *("export_weights", "import_weights"),
+    *("export_weights", "import_weights", "SearchSpace", "tune"),
     *("losses", "sampling", "metrics"),
 }
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tfrs_gru4rec.training.fit import fit as fit
     from tfrs_gru4rec.training.model_folder import ModelFolder as ModelFolder
     from tfrs_gru4rec.training.model_folder import load_model as load_model
+    from tfrs_gru4rec.tuning import SearchSpace as SearchSpace
+    from tfrs_gru4rec.tuning import tune as tune
 
 __version__ = "0.1.0"
 
@@ -46,6 +48,7 @@ _HOMES = {
     "GRU4RecConfig": "tfrs_gru4rec.config",
     "GRULayer": "tfrs_gru4rec.layers.gru_layer",
     "ModelFolder": "tfrs_gru4rec.training.model_folder",
+    "SearchSpace": "tfrs_gru4rec.tuning",
     "SessionBatch": "tfrs_gru4rec.pipelines.session_parallel",
     "SessionLog": "tfrs_gru4rec.pipelines.session_log",
     "TrainingConfig": "tfrs_gru4rec.config",
@@ -58,6 +61,7 @@ _HOMES = {
     "load_model": "tfrs_gru4rec.training.model_folder",
     "recommend": "tfrs_gru4rec.models.recommend",
     "session_parallel": "tfrs_gru4rec.pipelines.session_parallel",
+    "tune": "tfrs_gru4rec.tuning",
 }
 
 __all__ = sorted([*_HOMES, *_ROOMS])

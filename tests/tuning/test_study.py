@@ -67,6 +67,7 @@ def test_the_best_trial_is_what_is_found(whole):
     assert {"n_neighbours", "n_candidates", "idf"} < found.knn[0].keys()
     table = pd.read_csv(folder / "trials.csv")
     np.testing.assert_allclose(table["recall"], recalls)
+    assert (folder / "study.png").read_bytes().startswith(b"\x89PNG")
     assert not list((folder / "trials").glob("[0-9]*")), "the trials' checkpoints have had their day"
 
 

@@ -78,3 +78,22 @@ def position_table(by_position: Mapping[str, Mapping[str, float]], k: int) -> st
     for position, row in by_position.items():
         lines.append(f"{position:>11}{row['recall']:11.4f}{row['mrr']:11.4f}{row['events']:13.0f}")
     return "\n".join(lines)
+
+
+def print_test(report: dict[str, Any], rows: dict[str, Any], k: Sequence[int]) -> None:
+    """Prints the figures of a test and of what it is compared with.
+
+    Args:
+      report: with `test` and, if there are any, `baselines`.
+      rows: figures by name, a line each.
+      k: list lengths.
+    """
+    test = report["test"]
+    print(f"\n{events_line(test)}:")
+    print(figures_table(rows, k))
+    if test["known_share"] < 1:
+        print(all_pairs_line(test, max(k)))
+    if "baselines" in report:
+        print("\nBy how much GRU4Rec is ahead, on the same pairs, with 95 % intervals:")
+        ahead = {name: row["model_ahead"] for name, row in report["baselines"].items()}
+        print(comparison_table(ahead, max(k)))

@@ -25,7 +25,7 @@ from absl import logging
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.logs import DataConfig, TrainingLogs
-from tfrs_gru4rec.cli.tables import all_pairs_line, comparison_table, events_line, figures_table
+from tfrs_gru4rec.cli.tables import print_test
 from tfrs_gru4rec.config import (
     CheckpointConfig,
     ColumnConfig,
@@ -141,7 +141,7 @@ def main(
             _write(paths, report)
             rows |= report["baselines"]
         rows |= data.best_possible()
-        _print_test(report, rows, evaluation.k)
+        print_test(report, rows, evaluation.k)
     *_, page = show_report(report, report_path)
     print(f"\nThe model is in {folder}; the report is {page}, and {report_path} has its figures.")
     return 0
@@ -249,18 +249,6 @@ def _evaluate_baselines(
     return evaluate_baselines(
         log, test_log, evaluation.k, evaluation.tie, max_pairs=comparison.baseline_pairs, model=found
     )
-
-
-def _print_test(report: dict[str, Any], rows: dict[str, Any], k: Sequence[int]) -> None:
-    test = report["test"]
-    print(f"\n{events_line(test)}:")
-    print(figures_table(rows, k))
-    if test["known_share"] < 1:
-        print(all_pairs_line(test, max(k)))
-    if "baselines" in report:
-        print("\nBy how much GRU4Rec is ahead, on the same pairs, with 95 % intervals:")
-        ahead = {name: row["model_ahead"] for name, row in report["baselines"].items()}
-        print(comparison_table(ahead, max(k)))
 
 
 def _print_data(logs: TrainingLogs, validation: ValidationConfig) -> None:

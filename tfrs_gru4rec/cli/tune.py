@@ -26,7 +26,7 @@ from absl import logging
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.logs import DataConfig
-from tfrs_gru4rec.cli.tables import figures_table
+from tfrs_gru4rec.cli.tables import print_test
 from tfrs_gru4rec.config import ColumnConfig, EvaluationConfig, ValidationConfig
 from tfrs_gru4rec.settings import Range, Settings
 
@@ -110,10 +110,9 @@ def main(
     print(f"Training again on all sessions: {logs.whole.n_events} events, {found.training.n_epochs} epochs.")
     recommender = _refit(found, logs.whole, study.output_dir / "model")
     if data.has_test:
-        report["test"] = rows = _test(found, recommender, logs.whole, data, columns, evaluation)
+        report |= _test(found, recommender, logs.whole, data, columns, evaluation)
         write_json(report_path, report)
-        print(f"\nOn the test log, {rows['GRU4Rec']['events']} events:")
-        print(figures_table(rows, evaluation.k))
+        print_test(report, {"GRU4Rec": report["test"], **report.get("baselines", {})}, evaluation.k)
     print(
         f"\nThe settings are in {study.output_dir / 'best.flags'}, the model is in {study.output_dir / 'model'}."
     )
@@ -148,25 +147,18 @@ def _refit(found: Any, log: Any, path: Path) -> Any:
 def _test(
     found: Any, model: Any, log: Any, data: DataConfig, columns: ColumnConfig, evaluation: EvaluationConfig
 ) -> dict[str, Any]:
-    """Measures the model and the tuned kNN on the test log."""
-    from tfrs_gru4rec.evaluation.evaluate import evaluate
-    from tfrs_gru4rec.evaluation.report import describe_test
-    from tfrs_gru4rec.metrics.ranked_pairs import RankedPairs
-    from tfrs_gru4rec.neighbours.next_clicks import NextClicks
+    """Measures the model and the tuned kNN on the test log; returns the parts of a report."""
+    from tfrs_gru4rec.evaluation.report import evaluate_test
+    from tfrs_gru4rec.neighbours.compare import describe_baseline, rank_by
     from tfrs_gru4rec.neighbours.session_knn import SessionKNN
 
     test_log = data.read_test_log(columns, log.vocabulary)
-    rows = {
-        "GRU4Rec": describe_test(evaluate(model, test_log, evaluation.tie, evaluation.lanes), evaluation.k)
-    }
-    if found.knn:
-        settings = {name: found.knn[0][name] for name in ("n_neighbours", "n_candidates", "idf")}
-        clicks = NextClicks.of(test_log)
-        ranks = SessionKNN(log, **settings).ranks(test_log, evaluation.tie)
-        rows["session_knn"] = RankedPairs(ranks, clicks.positions, test_log.dropped_events).figures(
-            evaluation.k
-        )
-    return rows
+    ranks, test = evaluate_test(model, test_log, evaluation)
+    if not found.knn:
+        return {"test": test}
+    settings = {name: found.knn[0][name] for name in ("n_neighbours", "n_candidates", "idf")}
+    knn = rank_by(SessionKNN(log, **settings), test_log, evaluation.tie)
+    return {"test": test, "baselines": {"session_knn": describe_baseline(knn, evaluation.k, ranks)}}
 
 
 def _trials_table(found: Any) -> str:

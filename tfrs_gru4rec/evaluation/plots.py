@@ -12,7 +12,7 @@ from absl import logging
 from tfrs_gru4rec.atomic_files import replacing
 
 _Draw = Callable[[Any], None]
-_BLUE, _ORANGE, _GREY = "#2166ac", "#e08214", "#9a9a9a"
+BLUE, ORANGE, GREY = "#2166ac", "#e08214", "#9a9a9a"
 
 
 def plot_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> bool:
@@ -49,7 +49,7 @@ def plot_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> bool
                 panels.append(functools.partial(_recall_by, test[name], title, label, k))
         if "lists" in test:
             panels.append(functools.partial(_coverage, test["lists"], k))
-    return _draw(panels, path)
+    return draw_panels(panels, path)
 
 
 def plot_days(days: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], k: int) -> bool:
@@ -71,10 +71,16 @@ def plot_days(days: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], k
       False
     """
     panels = [functools.partial(_days, days, k), functools.partial(_catalogue, days)] if days else []
-    return _draw(panels, path)
+    return draw_panels(panels, path)
 
 
-def _draw(panels: Sequence[_Draw], path: str | os.PathLike[str]) -> bool:
+def draw_panels(panels: Sequence[_Draw], path: str | os.PathLike[str]) -> bool:
+    """Draws panels in rows of three; arguments, result and errors otherwise as for `plot_report`.
+
+    Args:
+      panels: each draws on the Matplotlib axes that it is given.
+      path: PNG file; replaced whole.
+    """
     path = Path(path)
     try:
         # A figure of its own, without pyplot: no window system and no state shared with the caller.
@@ -103,16 +109,16 @@ def _draw(panels: Sequence[_Draw], path: str | os.PathLike[str]) -> bool:
 
 def _epochs(epochs: Sequence[Mapping[str, float]], axis: Any) -> None:
     numbers = range(1, len(epochs) + 1)
-    axis.plot(numbers, [epoch["loss"] for epoch in epochs], marker="o", color=_BLUE, label="loss")
+    axis.plot(numbers, [epoch["loss"] for epoch in epochs], marker="o", color=BLUE, label="loss")
     axis.set(title="Training", xlabel="epoch")
-    axis.set_ylabel("loss", color=_BLUE)
+    axis.set_ylabel("loss", color=BLUE)
     axis.xaxis.get_major_locator().set_params(integer=True)
     recalls = sorted({name for epoch in epochs for name in epoch if name.startswith("val_recall")})
     if recalls:
         right = axis.twinx()
         for name in recalls:
-            right.plot(numbers, [epoch.get(name) for epoch in epochs], marker="s", color=_ORANGE, label=name)
-        right.set_ylabel(", ".join(recalls), color=_ORANGE)
+            right.plot(numbers, [epoch.get(name) for epoch in epochs], marker="s", color=ORANGE, label=name)
+        right.set_ylabel(", ".join(recalls), color=ORANGE)
         right.set_ylim(0, None)
         right.spines["top"].set_visible(False)
 
@@ -120,7 +126,7 @@ def _epochs(epochs: Sequence[Mapping[str, float]], axis: Any) -> None:
 def _baselines(rows: Mapping[str, Mapping[str, Any]], axis: Any) -> None:
     lengths = list(next(iter(rows.values()))["recall"])
     width = 0.8 / len(rows)
-    colours = [_BLUE, _ORANGE, "#b2abd2", "#5aae61", _GREY]
+    colours = [BLUE, ORANGE, "#b2abd2", "#5aae61", GREY]
     for place, (name, row) in enumerate(rows.items()):
         left = [spot - 0.4 + width * (place + 0.5) for spot in range(len(lengths))]
         heights = [row["recall"].get(k, 0.0) for k in lengths]
@@ -144,11 +150,11 @@ def _baselines(rows: Mapping[str, Mapping[str, Any]], axis: Any) -> None:
 def _recall_by(table: Mapping[str, Mapping[str, float]], title: str, label: str, k: int, axis: Any) -> None:
     """Draws bars of recall, and above each the number of pairs it stands for."""
     names, recalls = list(table), [row["recall"] for row in table.values()]
-    axis.bar(range(len(names)), recalls, color=_BLUE)
+    axis.bar(range(len(names)), recalls, color=BLUE)
     axis.set_xticks(range(len(names)), names)
     for place, row in enumerate(table.values()):
         axis.annotate(
-            _short(row["events"]), (place, row["recall"]), ha="center", va="bottom", fontsize=7, color=_GREY
+            _short(row["events"]), (place, row["recall"]), ha="center", va="bottom", fontsize=7, color=GREY
         )
     axis.set(title=f"Recall@{k} by {title}", xlabel=label, ylabel=f"recall@{k}")
     axis.margins(y=0.1)
@@ -163,7 +169,7 @@ def _coverage(lists: Mapping[str, Any], k: int, axis: Any) -> None:
     recommended, clicked = lists["by_k"][str(k)]["items"], lists["clicked"]["items"]
     n_items = round(clicked / lists["clicked"]["coverage"])
     values = [n_items, recommended, clicked]
-    bars = axis.barh(names, values, color=[_GREY, _BLUE, _ORANGE])
+    bars = axis.barh(names, values, color=[GREY, BLUE, ORANGE])
     axis.bar_label(bars, [f"{value:,} ({value / n_items:.0%})" for value in values], padding=3, fontsize=8)
     axis.invert_yaxis()
     axis.margins(x=0.35)
@@ -172,7 +178,7 @@ def _coverage(lists: Mapping[str, Any], k: int, axis: Any) -> None:
 
 
 def _days(days: Sequence[Mapping[str, Any]], k: int, axis: Any) -> None:
-    for kind, colour in (("stale", _ORANGE), ("refreshed", _BLUE)):
+    for kind, colour in (("stale", ORANGE), ("refreshed", BLUE)):
         axis.plot(
             range(len(days)), [day[kind]["recall"] for day in days], marker=".", color=colour, label=kind
         )
@@ -185,8 +191,8 @@ def _days(days: Sequence[Mapping[str, Any]], k: int, axis: Any) -> None:
 
 
 def _catalogue(days: Sequence[Mapping[str, Any]], axis: Any) -> None:
-    axis.plot(range(len(days)), [day["items"] for day in days], marker=".", color=_BLUE, label="items")
-    for kind, colour in (("new_items", "#5aae61"), ("retired_items", _GREY)):
+    axis.plot(range(len(days)), [day["items"] for day in days], marker=".", color=BLUE, label="items")
+    for kind, colour in (("new_items", "#5aae61"), ("retired_items", GREY)):
         axis.plot(
             range(len(days)),
             [day[kind] for day in days],

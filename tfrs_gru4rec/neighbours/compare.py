@@ -66,11 +66,20 @@ def evaluate_baselines(
     require_list_lengths(k)
     results = {}
     for name, found in rank_by_baselines(train_log, test_log, tie, max_pairs, seed).items():
-        results[name] = {**found.figures(k), "intervals": found.intervals(k), "events": len(found.ranks)}
-        results[name]["seconds"] = found.seconds
-        if model is not None:
-            results[name]["model_ahead"] = model.compare(found, k)
+        results[name] = describe_baseline(found, k, model)
     return results
+
+
+def describe_baseline(found: RankedPairs, k: Sequence[int], model: RankedPairs | None) -> dict[str, Any]:
+    """Makes the part of a report that says how well a baseline predicts, as `evaluate_baselines` returns it.
+
+    >>> ranks = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), events=np.array([1, 2]))
+    >>> describe_baseline(ranks, (1,), model=ranks)["model_ahead"]["recall"]["1"]
+    0.0
+    """
+    row = {**found.figures(k), "intervals": found.intervals(k)}
+    row |= {"events": len(found.ranks), "seconds": found.seconds}
+    return row if model is None else {**row, "model_ahead": model.compare(found, k)}
 
 
 def rank_by_baselines(
@@ -98,20 +107,35 @@ def rank_by_baselines(
     checks.require(len(clicks) > 0, "The test log must have a session of two known items.", pairs=len(clicks))
     results = {}
     for name, baseline in BASELINES.items():
-        started = time.monotonic()
         asked = clicks.sample(max_pairs, seed) if baseline is SessionKNN else clicks
         if len(asked) < len(clicks):
             logging.info("Baseline %s is measured on %d of %d pairs.", name, len(asked), len(clicks))
-        ranks = baseline(train_log).ranks(test_log, tie, asked)
-        seconds = time.monotonic() - started
-        logging.debug("Baseline %s took %.1f s for %d pairs.", name, seconds, len(asked))
-        results[name] = RankedPairs(
-            ranks,
-            asked.positions,
-            test_log.dropped_events,
-            seconds,
-            asked.targets,
-            asked.events,
-            test_log.known_share,
-        )
+        started = time.monotonic()
+        trained = baseline(train_log)
+        results[name] = rank_by(trained, test_log, tie, asked, time.monotonic() - started)
     return results
+
+
+def rank_by(
+    baseline: Baseline,
+    log: SessionLog,
+    tie: str = "standard",
+    clicks: NextClicks | None = None,
+    seconds: float = 0.0,
+) -> RankedPairs:
+    """Ranks the next clicks of a log by one baseline.
+
+    Args:
+      baseline: trained, in the vocabulary of the log.
+      log: sessions to predict.
+      tie: see `rank_by_baselines`.
+      clicks: the questions of `log` to answer; None takes all.
+      seconds: spent on training, to be counted.
+    """
+    started = time.monotonic()
+    clicks = NextClicks.of(log) if clicks is None else clicks
+    ranks = baseline.ranks(log, tie, clicks)
+    seconds += time.monotonic() - started
+    logging.debug("%s took %.1f s for %d pairs.", type(baseline).__name__, seconds, len(clicks))
+    counted = (log.dropped_events, seconds, clicks.targets, clicks.events, log.known_share)
+    return RankedPairs(ranks, clicks.positions, *counted)

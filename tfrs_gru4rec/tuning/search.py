@@ -16,7 +16,7 @@ from tfrs_gru4rec.atomic_files import remove_folder
 from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.tuning.budget import OutOfTimeError
 
-_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Search:
     @property
     def ended(self) -> list[optuna.trial.FrozenTrial]:
         """The trials that are complete or pruned, in their order."""
-        return self.study.get_trials(deepcopy=False, states=_ENDED)
+        return self.study.get_trials(deepcopy=False, states=ENDED)
 
     @property
     def seconds(self) -> float:

@@ -20,6 +20,7 @@ from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.model_folder import describe
 from tfrs_gru4rec.tuning.budget import Budget
+from tfrs_gru4rec.tuning.plot import plot_study
 from tfrs_gru4rec.tuning.search import Search, settings_of_trial, value_of, waiting_lock
 from tfrs_gru4rec.tuning.space import SearchSpace
 from tfrs_gru4rec.tuning.trial import measure_knn, train_trial
@@ -68,7 +69,7 @@ def tune(
     Args:
       train_log: sessions to train on, see `SessionLog.split_by_time`.
       validation_log: sessions to validate on, in the vocabulary of `train_log`.
-      study_dir: folder for study.db, trials.csv, and best.flags, which `gru4rec-train --flagfile` takes.
+      study_dir: folder for study.db, trials.csv, study.png, and best.flags, which `gru4rec-train --flagfile` takes.
       space: what to try, `SearchSpace()` if None.
       n_trials: trials in all, those of earlier calls included.
       budget_minutes: minutes in all, those of earlier calls and of other processes included; give either or both.
@@ -126,6 +127,7 @@ def tune(
         "The budget must be enough for an epoch of the first trial: give more, and the study goes on from here.",
         budget_minutes=budget_minutes,
     )
+    plot_study(search.study, folder / "study.png")
     return _tuned(search, knn, space)
 
 
