@@ -90,10 +90,9 @@ def export(real_export, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(export, size):
-    kind, n_sessions = size
-    with serving(export.parent, kind) as server, SessionClient(server.address, policy=PATIENT) as client:
-        return drive(client, n_sessions, Disturbance({}))
+def undisturbed(contract_address, size):
+    with SessionClient(contract_address, policy=PATIENT) as client:
+        return drive(client, size[1], Disturbance({}))
 
 
 # Micro-batches of other sizes sum the same products in another order, so scores are equal up to rounding only.
