@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import ipaddress
 import os
-import pathlib
 import resource
 import signal
 import sys
@@ -160,23 +159,31 @@ def _bind(server: grpc.aio.Server, config: ServerConfig) -> int:
     """Takes the address; returns the port."""
     address = _join_address(config.host, config.port)
     try:
-        if config.tls_certificate is None or config.tls_key is None:
+        if config.tls_key is None:
             return server.add_insecure_port(address)
-        return server.add_secure_port(
-            address, _credentials(config.tls_certificate, config.tls_key, config.tls_client_ca)
-        )
+        return server.add_secure_port(address, _credentials(config))
     except RuntimeError as error:
         raise OSError(f"Cannot listen on {address}: another process may do so already. {error}") from error
 
 
-def _credentials(
-    certificate: pathlib.Path, key: pathlib.Path, client_ca: pathlib.Path | None
-) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials(
-        [(key.read_bytes(), certificate.read_bytes())],
-        root_certificates=client_ca.read_bytes() if client_ca else None,
-        require_client_auth=client_ca is not None,
-    )
+def _credentials(config: ServerConfig) -> grpc.ServerCredentials:
+    """Reads the TLS files, and reads them again for every connection, so that renewed ones are taken up."""
+
+    def read() -> grpc.ServerCertificateConfiguration:
+        chain, key, authorities = (
+            path and path.read_bytes()
+            for path in (config.tls_certificate, config.tls_key, config.tls_client_ca)
+        )
+        return grpc.ssl_server_certificate_configuration([(key, chain)], authorities)
+
+    def read_again() -> grpc.ServerCertificateConfiguration | None:
+        try:
+            return read()
+        except OSError as error:
+            logging.error("Cannot read the TLS files, going on with those before: %s", error)
+            return None
+
+    return grpc.dynamic_ssl_server_credentials(read(), read_again, config.tls_client_ca is not None)
 
 
 @contextlib.asynccontextmanager

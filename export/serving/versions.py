@@ -25,7 +25,8 @@ from tensorflow_serving.apis import model_pb2
 from tfrs_gru4rec.export.serving import errors, retry, servable
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.memory import available_bytes, require_memory
-from tfrs_gru4rec.export.version_folders import version_folders
+from tfrs_gru4rec.export.stock_operations import require_stock_operations
+from tfrs_gru4rec.export.version_folders import require_inside, version_folders
 
 
 class VersionState(enum.IntEnum):
@@ -206,6 +207,8 @@ class Versions:
             return None
         self._set_status(VersionStatus(version, VersionState.LOADING))
         try:
+            require_inside(path)
+            require_stock_operations(path)
             require_memory(path, self._available_bytes())
             model = self._load_folder(path, version, self._config)
             try:
@@ -220,7 +223,10 @@ class Versions:
                 until = self._now() + _BACK_OFF.longest_wait(count + 1)
                 self._failed[version] = _Failure(files, count + 1, until)
             self._on_load(version, None)
-            self._set_status(VersionStatus(version, VersionState.END, errors.code_of(error), str(error)))
+            message = str(error).replace(
+                str(path), f"version {version}"
+            )  # where it stands is nobody's business
+            self._set_status(VersionStatus(version, VersionState.END, errors.code_of(error), message))
             return None
         logging.info("Loaded version %d from %s, %d warm-up requests.", version, path, n_requests)
         self._failed.pop(version, None)

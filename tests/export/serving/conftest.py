@@ -8,6 +8,16 @@ from collections.abc import Callable, Iterator
 import pytest
 from serving_support import calls, exports, servers, tiny_models
 
+from tfrs_gru4rec.export import stock_operations
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tiny_models_are_served() -> Iterator[None]:
+    """Lets servers of this process take the models of the tests, whose operations are not those of an export."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stock_operations, "ALLOWED", stock_operations.ALLOWED | tiny_models.OPERATIONS)
+        yield
+
 
 @pytest.fixture(scope="session")
 def tiny_versions(tmp_path_factory) -> pathlib.Path:
