@@ -1,7 +1,7 @@
 """Prometheus metrics of the server."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import prometheus_client
 from prometheus_client import core
@@ -69,40 +69,9 @@ class Metrics:
         self._rows.labels(signature).observe(rows)
 
     def watch_sessions(self, read_stats: Callable[[], Mapping[str, int]]) -> None:
-        """Adds the figures of the model's `stats`, asked for at every scrape.
-
-        Args:
-          read_stats: returns figures by name; empty if there is no model or it keeps no sessions.
-        """
-        self.registry.register(_SessionCollector(read_stats))
-
-    def listen(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Serves the metrics over HTTP.
-
-        Args:
-          host: address to listen on.
-          port: 0 = any that is free.
-
-        Returns:
-          The port, and a function that stops listening.
-        """
-        server, thread = prometheus_client.start_http_server(port, host, self.registry)
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return server.server_port, stop
-
-
-class _SessionCollector:
-    def __init__(self, read_stats: Callable[[], Mapping[str, int]]):
+        """Adds the figures of the model's `stats`, by name, asked for at every scrape; none if there is no model."""
         self._read_stats = read_stats
-
-    def describe(self) -> list[Any]:
-        """Tells the registry not to ask for the figures just to learn their names."""
-        return []
+        self.registry.register(self)
 
     def collect(self) -> Iterator[core.Metric]:
         """Yields a gauge a figure; they start again at zero with every version, so none is a counter."""
@@ -111,3 +80,14 @@ class _SessionCollector:
             if figure.name in figures:
                 name = f"gru4rec_sessions_{figure.name}"
                 yield core.GaugeMetricFamily(name, figure.meaning, value=figures[figure.name])
+
+    @contextlib.contextmanager
+    def listening(self, host: str, port: int) -> Iterator[int]:
+        """Serves the metrics over HTTP inside; yields the port, any that is free for 0."""
+        server, thread = prometheus_client.start_http_server(port, host, self.registry)
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

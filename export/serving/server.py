@@ -83,18 +83,33 @@ async def serve(
     """Serves until an event is set, in any thread's event loop; arguments and errors otherwise as for `run`."""
     loop = asyncio.get_running_loop()
     observed, healthy = metrics.Metrics(), health.HealthServicer()
-    models = versions.Versions(config, on_load=observed.observe_load)
+
+    async def report_health(is_serving: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        for service in ("", services.PREDICTION_SERVICE):
+            await healthy.set(service, states.SERVING if is_serving else states.NOT_SERVING)
+
+    def on_change(is_serving: bool) -> None:
+        asyncio.run_coroutine_threadsafe(report_health(is_serving), loop)
+
+    models = versions.Versions(config, observed.observe_load, on_change)
     observed.watch_sessions(lambda: session_figures(models, config.model_name))
     with (
         concurrent.futures.ThreadPoolExecutor(config.batch_threads, "model", _give_way) as executor,
         concurrent.futures.ThreadPoolExecutor(1, "step") as step_executor,
+        contextlib.ExitStack() as stack,
     ):
         batcher = batching.Batcher(executor, config, observed.observe_batch, step_executor)
-        server = _make_server(config, models, batcher, observed, healthy)
+        server = _make_server(config, services.Services(models, batcher, config, observed), healthy)
         port = _bind(server, config)
+        await report_health(False)
         await loop.run_in_executor(None, models.poll)
         await server.start()
-        async with _metrics_server(config, observed) as metrics_address, _polling(config, models, healthy):
+        metrics_address = None
+        if config.metrics_port is not None:
+            metrics_port = stack.enter_context(observed.listening(config.metrics_host, config.metrics_port))
+            metrics_address = _join_address(config.metrics_host, metrics_port)
+        async with _polling(config, models):
             _warn_of_open_door(config)
             on_listening(
                 Listening(_join_address(config.host, port), metrics_address, models.serving_version())
@@ -129,11 +144,7 @@ def _give_way() -> None:
 
 
 def _make_server(
-    config: ServerConfig,
-    models: versions.Versions,
-    batcher: batching.Batcher,
-    observed: metrics.Metrics,
-    healthy: health.HealthServicer,
+    config: ServerConfig, served: services.Services, healthy: health.HealthServicer
 ) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
@@ -147,10 +158,7 @@ def _make_server(
             ("grpc.so_reuseport", 0),
         ],
     )
-    gate = services.Gate(config)
-    prediction_service = services.PredictionService(models, batcher, config, observed)
-    model_service = services.ModelService(models)
-    server.add_generic_rpc_handlers((prediction_service.handlers(gate), model_service.handlers(gate)))
+    server.add_generic_rpc_handlers(served.handlers())
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     return server
 
@@ -187,37 +195,9 @@ def _credentials(config: ServerConfig) -> grpc.ServerCredentials:
 
 
 @contextlib.asynccontextmanager
-async def _metrics_server(config: ServerConfig, observed: metrics.Metrics) -> AsyncIterator[str | None]:
-    """Serves the metrics inside; yields their address, None if they are not asked for."""
-    if config.metrics_port is None:
-        yield None
-        return
-    port, stop = observed.listen(config.metrics_host, config.metrics_port)
-    try:
-        yield _join_address(config.metrics_host, port)
-    finally:
-        stop()
-
-
-@contextlib.asynccontextmanager
-async def _polling(
-    config: ServerConfig, models: versions.Versions, healthy: health.HealthServicer
-) -> AsyncIterator[None]:
-    """Looks for new versions inside, and keeps the health status up to date."""
-    loop, stopped = asyncio.get_running_loop(), threading.Event()
-
-    async def report_health(hangs: bool = False) -> None:
-        is_serving = models.serving_version() is not None and not hangs
-        status = (
-            health_pb2.HealthCheckResponse.SERVING
-            if is_serving
-            else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
-        for service in ("", services.PREDICTION_SERVICE):
-            await healthy.set(service, status)
-
-    def on_hang() -> None:
-        asyncio.run_coroutine_threadsafe(report_health(hangs=True), loop).result()
+async def _polling(config: ServerConfig, models: versions.Versions) -> AsyncIterator[None]:
+    """Looks for new versions inside, and whether the one in service takes steps."""
+    stopped = threading.Event()
 
     def poll() -> None:
         next_probe = time.monotonic() + config.probe_seconds
@@ -225,20 +205,18 @@ async def _polling(
             try:
                 models.poll()
                 if time.monotonic() >= next_probe:
-                    models.watch(on_hang)
+                    models.watch()
                     next_probe = time.monotonic() + config.probe_seconds
             except Exception:
                 logging.exception("Looking for versions failed; trying again.")
-            asyncio.run_coroutine_threadsafe(report_health(), loop)
 
-    await report_health()
     thread = threading.Thread(target=poll, name="versions")
     thread.start()
     try:
         yield
     finally:
         stopped.set()
-        await loop.run_in_executor(None, thread.join)
+        await asyncio.to_thread(thread.join)
 
 
 def _warn_of_open_door(config: ServerConfig) -> None:

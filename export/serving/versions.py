@@ -80,6 +80,7 @@ class Versions:
         self,
         config: ServerConfig,
         on_load: Callable[[int, float | None], None] = lambda version, published: None,
+        on_change: Callable[[bool], None] = lambda is_serving: None,
         max_ended: int = 16,
         load: Callable[[pathlib.Path, int, ServerConfig], servable.Servable] = servable.Servable,
         now: Callable[[], float] = time.monotonic,
@@ -91,12 +92,14 @@ class Versions:
           config: settings of the server.
           on_load: told the number of every version that takes over, and when its folder was written, seconds
             since 1970; None of one that did not load.
+          on_change: told whether a version is in service, whenever another or none is.
           max_ended: how many versions that are no longer served `statuses` still tells about.
           load: makes a version's Servable of its folder, its number and the settings.
           now: a clock in seconds.
           available_bytes: memory for a new version.
         """
-        self._config, self._on_load, self._max_ended = config, on_load, max_ended
+        self._config, self._max_ended = config, max_ended
+        self._on_load, self._on_change = on_load, on_change
         self._load_folder, self._now, self._available_bytes = load, now, available_bytes
         self._current: _Loaded | None = None
         self._is_reloading = False
@@ -119,19 +122,15 @@ class Versions:
                 self._replace(_Loaded(loaded))
                 return
 
-    def watch(self, on_hang: Callable[[], None] = lambda: None) -> None:
+    def watch(self) -> None:
         """Has the version in service take a step, and loads it again if it does not in time.
 
         Its sessions are lost, and clients replay them. It is unloaded before, as it may hang for lack of memory.
-
-        Args:
-          on_hang: called when it hangs, before the version is loaded again.
         """
         hanging = self._current
         if hanging is None or hanging.model.is_alive():
             return
         logging.error("Version %d hangs: loading it again. Its sessions are lost.", hanging.model.version)
-        on_hang()
         self._is_reloading = True  # until a version is in service
         self._replace(None, wait_seconds=0.0)
         self.poll()
@@ -237,6 +236,7 @@ class Versions:
         with self._idle:
             old, self._current = self._current, new
             self._is_reloading &= new is None
+        self._on_change(new is not None)
         if new is not None:
             self._set_status(VersionStatus(new.model.version, VersionState.AVAILABLE))
             self._on_load(new.model.version, new.published)

@@ -49,8 +49,8 @@ def looks(monkeypatch):
     """When each look of the watchdog ended."""
     ends, watch = [], versions.Versions.watch
 
-    def noting_watch(self, on_hang):
-        watch(self, on_hang)
+    def noting_watch(self):
+        watch(self)
         ends.append(time.monotonic())
 
     monkeypatch.setattr(versions.Versions, "watch", noting_watch)
