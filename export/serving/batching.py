@@ -9,8 +9,8 @@ request does not fail its neighbours. By the contract a refused call has changed
 nothing happens twice. Any other error is told to all, for it may have struck after a change.
 
 Clicks go first: `step` has a thread and a queue of its own. What a request costs is estimated by its work: a row
-of many ids counts for one row a 16 ids, and a batch is closed before it has more than a few rows of one session,
-which would take turns.
+of many ids counts for one row a 16 ids, and for no less than one a 16 KiB, which bounds the bytes that wait, too. A
+batch is closed before it has more than a few rows of one session, which would take turns.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from tfrs_gru4rec.export.serving import errors, servable, tensors
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.signatures import MAX_ROWS_OF_A_SESSION, STEP
 
-_IDS_OF_A_ROW = 16
+_IDS_OF_A_ROW, _BYTES_OF_A_ROW = 16, 1 << 14
 Result = list[tensors.Column] | Exception
 
 
@@ -38,7 +38,6 @@ class _Waiting:
     columns: tuple[tensors.Column, ...]
     rows: int
     work: int
-    n_bytes: int
     sessions: collections.Counter[Any]
     since: float
     answer: asyncio.Future[Any]
@@ -58,19 +57,15 @@ class Batcher:
         observe: Callable[[str, int], None] = lambda signature, rows: None,
         step_executor: concurrent.futures.Executor | None = None,
     ):
-        """Makes a batcher.
+        """Makes a batcher whose executors wait for the model, one for steps and one for all else, or one for both.
 
-        Args:
-          executor: threads that wait for the model.
-          config: settings of the server, which say how to merge.
-          observe: told the signature and the number of rows of every batch run, in any thread.
-          step_executor: a thread for steps; the same as all else if None.
+        It tells `observe` the signature and the number of rows of every batch.
         """
         self._step_executor = step_executor or executor
         self._executor, self._config, self._observe = executor, config, observe
         self._queues: dict[tuple[Any, ...], collections.deque[_Waiting]] = {}
         self._busy: set[servable.ServedSignature] = set()
-        self._waiting = {True: [0, 0], False: [0, 0]}  # work and bytes, of steps and of all else
+        self._work = {True: 0, False: 0}  # that waits, of steps and of all else
         self._is_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -94,22 +89,15 @@ class Batcher:
         if not signature.is_batched:
             return await loop.run_in_executor(self._executor, _run_alone, signature, columns)
         waiting = _waiting(signature, columns, loop)
-        work, n_bytes = self._waiting[waiting.is_step]
-        is_too_much = work + waiting.work > self._config.max_waiting_rows
-        is_too_much |= n_bytes + waiting.n_bytes > self._config.max_waiting_bytes
         # The largest request of the contract is more than may wait: alone, it is let in.
-        if work and is_too_much:
+        if 0 < self._work[waiting.is_step] > self._config.max_waiting_rows - waiting.work:
             raise errors.Overloaded("The server's queue is full; try again later.")
         # Only requests of equal sizes but for dimension 0 can be stacked.
         key = (signature, tuple(column.shape[1:] for column in columns))
         self._queues.setdefault(key, collections.deque()).append(waiting)
-        self._count_waiting(waiting, 1)
+        self._work[waiting.is_step] += waiting.work
         self._schedule(loop)
         return await waiting.answer
-
-    def _count_waiting(self, waiting: _Waiting, sign: int) -> None:
-        work, n_bytes = self._waiting[waiting.is_step]
-        self._waiting[waiting.is_step] = [work + sign * waiting.work, n_bytes + sign * waiting.n_bytes]
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         """Dispatches after the events at hand, so that requests read together go together."""
@@ -144,7 +132,7 @@ class Batcher:
             if batch and max(together.values(), default=0) > MAX_ROWS_OF_A_SESSION:
                 break
             waiting = queue.popleft()
-            self._count_waiting(waiting, -1)
+            self._work[waiting.is_step] -= waiting.work
             if not waiting.answer.done():
                 batch.append(waiting)
                 work, sessions = work + waiting.work, together
@@ -185,22 +173,17 @@ def _waiting(
     free = [column.shape[1:] for spec, column in pairs if None in (spec.shape or ())[1:]]
     n_ids = max(map(math.prod, free), default=1)
     n_bytes = sum(column.n_bytes for column in columns)
+    work = max(rows * max(1, n_ids // _IDS_OF_A_ROW), n_bytes // _BYTES_OF_A_ROW)
     sessions = signature.count_sessions(columns)
-    work = rows * max(1, n_ids // _IDS_OF_A_ROW)
-    return _Waiting(signature, columns, rows, work, n_bytes, sessions, loop.time(), loop.create_future())
+    return _Waiting(signature, columns, rows, work, sessions, loop.time(), loop.create_future())
 
 
 def run_batch(
     signature: servable.ServedSignature, requests: Sequence[tuple[tensors.Column, ...]]
 ) -> list[Result]:
-    """Runs several requests of a batched signature as one.
+    """Runs several requests of a batched signature as one; returns for each its outputs, or the error it failed with.
 
-    Args:
-      signature: what to run.
-      requests: the inputs of each, equal in shape but for dimension 0.
-
-    Returns:
-      For each request its outputs, or the error it failed with.
+    Their inputs are equal in shape but for dimension 0.
     """
     try:
         return list(_run_merged(signature, requests))

@@ -64,7 +64,7 @@ def test_two_servers_do_not_share_counters():
 
 def test_listens_until_stopped():
     with metrics.Metrics().listening("127.0.0.1", 0) as port:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10.0) as response:
-            assert b"gru4rec_model_version" in response.read()
+        response = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10.0)
+        assert b"gru4rec_model_version" in response.read()
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2.0)
