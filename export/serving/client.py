@@ -5,7 +5,6 @@ Works with the embedded server and with TensorFlow Serving alike, and needs no T
 
 import contextlib
 import dataclasses
-import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -55,7 +54,7 @@ class ServedRecommendations:
     status: signatures.Status
 
 
-class SessionClient:
+class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
     """A client of one model server. All methods may be called from several threads.
 
         with SessionClient("localhost:8500") as client:
@@ -122,15 +121,7 @@ class SessionClient:
             response_deserializer=PredictResponse.FromString,
         )
 
-    def __enter__(self) -> "SessionClient":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:

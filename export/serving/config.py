@@ -9,8 +9,6 @@ from tfrs_gru4rec.checks import require, require_at_least
 from tfrs_gru4rec.export import signatures
 from tfrs_gru4rec.settings import Range, Settings
 
-_MEBIBYTE = 1 << 20
-
 _Port = Range(at_least=0, at_most=65535)
 _Count = Annotated[int, Range(above=0)]
 _NotNegative = Annotated[float, Range(at_least=0)]
@@ -64,7 +62,7 @@ class ServerConfig(Settings):
     batch_wait_seconds: _NotNegative = 0.0
     batch_threads: _Count = 2
     model_threads: Annotated[int, Range(at_least=0)] = 0
-    max_message_bytes: _Count = 4 * _MEBIBYTE
+    max_message_bytes: _Count = 4 << 20
     max_id_bytes: _Count = signatures.MAX_ITEM_ID_BYTES
     max_waiting_rows: int = 4096
     max_concurrent_requests: _Count = 1024

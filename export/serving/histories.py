@@ -43,12 +43,7 @@ class Histories:
     """
 
     def __init__(self, max_sessions: int, max_items: int):
-        """Makes an empty store.
-
-        Args:
-          max_sessions: sessions remembered.
-          max_items: items remembered of each.
-        """
+        """Makes an empty store that remembers so many sessions, and items of each."""
         require_positive(max_sessions=max_sessions, max_items=max_items)
         self._max_sessions, self._max_items = max_sessions, max_items
         self._histories: collections.OrderedDict[str, History] = collections.OrderedDict()

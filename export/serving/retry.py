@@ -16,14 +16,8 @@ _NEVER_FITS = "message larger than max"  # in what gRPC says of a message that n
 
 # The server was not reached, was too busy, took too long, or was stopped before it had begun with the call:
 # asking again may help.
-RETRYABLE = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,
-    }
-)
+_Code = grpc.StatusCode
+RETRYABLE = frozenset({_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED, _Code.CANCELLED})
 
 
 class NotCalled(grpc.RpcError):
@@ -139,14 +133,14 @@ def call(
     sleep: Callable[[float], None] = time.sleep,
     draw: Callable[[float, float], float] = random.uniform,
 ) -> tuple[Answer, int]:
-    """Makes a call until it succeeds or the time is up.
+    """Makes a call, within so many seconds an attempt, until it succeeds or the time is up.
 
     Args:
       attempt: makes the call within so many seconds.
       policy: how long to try.
       deadline: of the method that calls; one that begins now if None.
       sleep: waits so many seconds.
-      draw: a number between two.
+      draw: draws a number between two.
 
     Returns:
       The answer, and how many attempts it took.

@@ -123,11 +123,7 @@ async def serve(
 
 
 def session_figures(models: versions.Versions, model_name: str) -> dict[str, int]:
-    """Asks the version in service for its `stats`.
-
-    Returns:
-      Figure by name; empty if no version is in service or it has no such signature.
-    """
+    """Returns the `stats` of the version in service by name; empty if there is none or it has no such signature."""
     try:
         with models.lease(model_pb2.ModelSpec(name=model_name)) as model:
             figures = model.call(signatures.STATS.name, probe=[0])

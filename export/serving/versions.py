@@ -88,15 +88,9 @@ class Versions:
     ):
         """Makes a manager that serves nothing before its first `poll`.
 
-        Args:
-          config: settings of the server.
-          on_load: told the number of every version that takes over, and when its folder was written, seconds
-            since 1970; None of one that did not load.
-          on_change: told whether a version is in service, whenever another or none is.
-          max_ended: how many versions that are no longer served `statuses` still tells about.
-          load: makes a version's Servable of its folder, its number and the settings.
-          now: a clock in seconds.
-          available_bytes: memory for a new version.
+        It tells `on_load` the number of every version that takes over, and when its folder was written, seconds since
+        1970, None of one that did not load; and `on_change` whether a version is in service, whenever another or none
+        is. Of versions that are no longer served `statuses` tells about `max_ended`.
         """
         self._config, self._max_ended = config, max_ended
         self._on_load, self._on_change = on_load, on_change
