@@ -97,16 +97,10 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
             fails requests of different lengths that it happens to merge: there, give both this and
             `max_items` the same number. The embedded server merges only what fits.
         """
-        require(
-            1 <= max_items <= signatures.MAX_LENGTH,
-            f"max_items must be 1 to {signatures.MAX_LENGTH}.",
-            max_items=max_items,
-        )
-        require(
-            0 <= min_row_length <= signatures.MAX_LENGTH,
-            f"min_row_length must be 0 to {signatures.MAX_LENGTH}.",
-            min_row_length=min_row_length,
-        )
+        most = signatures.MAX_LENGTH
+        require(1 <= max_items <= most, f"max_items must be 1 to {most}.", max_items=max_items)
+        is_row = 0 <= min_row_length <= most
+        require(is_row, f"min_row_length must be 0 to {most}.", min_row_length=min_row_length)
         self._min_row_length = min_row_length
         self._choice, self._policy = ModelChoice(model_name, version), policy
         self._breaker = retry.CircuitBreaker(policy)

@@ -15,10 +15,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class ServingError(Exception):
-    """A call failed for a reason to be told to the client; `code` is its gRPC status.
-
-    INTERNAL is what gRPC's own servers answer to bytes that are no message.
-    """
+    """A call failed for a reason to be told to the client; `code` is its gRPC status."""
 
     code = grpc.StatusCode.INTERNAL
 

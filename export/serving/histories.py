@@ -67,10 +67,8 @@ class Histories:
 
     def _find(self, session_id: str) -> History:
         with self._lock:
-            history = self._histories.get(session_id)
-            if history is None:
-                history = self._histories[session_id] = History(self._max_items)
-            self._histories.move_to_end(session_id)
+            history = self._histories.pop(session_id, None) or History(self._max_items)
+            self._histories[session_id] = history  # at the end
             while len(self._histories) > self._max_sessions:
                 self._histories.popitem(last=False)
             return history

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import grpc
 
-from tfrs_gru4rec.checks import require, require_positive
+from tfrs_gru4rec.checks import require_at_least, require_positive
 
 Answer = TypeVar("Answer")
 _NEVER_FITS = "message larger than max"  # in what gRPC says of a message that no server of this limit takes
@@ -57,9 +57,7 @@ class RetryPolicy:
             breaker_failures=self.breaker_failures,
             breaker_seconds=self.breaker_seconds,
         )
-        require(
-            self.total_seconds >= 0, "total_seconds must be at least 0.", total_seconds=self.total_seconds
-        )
+        require_at_least(0, total_seconds=self.total_seconds)
 
     def longest_wait(self, attempts: int) -> float:
         """Returns the upper end of the wait after so many attempts.
@@ -106,9 +104,7 @@ class CircuitBreaker:
             if self._failures < self._policy.breaker_failures:
                 return
             if self._now() < self._closed_until:
-                raise NotCalled(
-                    grpc.StatusCode.UNAVAILABLE, "The server has failed too often; not asked now."
-                )
+                raise NotCalled(_Code.UNAVAILABLE, "The server has failed too often; not asked now.")
             # This call tries.
             self._closed_until = self._now() + self._policy.breaker_seconds
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
@@ -51,8 +50,8 @@ class ServedSignature:
     """
 
     name: str
-    inputs: tuple[tensors.TensorSpec, ...]
-    outputs: tuple[tensors.TensorSpec, ...]
+    inputs: tensors.Specs
+    outputs: tensors.Specs
     run: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
     @functools.cached_property
@@ -190,7 +189,6 @@ class Servable:
         """
         path = self.path / WARM_UP_FILE
         if not path.exists():
-            logging.info("Version %d has no warm-up requests.", self.version)
             return 0
         count = 0
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
@@ -233,13 +231,9 @@ class Servable:
         return ServedSignature(name, inputs, outputs, lambda arrays: call(*arrays))
 
 
-def _specs(
-    infos: Mapping[str, meta_graph_pb2.TensorInfo], signature: str = ""
-) -> tuple[tensors.TensorSpec, ...]:
-    return tuple(
-        tensors.TensorSpec.from_info(alias, infos[alias], max_shape(signature, alias))
-        for alias in sorted(infos)
-    )
+def _specs(infos: Mapping[str, meta_graph_pb2.TensorInfo], signature: str = "") -> tensors.Specs:
+    made = tensors.TensorSpec.from_info
+    return tuple(made(alias, infos[alias], max_shape(signature, alias)) for alias in sorted(infos))
 
 
 def _names(names: Iterable[str]) -> str:

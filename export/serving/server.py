@@ -89,10 +89,11 @@ async def serve(
         for service in ("", services.PREDICTION_SERVICE):
             await healthy.set(service, states.SERVING if is_serving else states.NOT_SERVING)
 
-    def on_change(is_serving: bool) -> None:
-        asyncio.run_coroutine_threadsafe(report_health(is_serving), loop)
-
-    models = versions.Versions(config, observed.observe_load, on_change)
+    models = versions.Versions(
+        config,
+        on_load=observed.observe_load,
+        on_change=lambda is_serving: asyncio.run_coroutine_threadsafe(report_health(is_serving), loop),
+    )
     observed.watch_sessions(lambda: session_figures(models, config.model_name))
     with (
         concurrent.futures.ThreadPoolExecutor(config.batch_threads, "model", _give_way) as executor,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from google.protobuf import message
+from google.protobuf.message import DecodeError, Message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from tfrs_gru4rec.export.serving import batching, errors, metrics, servable, tensors, versions
@@ -20,6 +20,7 @@ from tfrs_gru4rec.export.serving.config import ServerConfig
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 _METADATA_FIELD = "signature_def"
+_Method = Callable[[Any], Awaitable[Message]]
 
 
 class Services:
@@ -49,10 +50,8 @@ class Services:
         }
         status_request = get_model_status_pb2.GetModelStatusRequest
         status = {"GetModelStatus": self._endpoint(self.get_model_status, status_request)}
-        return [
-            grpc.method_handlers_generic_handler(PREDICTION_SERVICE, prediction),
-            grpc.method_handlers_generic_handler(MODEL_SERVICE, status),
-        ]
+        services = {PREDICTION_SERVICE: prediction, MODEL_SERVICE: status}
+        return [grpc.method_handlers_generic_handler(*each) for each in services.items()]
 
     async def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         """Answers one request.
@@ -62,7 +61,6 @@ class Services:
         """
         started, label, code = time.perf_counter(), "unknown", grpc.StatusCode.OK
         try:
-            _require_spec(request)
             with self._models.lease(request.model_spec) as model:
                 signature = model.signature(request.model_spec.signature_name)
                 label = signature.name
@@ -87,7 +85,6 @@ class Services:
         Raises:
           ServingError: there is no such version, or something else than signatures is asked for.
         """
-        _require_spec(request)
         if not request.metadata_field or set(request.metadata_field) != {_METADATA_FIELD}:
             raise errors.InvalidRequest(
                 f'metadata_field must be "{_METADATA_FIELD}". Received: {list(request.metadata_field)}.'
@@ -110,7 +107,6 @@ class Services:
         Raises:
           ServingError: there is no such model or version.
         """
-        _require_spec(request)
         response = get_model_status_pb2.GetModelStatusResponse()
         for status in self._models.statuses(request.model_spec):
             entry = response.model_version_status.add(version=status.version, state=int(status.state))
@@ -118,16 +114,14 @@ class Services:
             entry.status.error_message = status.message
         return response
 
-    def _endpoint(
-        self, method: Callable[[Any], Awaitable[message.Message]], request_class: type[message.Message]
-    ) -> grpc.RpcMethodHandler:
+    def _endpoint(self, method: _Method, request_class: type[Message]) -> grpc.RpcMethodHandler:
         """Wraps a method so that its errors become statuses.
 
         On the wire a stream of one request is the same as one request. Read as a stream, it can be waited for with
         a deadline; gRPC itself would hold a place for a call that sends its headers and then nothing.
         """
 
-        async def answer(_: Any, context: grpc.aio.ServicerContext) -> message.Message:
+        async def answer(_: Any, context: grpc.aio.ServicerContext) -> Message:
             try:
                 data = await asyncio.wait_for(context.read(), self._config.receive_seconds)
                 return await self._answer(method, request_class, data)
@@ -142,12 +136,7 @@ class Services:
             answer, response_serializer=lambda response: response.SerializeToString()
         )
 
-    async def _answer(
-        self,
-        method: Callable[[Any], Awaitable[message.Message]],
-        request_class: type[message.Message],
-        data: bytes,
-    ) -> message.Message:
+    async def _answer(self, method: _Method, request_class: type[Message], data: bytes) -> Message:
         if data is grpc.aio.EOF:
             raise errors.InvalidRequest("The call has no request.")
         if self._inside >= self._config.max_concurrent_requests:
@@ -156,16 +145,11 @@ class Services:
         try:
             request = request_class.FromString(data)
             return await asyncio.wait_for(method(request), self._config.handle_seconds)
-        except message.DecodeError as error:
+        except DecodeError as error:
             name = request_class.DESCRIPTOR.full_name
             raise errors.ServingError(f"The request's bytes are no {name}.") from error
         finally:
             self._inside -= 1
-
-
-def _require_spec(request: message.Message) -> None:
-    if not request.HasField("model_spec"):
-        raise errors.InvalidRequest("Missing ModelSpec")
 
 
 def _response(

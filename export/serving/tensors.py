@@ -91,6 +91,7 @@ class Column:
     n_bytes: int = 0
 
 
+Specs = tuple[TensorSpec, ...]
 Columns = tuple[Column, ...]
 
 

@@ -80,7 +80,7 @@ class Versions:
         self,
         config: ServerConfig,
         on_load: Callable[[int, float | None], None] = lambda version, published: None,
-        on_change: Callable[[bool], None] = lambda is_serving: None,
+        on_change: Callable[[bool], object] = lambda is_serving: None,
         max_ended: int = 16,
         load: Callable[[pathlib.Path, int, ServerConfig], servable.Servable] = servable.Servable,
         now: Callable[[], float] = time.monotonic,
@@ -162,11 +162,8 @@ class Versions:
         """
         wanted = self._wanted_version(spec)
         with self._idle:
-            found = [
-                self._statuses[version]
-                for version in sorted(self._statuses, reverse=True)
-                if wanted in (None, version)
-            ]
+            known = sorted(self._statuses.items(), reverse=True)
+        found = [status for version, status in known if wanted in (None, version)]
         if not found:
             raise errors.NotServed(f"Could not find any versions of model {_describe(spec, wanted)}.")
         return found
@@ -216,9 +213,8 @@ class Versions:
                 until = self._now() + _BACK_OFF.longest_wait(count + 1)
                 self._failed[version] = _Failure(files, count + 1, until)
             self._on_load(version, None)
-            message = str(error).replace(
-                str(path), f"version {version}"
-            )  # where it stands is nobody's business
+            # Where it stands is nobody's business.
+            message = str(error).replace(str(path), f"version {version}")
             self._set_status(VersionStatus(version, VersionState.END, errors.code_of(error), message))
             return None
         logging.info("Loaded version %d from %s, %d warm-up requests.", version, path, n_requests)
@@ -247,13 +243,14 @@ class Versions:
     def _set_status(self, status: VersionStatus) -> None:
         with self._idle:
             self._statuses[status.version] = status
+            known = sorted(self._statuses.items())
             ended = [
-                version
-                for version in sorted(self._statuses)
-                if self._statuses[version].state == VersionState.END and version not in self._failed
+                number
+                for number, each in known
+                if each.state == VersionState.END and number not in self._failed
             ]
-            for version in ended[: -self._max_ended]:
-                del self._statuses[version]
+            for number in ended[: -self._max_ended]:
+                del self._statuses[number]
 
 
 def _found_versions(export_dir: pathlib.Path) -> dict[int, pathlib.Path]:
