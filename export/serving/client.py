@@ -189,7 +189,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
             if history.items and (history.must_replay or known < history.length):
                 self._replay(deadline, session_id, history)
                 response, _ = self._predict(request, deadline)
-        return _scores(response, len(candidate_ids))
+        return np.asarray(get(response, "scores"))[: len(candidate_ids)]
 
     def score_items(self, item_ids: Sequence[ItemId], candidate_ids: Sequence[ItemId]) -> np.ndarray:
         """Returns the scores of chosen items for a session sent whole; see `recommend` and `score`."""
@@ -197,7 +197,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         self._put_row(request, "item_ids", item_ids, signatures.MAX_LENGTH)
         self._put_row(request, "candidate_ids", candidate_ids, signatures.MAX_CANDIDATES)
         response = self._ask(request)
-        return _scores(response, len(candidate_ids))
+        return np.asarray(get(response, "scores"))[: len(candidate_ids)]
 
     def end(self, session_id: str) -> bool:
         """Ends a session, here and in the server.
@@ -278,10 +278,6 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
 
     def _predict(self, request: Message, deadline: retry.Deadline) -> tuple[Message, int]:
         return retry.call(lambda seconds: self._call(request, timeout=seconds), self._policy, deadline)
-
-
-def _scores(response: Message, count: int) -> np.ndarray:
-    return np.asarray(get(response, "scores"))[:count]
 
 
 def _live_recommendations(response: Message) -> ServedRecommendations:

@@ -8,6 +8,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import dataclasses
+import gc
 import ipaddress
 import os
 import resource
@@ -74,6 +75,7 @@ def run(config: ServerConfig, on_listening: Callable[[Listening], None] = lambda
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # The event loop waits for the interpreter's lock as long as this whenever another thread computes in Python.
     sys.setswitchinterval(0.0005)
+    gc.freeze()  # what is there now stays, and costs later collections no time
     asyncio.run(until_signal())
 
 

@@ -12,6 +12,7 @@ again.
 import contextlib
 import dataclasses
 import enum
+import gc
 import pathlib
 import threading
 import time
@@ -114,6 +115,7 @@ class Versions:
             loaded = self._load(version, numbers[version])
             if loaded is not None:
                 self._replace(_Loaded(loaded))
+                gc.collect()  # a graph refers to itself, and keeps its memory until then
                 return
 
     def watch(self) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import weakref
 
 import grpc
 import pytest
@@ -77,6 +78,17 @@ def _spec(version: int | None = None, label: str | None = None, name: str = "gru
     if label is not None:
         spec.version_label = label
     return spec
+
+
+def test_a_replaced_version_leaves_no_graph_behind(manager, publish):
+    publish(1)
+    manager.poll()
+    with manager.lease(ANY) as model:
+        graph = weakref.ref(model._session.graph)
+    del model
+    publish(2)
+    manager.poll()
+    assert graph() is None
 
 
 def test_a_call_under_way_keeps_its_version_alive(manager, publish):
