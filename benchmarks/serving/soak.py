@@ -36,6 +36,7 @@ from run import process, run_json
 from tfrs_gru4rec import GRU4Rec, GRU4RecConfig, Vocabulary, export_saved_model, recommend
 from tfrs_gru4rec.export.publishing import publish
 from tfrs_gru4rec.export.serving.client import ServedRecommendations, SessionClient
+from tfrs_gru4rec.export.serving.retry import RetryPolicy
 from tfrs_gru4rec.export.signatures import Status
 
 CLICKS_OF_A_SESSION, TOP_K, WORKERS = 10, 20, 16
@@ -96,6 +97,7 @@ class Soak:
       export_dir: where to.
       sessions: to be clicked.
       memory: returns the server's memory in MiB.
+      policy: how long clients try.
       milliseconds: what each click took, from when it was due.
       mebibytes: the memory at the start, before each push, and at the end.
       version: the last one pushed.
@@ -110,6 +112,7 @@ class Soak:
     export_dir: pathlib.Path
     sessions: list[list[Click]]
     memory: Callable[[], int] = lambda: 0
+    policy: RetryPolicy = RetryPolicy()
     milliseconds: list[float] = dataclasses.field(default_factory=list)
     mebibytes: list[int] = dataclasses.field(default_factory=list)
     version: int = 0
@@ -124,7 +127,7 @@ class Soak:
         self.mebibytes.append(self.memory())
         with (
             concurrent.futures.ThreadPoolExecutor(WORKERS + 2) as threads,
-            SessionClient(self.target) as client,
+            SessionClient(self.target, policy=self.policy) as client,
         ):
             work = [threads.submit(self._click, client, worker, rate) for worker in range(WORKERS)]
             work += [threads.submit(self._push, push_seconds), threads.submit(self._look)]
@@ -149,7 +152,7 @@ class Soak:
 
     def figure(self, name: str) -> float:
         """Returns one of the server's metrics."""
-        with urllib.request.urlopen(self.metrics_url, timeout=5.0) as response:
+        with urllib.request.urlopen(self.metrics_url, timeout=30.0) as response:
             found = re.search(rf"^gru4rec_{name} (\S+)", response.read().decode(), re.MULTILINE)
         return float(found[1]) if found else float("nan")
 
@@ -207,7 +210,7 @@ class Soak:
             health = health_pb2_grpc.HealthStub(channel)
             while not self._is_over():
                 try:
-                    status = health.Check(health_pb2.HealthCheckRequest(), timeout=5.0).status
+                    status = health.Check(health_pb2.HealthCheckRequest(), timeout=30.0).status
                     failures = self.figure("load_failures_total")
                     if status != health_pb2.HealthCheckResponse.SERVING or failures:
                         self.unwell.append(f"health {status}, {failures} failed loads")
