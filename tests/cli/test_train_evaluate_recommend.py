@@ -40,6 +40,7 @@ COLUMNS = {"session_key": "sid", "item_key": "item", "time_key": "when"}
 def trained(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     arguments = {
+        "flagfile": "/dev/null",  # a plain model: no default settings
         "train_path": files / "train.csv",
         "test_path": files / "test.csv",
         "model_dir": folder / "ring",

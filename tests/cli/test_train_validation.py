@@ -34,7 +34,14 @@ def train_path(frame, tmp_path_factory):
 
 
 def run(**settings):
-    small = {"layers": 8, "batch_size": 8, "n_sample": 8, "learning_rate": 0.3, "progress": False}
+    small = {
+        "flagfile": "/dev/null",
+        "layers": 8,
+        "batch_size": 8,
+        "n_sample": 8,
+        "learning_rate": 0.3,
+        "progress": False,
+    }
     settings = {**small, "nobaselines": True, **settings}
     words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in settings.items()]
     return train.COMMAND.work(["command", *words])
@@ -120,3 +127,19 @@ def test_a_split_without_sessions_is_refused_before_any_training(train_path, tmp
     with pytest.raises(ValueError, match="must leave a session of two events.*days=7"):
         run(train_path=train_path, model_dir=tmp_path / "m", valid_days=7)
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("n_sessions", "flags", "n_valid"), [(1000, [], 100), (999, [], None), (1000, ["--valid_share=0.3"], 300)]
+)
+def test_a_log_of_a_thousand_sessions_is_validated_without_a_word(tmp_path, n_sessions, flags, n_valid):
+    path = tmp_path / "log.csv"
+    sessions = np.repeat(np.arange(n_sessions), 2)
+    frame = pd.DataFrame({"SessionId": sessions, "ItemId": np.arange(2 * n_sessions) % 7})
+    frame["Time"] = np.arange(len(frame))
+    frame.to_csv(path, index=False)
+    found = train.COMMAND.parse(["train", f"--train_path={path}", f"--model_dir={tmp_path / 'm'}", *flags])
+    logs = found["data"].read_training_logs(found["columns"], found["validation"])
+    assert (logs.valid.n_sessions if logs.valid else None) == n_valid
+    assert logs.validation.refit == bool(n_valid)
+    assert logs.whole.n_sessions == n_sessions

@@ -96,8 +96,9 @@ def main(
 ) -> int:
     """Trains, evaluates and writes the report; returns the exit code."""
     logs = data.read_training_logs(columns, validation)
+    validation = logs.validation
     warm_start = dataclasses.replace(warm_start, ticks_per_second=data.ticks_per_second)
-    _print_data(logs, validation)
+    _print_data(logs, model, training)
     if data.test_path and not data.test_path.exists():
         logging.warning("%s does not exist; it is read when training is done.", data.test_path)
 
@@ -251,14 +252,19 @@ def _evaluate_baselines(
     )
 
 
-def _print_data(logs: TrainingLogs, validation: ValidationConfig) -> None:
+def _print_data(logs: TrainingLogs, model: GRU4RecConfig, training: TrainingConfig) -> None:
     log, valid = logs.train, logs.valid
     print(f"Training on {log.n_events} events of {log.n_sessions} sessions, {log.vocabulary.n_items} items.")
     if valid is not None:
         dropped = f" ({valid.dropped_events} events of unknown items dropped)" if valid.dropped_events else ""
         print(
-            f"Validating on {valid.n_events} events of {valid.n_sessions} sessions, {validation.source}{dropped}."
+            f"Validating on {valid.n_events} events of {valid.n_sessions} sessions, {logs.validation.source}{dropped}."
         )
+    layers = ",".join(map(str, model.layers))
+    print(
+        f"With {model.loss}, layers {layers}, dropout {model.dropout_p_embed:g} and {model.dropout_p_hidden:g}, "
+        f"{model.n_sample} negatives, batch size {training.batch_size}, learning rate {training.learning_rate:g}."
+    )
 
 
 COMMAND = Command(
@@ -266,6 +272,7 @@ COMMAND = Command(
     main,
     flag_names={"warm_start": {"ticks_per_second": None}},  # as of the data
     settings_from="warm_start_from",
+    has_defaults=True,
 )
 
 
