@@ -106,7 +106,7 @@ def _blocks(
         for place, session in enumerate(block):
             padded[place, : len(session)] = session
         is_known = (padded >= 0).any(axis=1)
-        scores = model.scores(model(tf.constant(padded))[0])
+        scores = model.predict_step(tf.constant(padded))
         scores = tf.where(is_known[:, np.newaxis], scores, popular)
         if exclude_seen:
             seen = np.argwhere(padded >= 0)

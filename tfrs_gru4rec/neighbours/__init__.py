@@ -2,6 +2,7 @@
 
 from tfrs_gru4rec.neighbours.baseline import Baseline
 from tfrs_gru4rec.neighbours.compare import evaluate_baselines, rank_by_baselines
+from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.neighbours.item_knn import ItemKNN
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.neighbours.popularity import Popularity
@@ -11,6 +12,7 @@ from tfrs_gru4rec.neighbours.transitions import Transitions
 
 __all__ = [
     "Baseline",
+    "Fusion",
     "ItemKNN",
     "NextClicks",
     "Popularity",

@@ -31,7 +31,7 @@ class ItemKNN(ItemToItem):
       >>> log = SessionLog.from_frame(frame)
       >>> a, b, c = log.vocabulary.rows(np.array(["a", "b", "c"], object))
       >>> table = ItemKNN(log, half_life=1).table  # of the sessions of a, that with b is one older
-      >>> [round(float(table[a, each]), 3) for each in (b, c)], round(np.log(3), 3)
+      >>> [round(float(table[a, each]), 3) for each in (b, c)], round(float(np.log(3)), 3)
       ([0.549, 1.099], 1.099)
     """
 
