@@ -16,7 +16,7 @@ from tfrs_gru4rec.config import EvaluationConfig
 from tfrs_gru4rec.evaluation.evaluate import require_vocabulary_of
 from tfrs_gru4rec.metrics import TIES, RankedPairs, block_rows, ranks
 from tfrs_gru4rec.models import GRU4Rec
-from tfrs_gru4rec.neighbours.fused_scores import FusedScores
+from tfrs_gru4rec.neighbours.fused_scores import FusedScores, latest_of_sessions
 from tfrs_gru4rec.neighbours.fusion import (
     N_REPEATS,
     SIDES,
@@ -75,7 +75,7 @@ class FusedModel:
         Returns:
           [n, n_items]; those of a session without a known item mean nothing.
         """
-        return self._fused(self.model.predict_step(item_rows), _latest(item_rows))
+        return self._fused(self.model.predict_step(item_rows), latest_of_sessions(item_rows))
 
     def evaluate(
         self, log: SessionLog, tie: str = EvaluationConfig.tie, clicks: NextClicks | None = None
@@ -197,12 +197,3 @@ def _blocks(model: GRU4Rec, log: SessionLog, clicks: NextClicks) -> Iterator[tup
         asked = clicks.take(block)
         seen = latest_clicks(log.items, asked, int(asked.positions.max()))[:, ::-1]
         yield block, score(np.ascontiguousarray(seen))
-
-
-def _latest(item_rows: tf.Tensor) -> tf.Tensor:
-    """Returns the last known items int32 [n, N_CLICKS] of sessions [n, length], the latest first, -1 for none."""
-    is_known = item_rows >= 0
-    # A stable sort brings the known ones together, the latest first.
-    order = tf.argsort(tf.cast(~is_known[:, ::-1], tf.int32), axis=1, stable=True)
-    latest = tf.gather(item_rows[:, ::-1], order, batch_dims=1)[:, :N_CLICKS]
-    return tf.pad(latest, [[0, 0], [0, N_CLICKS - tf.shape(latest)[1]]], constant_values=-1)

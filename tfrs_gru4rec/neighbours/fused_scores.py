@@ -86,8 +86,24 @@ class FusedScores(tf.Module):
         added = tf.scatter_nd(_places(columns), values, tf.shape(scores))
         total = tf.reduce_sum(values, axis=1, keepdims=True)
         share = tf.math.divide_no_nan(tf.gather(added, columns, batch_dims=1), total)
-        gain = weights * tf.math.log1p(share / EPSILON)
+        gain = weights * tf.math.log1p(share * (1 / EPSILON))
         return _write(scores, columns, tf.gather(scores, columns, batch_dims=1) + gain)
+
+
+def latest_of_sessions(item_rows: tf.Tensor) -> tf.Tensor:
+    """Returns the last known items int32 [n, N_CLICKS] of sessions, as `FusedScores` wants them.
+
+    Args:
+      item_rows: int32 [n, length], oldest first, -1 for pads and unknown items.
+
+    >>> latest_of_sessions(tf.constant([[5, -1, 7, -1]])).numpy()[:, :3].tolist()
+    [[7, 5, -1]]
+    """
+    backwards = item_rows[:, ::-1]
+    # A stable sort brings the known ones together.
+    order = tf.argsort(tf.cast(backwards < 0, tf.int32), axis=1, stable=True)
+    latest = tf.gather(backwards, order, batch_dims=1)[:, :N_CLICKS]
+    return tf.pad(latest, [[0, 0], [0, N_CLICKS - tf.shape(latest)[1]]], constant_values=-1)
 
 
 def _places(columns: tf.Tensor) -> tf.Tensor:
