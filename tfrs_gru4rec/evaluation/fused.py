@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -34,7 +35,23 @@ CHOICES: dict[str, tuple[str, ...]] = {"rules": ("rules",), "knn": ("knn",), "bo
 FUSIONS = ("none", *CHOICES, "auto")
 MAX_QUESTIONS = 10_000
 _MAX_BATCH = 256
-_SCORE_BYTES = 64 << 20
+_SCORE_BYTES = 16 << 20
+
+
+def with_fusion(model: GRU4Rec, folder: str | os.PathLike[str]) -> GRU4Rec | FusedModel:
+    """Returns a model with the fusion that its folder holds, or the model itself if there is none.
+
+    Raises:
+      ValueError: the file is damaged, or of another vocabulary.
+
+    Example:
+      >>> from tfrs_gru4rec import GRU4RecConfig, Vocabulary
+      >>> model = GRU4Rec(Vocabulary.from_items([7, 8]), GRU4RecConfig(layers=(2,)))
+      >>> with_fusion(model, "no/such/folder") is model
+      True
+    """
+    fusion = Fusion.load_if_any(folder)
+    return FusedModel(model, fusion) if fusion else model
 
 
 class FusedModel:
@@ -66,16 +83,16 @@ class FusedModel:
         self.vocabulary = model.vocabulary
         self._fused = tf.function(FusedScores(fusion), reduce_retracing=True)
 
-    def predict_step(self, item_rows: tf.Tensor) -> tf.Tensor:
+    def predict_step(self, inputs: tf.Tensor) -> tf.Tensor:
         """Scores all items after sessions.
 
         Args:
-          item_rows: int32 [n, length], oldest first, -1 for pads and unknown items.
+          inputs: int32 [n, length], rows of items, oldest first, -1 for pads and unknown ones.
 
         Returns:
           [n, n_items]; those of a session without a known item mean nothing.
         """
-        return self._fused(self.model.predict_step(item_rows), latest_of_sessions(item_rows))
+        return self._fused(self.model.predict_step(inputs), latest_of_sessions(inputs))
 
     def evaluate(
         self, log: SessionLog, tie: str = EvaluationConfig.tie, clicks: NextClicks | None = None
@@ -98,9 +115,22 @@ class FusedModel:
         for block, scores in _blocks(self.model, log, clicks):
             asked = clicks.take(block)
             fused = self._fused(scores, latest_clicks(log.items, asked, N_CLICKS))
-            found[block] = ranks(fused, asked.targets, tie).numpy()
+            found[block] = _ranks(fused, asked.targets, tie).numpy()
         seconds = time.monotonic() - started
-        return RankedPairs(found, clicks.positions, log.dropped_events, seconds, clicks.targets)
+        return RankedPairs(
+            found,
+            clicks.positions,
+            log.dropped_events,
+            seconds,
+            clicks.targets,
+            clicks.events,
+            log.known_share,
+        )
+
+
+@tf.function(jit_compile=True, reduce_retracing=True)
+def _ranks(scores: tf.Tensor, targets: tf.Tensor, tie: str) -> tf.Tensor:
+    return ranks(scores, targets, tie)  # XLA compares and counts in one pass over the scores
 
 
 def learn_fusion(

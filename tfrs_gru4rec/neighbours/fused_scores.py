@@ -50,7 +50,7 @@ class FusedScores(tf.Module):
         """Copies the tables and the weights."""
         super().__init__(name="fused_scores")
         self._tables = [TableRows(table) for table in fusion.tables.values()]
-        self._weights = tf.constant(fusion.weights)
+        self._weights = tf.constant(fusion.weights, tf.float32)
 
     def __call__(self, scores: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
         """Adds what the neighbours say.

@@ -83,6 +83,12 @@ class Fusion:
         tables = {side: SIDES[side](log).table.astype(np.float32) for side in sides}
         return cls(tables, np.asarray(weights, np.float32), checksum_of(log.vocabulary))
 
+    @property
+    def bytes(self) -> int:
+        """Memory of the tables, which is what an export holds of them."""
+        tables = self.tables.values()
+        return sum(part.nbytes for table in tables for part in (table.data, table.indices, table.indptr))
+
     def require_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Raises ValueError unless the tables belong to a vocabulary."""
         rule = "The fusion must be of the model's vocabulary: count it from the model's training log."
@@ -117,6 +123,11 @@ class Fusion:
             raise ValueError(
                 f"{path} is damaged: train again with --fusion, or remove it. ({error})"
             ) from error
+
+    @classmethod
+    def load_if_any(cls, folder: str | os.PathLike[str]) -> Fusion | None:
+        """Reads what `save` wrote; None if there is nothing. Raises ValueError as `load`."""
+        return cls.load(folder) if (Path(folder) / FILE).exists() else None
 
 
 def _table(parts: np.lib.npyio.NpzFile, side: str) -> sparse.csr_array:
