@@ -53,8 +53,10 @@ def test_rows_are_bounded_and_blocks_do_not_change_them(monkeypatch):
     log = log_of(random_sessions(2, 60, N_ITEMS), N_ITEMS)
     whole = ItemKNN(log, n_top=4).table
     assert np.diff(whole.indptr).max() == 4
-    monkeypatch.setattr("tfrs_gru4rec.neighbours.item_knn.BLOCK_ENTRIES", 5)
+    rules = SequentialRules(log).table
+    monkeypatch.setattr("tfrs_gru4rec.neighbours.item_to_item.table_of.__defaults__", (5,))
     np.testing.assert_array_equal(ItemKNN(log, n_top=4).table.toarray(), whole.toarray())
+    np.testing.assert_array_equal(SequentialRules(log).table.toarray(), rules.toarray())
 
 
 def test_transitions_are_rules_of_distance_1():

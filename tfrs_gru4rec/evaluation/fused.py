@@ -6,6 +6,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ import tensorflow as tf
 from absl import logging
 
 from tfrs_gru4rec.checks import require, require_one_of
-from tfrs_gru4rec.config import EvaluationConfig
+from tfrs_gru4rec.config import FUSIONS, EvaluationConfig
 from tfrs_gru4rec.evaluation.evaluate import require_vocabulary_of
 from tfrs_gru4rec.metrics import TIES, RankedPairs, block_rows, ranks
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores, latest_of_sessions
 from tfrs_gru4rec.neighbours.fusion import (
+    FILE,
     N_REPEATS,
     SIDES,
     Fusion,
@@ -32,7 +34,6 @@ from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 CHOICES: dict[str, tuple[str, ...]] = {"rules": ("rules",), "knn": ("knn",), "both": tuple(SIDES)}
-FUSIONS = ("none", *CHOICES, "auto")
 MAX_QUESTIONS = 10_000
 _MAX_BATCH = 256
 _SCORE_BYTES = 16 << 20
@@ -52,6 +53,28 @@ def with_fusion(model: GRU4Rec, folder: str | os.PathLike[str]) -> GRU4Rec | Fus
     """
     fusion = Fusion.load_if_any(folder)
     return FusedModel(model, fusion) if fusion else model
+
+
+def keep_fusion(
+    model: GRU4Rec, fusion: Fusion | None, log: SessionLog, folder: str | os.PathLike[str]
+) -> GRU4Rec | FusedModel:
+    """Counts a fusion's neighbours anew in the log of a model, and keeps it in the model's folder.
+
+    Args:
+      model: trained on `log`.
+      fusion: gives the weights; None: what the folder holds of an older one is removed.
+      log: the log to count in.
+      folder: the model's.
+
+    Returns:
+      The fused model; the model itself without a fusion.
+    """
+    if fusion is None:
+        (Path(folder) / FILE).unlink(missing_ok=True)
+        return model
+    counted = Fusion.count(log, fusion.weights, fusion.tables)
+    counted.save(folder)
+    return FusedModel(model, counted)
 
 
 class FusedModel:

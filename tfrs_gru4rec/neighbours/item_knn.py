@@ -16,8 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from tfrs_gru4rec import checks
-from tfrs_gru4rec.neighbours.baseline import BLOCK_ENTRIES, blocks
-from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS, N_TOP, ItemToItem, top_of_rows
+from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS, N_TOP, ItemToItem, table_of
 from tfrs_gru4rec.neighbours.session_knn import from_end, keep, sessions_of_items
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
@@ -64,16 +63,11 @@ class ItemKNN(ItemToItem):
         latest = keep(holders, from_end(holders) <= n_sessions)
         latest.data = 0.5 ** ((from_end(latest) - 1) / half_life)
         sessions = holders.T.tocsr()
-        # Row by row of the table there are far more neighbours than are kept.
-        work = latest @ np.diff(sessions.indptr)
-        parts = [_part(latest[block], sessions, idf, n_top) for block in blocks(work, BLOCK_ENTRIES)]
-        super().__init__(log, sparse.csr_array(sparse.vstack(parts)), None, n_clicks, click_decay)
 
+        def rows(block: slice) -> sparse.csr_array:
+            part = sparse.csr_array(latest[block] @ sessions)
+            part.data *= idf[part.indices]
+            return part
 
-def _part(
-    latest: sparse.csr_array, sessions: sparse.csr_array, idf: np.ndarray, n_top: int | None
-) -> sparse.csr_array:
-    """Returns the rows of the table for some items, by their latest sessions [n, n_sessions]."""
-    table = sparse.csr_array(latest @ sessions)
-    table.data *= idf[table.indices]
-    return table if n_top is None else top_of_rows(table, n_top)
+        table = table_of(rows, latest @ np.diff(sessions.indptr), n_top)
+        super().__init__(log, table, n_clicks, click_decay)

@@ -7,22 +7,25 @@ Such a table is bounded, a row needs no session to be read, and a server looks i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 
 from tfrs_gru4rec import checks
-from tfrs_gru4rec.neighbours.baseline import Baseline
+from tfrs_gru4rec.neighbours.baseline import Baseline, blocks
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 N_CLICKS, CLICK_DECAY, N_TOP = 10, 0.8, 100
+TABLE_ENTRIES = 1 << 22  # about 100 MB while a table is made
 
 
 class ItemToItem(Baseline):
     """Scores by the rows of the last clicks; a subclass counts the table.
 
     Attributes:
-      table: float64 [n_items, n_items], not negative, at most `n_top` entries a row.
+      table: float64 [n_items, n_items], not negative.
       n_clicks: latest clicks of a session that count.
       click_decay: what a click weighs of the one after it.
     """
@@ -31,16 +34,14 @@ class ItemToItem(Baseline):
         self,
         log: SessionLog,
         table: sparse.csr_array,
-        n_top: int | None = N_TOP,
         n_clicks: int = N_CLICKS,
         click_decay: float = CLICK_DECAY,
     ) -> None:
-        """Keeps the largest entries of each row.
+        """Keeps a table.
 
         Args:
           log: the training log.
           table: [n_items, n_items], what goes with each item.
-          n_top: entries kept in a row; None keeps all.
           n_clicks: latest clicks of a session that count.
           click_decay: what a click weighs of the one after it, above 0.
 
@@ -50,7 +51,7 @@ class ItemToItem(Baseline):
         checks.require_at_least(1, n_clicks=n_clicks)
         checks.require_positive(click_decay=click_decay)
         super().__init__(log)
-        self.table = table if n_top is None else top_of_rows(table, n_top)
+        self.table = table
         self.n_clicks, self.click_decay = n_clicks, click_decay
 
     def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
@@ -66,6 +67,30 @@ class ItemToItem(Baseline):
         """Returns how many entries the rows of the last clicks have, int64 [n_clicks]."""
         lengths = np.append(np.diff(self.table.indptr), 0).astype(np.int64)
         return lengths[latest_clicks(items, clicks, self.n_clicks)].sum(axis=1) + 1
+
+
+def table_of(
+    rows: Callable[[slice], sparse.csr_array],
+    work: np.ndarray,
+    n_top: int | None,
+    block_entries: int = TABLE_ENTRIES,
+) -> sparse.csr_array:
+    """Makes a table of bounded rows, some rows at a time, as before they are cut they may be many times longer.
+
+    Args:
+      rows: returns the rows of a slice of items, [n, n_items].
+      work: [n_items], at least as many entries as an item's row has before it is cut.
+      n_top: entries kept in a row, the largest; None keeps all.
+      block_entries: how many entries are held at a time.
+
+    >>> table_of(lambda items: sparse.csr_array([[3.0, 1.0]] * 2)[items], np.array([2, 2]), 1).toarray().tolist()
+    [[3.0, 0.0], [3.0, 0.0]]
+    """
+    parts = []
+    for block in blocks(work, block_entries):
+        part = rows(block)
+        parts.append(part if n_top is None else top_of_rows(part, n_top))
+    return sparse.csr_array(sparse.vstack(parts))
 
 
 def latest_clicks(items: np.ndarray, clicks: NextClicks, n: int) -> np.ndarray:

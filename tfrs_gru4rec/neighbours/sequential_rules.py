@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from tfrs_gru4rec import checks
-from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS, N_TOP, ItemToItem
+from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS, N_TOP, ItemToItem, table_of
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 
@@ -50,17 +50,22 @@ class SequentialRules(ItemToItem):
           ValueError: a number is out of its range.
         """
         checks.require_at_least(1, max_distance=max_distance)
-        super().__init__(log, _table(log, max_distance), n_top, n_clicks, click_decay)
+        max_distance = min(max_distance, max(1, int(log.lengths.max(initial=0)) - 1))
+        clicks = np.bincount(log.items, minlength=log.vocabulary.n_items)
+        by_item, before = np.argsort(log.items, kind="stable"), np.concatenate([[0], np.cumsum(clicks)])
+        ends = np.repeat(log.offsets[1:], log.lengths)
 
+        def rows(block: slice) -> sparse.csr_array:
+            events = by_item[before[block.start] : before[block.stop]]
+            later = events[:, np.newaxis] + np.arange(1, max_distance + 1)
+            places, distances = np.nonzero(later < ends[events][:, np.newaxis])
+            items = log.items[events[places]]
+            parts = (
+                1 / ((distances + 1) * clicks[items]),
+                (items - block.start, log.items[later[places, distances]]),
+            )
+            # Equal pairs are added up.
+            return sparse.csr_array(parts, shape=(block.stop - block.start, len(clicks)))
 
-def _table(log: SessionLog, max_distance: int) -> sparse.csr_array:
-    n_items = log.vocabulary.n_items
-    ends = np.repeat(log.offsets[1:], log.lengths)
-    clicks = np.bincount(log.items, minlength=n_items)
-    table = sparse.csr_array((n_items, n_items))
-    for distance in range(1, min(max_distance, int(log.lengths.max(initial=1)) - 1) + 1):
-        first = np.flatnonzero(np.arange(log.n_events) + distance < ends)
-        items, later = log.items[first], log.items[first + distance]
-        # Equal pairs are added up.
-        table += sparse.csr_array((1 / (distance * clicks[items]), (items, later)), shape=table.shape)
-    return table
+        table = table_of(rows, max_distance * clicks, n_top)
+        super().__init__(log, table, n_clicks, click_decay)
