@@ -97,9 +97,18 @@ def test_features_times_weights_are_the_same_scores(questions):
 
 def test_rows_are_read_as_they_are():
     table = sparse.csr_array(np.array([[0, 2.0, 3.0], [0, 0, 0], [4.0, 0, 0]]))
-    columns, values = TableRows(table).look_up(tf.constant([[2, -1], [1, 0]]))
-    assert columns.numpy().tolist() == [[[0, 0], [0, 0]], [[0, 0], [1, 2]]]
-    assert values.numpy().tolist() == [[[4.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [2.0, 3.0]]]
+    places, columns, values = TableRows(table).look_up(tf.constant([[2, -1], [1, 0]]))
+    assert places.numpy().tolist() == [0, 3, 3]
+    assert columns.numpy().tolist() == [0, 1, 2]
+    assert values.numpy().tolist() == [4.0, 2.0, 3.0]
+
+
+def test_items_of_every_session_say_nothing():
+    log = log_of([[0, 1], [1, 0]], 3)  # their idf is 0
+    clicks = NextClicks.of(log)
+    assert not share_features(SIDES["knn"](log), log.items, clicks).toarray().any()
+    fused = FusedScores(Fusion.count(log, np.tile([1.0, 0.0, 0.0], [4, 1]), ["knn"]))
+    assert not fused(tf.zeros([2, 3]), tf.constant(latest_clicks(log.items, clicks, N_CLICKS))).numpy().any()
 
 
 def one_side(scores, side, targets):

@@ -25,22 +25,27 @@ class TableRows(tf.Module):
         super().__init__(name="table_rows")
         require(table.nnz < 2**31, "A table must have fewer than 2**31 entries.", entries=table.nnz)
         self.width = max(1, int(np.diff(table.indptr).max(initial=0)))
-        # One entry more, which what is outside of a row reads.
-        self._columns = tf.Variable(np.append(table.indices, 0).astype(np.int32), trainable=False)
-        self._values = tf.Variable(np.append(table.data, 0).astype(np.float32), trainable=False)
+        self._columns = tf.Variable(table.indices.astype(np.int32), trainable=False)
+        self._values = tf.Variable(table.data.astype(np.float32), trainable=False)
         self._first = tf.Variable(table.indptr.astype(np.int32), trainable=False)
 
-    def look_up(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reads rows int32 [...], -1 for an empty one.
+    def look_up(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Reads some rows for each of n sessions.
+
+        Args:
+          rows: int32 [n, n_rows], -1 for an empty one.
 
         Returns:
-          Columns int32 and values float32, both [..., width], 0 and 0 behind a row's end.
+          All entries of these rows, each [n_entries]: int32 places in `rows` flattened, int32 columns, float32 values.
         """
-        row = tf.maximum(rows, 0)
-        places = tf.gather(self._first, row)[..., tf.newaxis] + tf.range(self.width)
-        is_inside = (places < tf.gather(self._first, row + 1)[..., tf.newaxis]) & (rows >= 0)[..., tf.newaxis]
-        places = tf.where(is_inside, places, self._columns.shape[0] - 1)
-        return tf.gather(self._columns, places), tf.gather(self._values, places)
+        flat = tf.reshape(rows, [-1])
+        row = tf.maximum(flat, 0)
+        first = tf.gather(self._first, row)
+        length = tf.where(flat >= 0, tf.gather(self._first, row + 1) - first, 0)
+        entries = tf.cast(tf.where(tf.range(self.width) < length[:, tf.newaxis]), tf.int32)
+        places = entries[:, 0]
+        at = tf.gather(first, places) + entries[:, 1]
+        return places, tf.gather(self._columns, at), tf.gather(self._values, at)
 
 
 class FusedScores(tf.Module):
@@ -56,38 +61,47 @@ class FusedScores(tf.Module):
         """Adds what the neighbours say.
 
         Args:
-          scores: [n, n_columns], the model's; n_columns is the number of items or more.
+          scores: [n, n_columns], the model's; n_columns is the number of items or more, and n * n_columns below 2**31.
           latest: int32 [n, N_CLICKS], rows of the sessions' last items, the latest first, -1 for none; from the
             first -1 on there are no others.
 
         Returns:
           The scores [n, n_columns] of the fusion; those of a session without a click mean nothing.
         """
+        shape = tf.shape(scores)
         n_clicks = tf.math.count_nonzero(latest >= 0, axis=1, dtype=tf.int32)
         steps = tf.reduce_sum(tf.cast(n_clicks[:, tf.newaxis] >= FIRST_POSITIONS, tf.int32), axis=1) - 1
         weights = tf.gather(self._weights, tf.maximum(steps, 0))
+        flat = tf.reshape(scores, [-1])
         for number, table in enumerate(self._tables):
-            scores = self._add_side(scores, latest, table, weights[:, number, tf.newaxis])
-        is_last = latest == latest[:, :1]
-        weights = tf.where(is_last, weights[:, -N_REPEATS, tf.newaxis], weights[:, -1, tf.newaxis])
+            flat = _add_side(flat, shape, latest, table, weights[:, number])
         # Where there is no click, the last one once more.
         columns = tf.maximum(tf.where(latest >= 0, latest, latest[:, :1]), 0)
-        weights = tf.where(latest >= 0, weights, weights[:, :1])
-        return _write(scores, columns, tf.gather(scores, columns, batch_dims=1) + weights)
+        gains = tf.where(
+            columns == columns[:, :1], weights[:, -N_REPEATS, tf.newaxis], weights[:, -1, tf.newaxis]
+        )
+        places = tf.range(shape[0])[:, tf.newaxis] * shape[1] + columns
+        flat = _add_once(flat, tf.reshape(places, [-1]), tf.reshape(gains, [-1]))
+        return tf.reshape(flat, shape)
 
-    def _add_side(
-        self, scores: tf.Tensor, latest: tf.Tensor, table: TableRows, weights: tf.Tensor
-    ) -> tf.Tensor:
-        """Adds weights [n, 1] times the logarithm of the shares that the rows of a table give."""
-        decay = tf.constant(CLICK_DECAY ** np.arange(N_CLICKS)[:, np.newaxis], tf.float32)
-        columns, values = table.look_up(latest)
-        columns = tf.reshape(columns, [-1, N_CLICKS * table.width])
-        values = tf.reshape(values * decay, [-1, N_CLICKS * table.width])
-        added = tf.scatter_nd(_places(columns), values, tf.shape(scores))
-        total = tf.reduce_sum(values, axis=1, keepdims=True)
-        share = tf.math.divide_no_nan(tf.gather(added, columns, batch_dims=1), total)
-        gain = weights * tf.math.log1p(share * (1 / EPSILON))
-        return _write(scores, columns, tf.gather(scores, columns, batch_dims=1) + gain)
+
+def _add_side(
+    flat: tf.Tensor, shape: tf.Tensor, latest: tf.Tensor, table: TableRows, weights: tf.Tensor
+) -> tf.Tensor:
+    """Adds weights [n] times the logarithm of the shares that rows of a table give, to flattened scores of a shape."""
+    rows, columns, values = table.look_up(latest)
+    session = rows // N_CLICKS
+    values *= tf.gather(tf.constant(CLICK_DECAY ** np.arange(N_CLICKS), tf.float32), rows % N_CLICKS)
+    places = session * shape[1] + columns
+    sums = tf.gather(tf.scatter_nd(places[:, tf.newaxis], values, tf.shape(flat)), places)
+    totals = tf.gather(tf.scatter_nd(session[:, tf.newaxis], values, shape[:1]), session)
+    gains = tf.gather(weights, session) * tf.math.log1p(tf.math.divide_no_nan(sums, totals) * (1 / EPSILON))
+    return _add_once(flat, places, gains)
+
+
+def _add_once(flat: tf.Tensor, places: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
+    """Adds gains [n] at places [n]; a place that occurs several times has the same gain each time, and gets it once."""
+    return tf.tensor_scatter_nd_update(flat, places[:, tf.newaxis], tf.gather(flat, places) + gains)
 
 
 def latest_of_sessions(item_rows: tf.Tensor) -> tf.Tensor:
@@ -104,13 +118,3 @@ def latest_of_sessions(item_rows: tf.Tensor) -> tf.Tensor:
     order = tf.argsort(tf.cast(backwards < 0, tf.int32), axis=1, stable=True)
     latest = tf.gather(backwards, order, batch_dims=1)[:, :N_CLICKS]
     return tf.pad(latest, [[0, 0], [0, N_CLICKS - tf.shape(latest)[1]]], constant_values=-1)
-
-
-def _places(columns: tf.Tensor) -> tf.Tensor:
-    """Returns int32 [n, n_places, 2], the row and the column of each of columns [n, n_places]."""
-    rows = tf.broadcast_to(tf.range(tf.shape(columns)[0])[:, tf.newaxis], tf.shape(columns))
-    return tf.stack([rows, columns], axis=-1)
-
-
-def _write(scores: tf.Tensor, columns: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    return tf.tensor_scatter_nd_update(scores, _places(columns), values)

@@ -164,7 +164,8 @@ def share_features(side: ItemToItem, items: np.ndarray, clicks: NextClicks) -> s
       clicks: questions of that log.
     """
     scores = side.scores(items, clicks)
-    totals = np.repeat(scores.sum(axis=1), np.diff(scores.indptr))
+    # The total is 0 where all that is named is in every session.
+    totals = np.maximum(np.repeat(scores.sum(axis=1), np.diff(scores.indptr)), np.finfo(float).tiny)
     scores.data = np.log1p(scores.data / (EPSILON * totals))
     return scores
 
