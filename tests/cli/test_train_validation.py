@@ -10,6 +10,8 @@ from tfrs_gru4rec.cli import train
 from tfrs_gru4rec.cli.flag_groups import UsageError
 from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.evaluation import evaluate
+from tfrs_gru4rec.evaluation.fused import FusedModel
+from tfrs_gru4rec.neighbours import Fusion, SequentialRules
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import load_model
 
@@ -113,8 +115,8 @@ def test_dwell_time_repeats_no_event_of_the_validation(train_path):
     ("flags", "message"),
     [
         ({"valid_share": 0.1, "valid_days": 2}, "one source of validation.*valid_days=2"),
-        ({"refit": True}, "need a validation: give valid_path"),
-        ({"early_stop_epochs": 3}, "need a validation"),
+        ({"refit": True}, "need validation: valid_path"),
+        ({"early_stop_epochs": 3}, "need validation"),
         ({"valid_share": 1.5}, "valid_share must be at least 0 and below 1"),
     ],
 )
@@ -143,3 +145,29 @@ def test_a_log_of_a_thousand_sessions_is_validated_without_a_word(tmp_path, n_se
     assert (logs.valid.n_sessions if logs.valid else None) == n_valid
     assert logs.validation.refit == bool(n_valid)
     assert logs.whole.n_sessions == n_sessions
+
+
+def test_a_fusion_is_learned_in_validation_and_counted_on_all(frame, train_path, tmp_path, capsys):
+    frame.tail(60).to_csv(tmp_path / "test.csv", index=False)
+    settings = {"train_path": train_path, "model_dir": tmp_path / "m", "valid_share": 0.3, "n_epochs": 1}
+    assert run(**settings, fusion="rules", refit=True, test_path=tmp_path / "test.csv") == 0
+    printed = capsys.readouterr().out
+    assert "Fusion with neighbours: rules, recall@20" in printed
+    assert "GRU4Rec alone" in printed
+    model, fusion = load_model(tmp_path / "m"), Fusion.load(tmp_path / "m")
+    log = SessionLog.from_file(train_path, model.vocabulary)
+    expected = SequentialRules(log).table.toarray()
+    np.testing.assert_allclose(fusion.tables["rules"].toarray(), expected, rtol=1e-6)
+    report = json.loads((tmp_path / "m" / "report.json").read_text())
+    assert report["fusion"]["chosen"] == "rules"
+    test_log = SessionLog.from_file(tmp_path / "test.csv", model.vocabulary)
+    assert report["test"]["mrr"]["20"] == FusedModel(model, fusion).evaluate(test_log).mrr(20)
+    assert report["test_alone"]["mrr"]["20"] == evaluate(model, test_log).mrr(20)
+    # A run without one leaves none.
+    assert run(**{**settings, "model_dir": tmp_path / "m"}, refit=True) == 0
+    assert not (tmp_path / "m" / "fusion.npz").exists()
+
+
+def test_a_fusion_without_validation_is_refused(train_path, tmp_path):
+    with pytest.raises(UsageError, match="Early stopping, refit and fusion need validation"):
+        run(train_path=train_path, model_dir=tmp_path / "m", fusion="auto")
