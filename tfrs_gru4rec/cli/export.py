@@ -36,11 +36,16 @@ def main(version: VersionConfig, recommendations: ExportConfig) -> int:
     logging.info("Loading the model in %s.", version.model_dir)
     # These load TensorFlow, so not before the flags have been found right.
     from tfrs_gru4rec.export.saved_model import export_saved_model
-    from tfrs_gru4rec.training.model_folder import load_model
+    from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 
-    model = load_model(version.model_dir)
+    model, folder = load_model(version.model_dir), ModelFolder(version.model_dir)
+    about = {**folder.settings(), **folder.report()}
     logging.info("Exporting, then checking what was written.")
-    print(export_saved_model(model, version.export_dir, version.version, **recommendations.to_dict()))
+    print(
+        export_saved_model(
+            model, version.export_dir, version.version, **recommendations.to_dict(), about=about
+        )
+    )
     return 0
 
 
