@@ -5,7 +5,6 @@ Works with the embedded server and with TensorFlow Serving alike, and needs no T
 
 import contextlib
 import dataclasses
-import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -55,7 +54,7 @@ class ServedRecommendations:
     status: signatures.Status
 
 
-class SessionClient:
+class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
     """A client of one model server. All methods may be called from several threads.
 
         with SessionClient("localhost:8500") as client:
@@ -98,16 +97,10 @@ class SessionClient:
             fails requests of different lengths that it happens to merge: there, give both this and
             `max_items` the same number. The embedded server merges only what fits.
         """
-        require(
-            1 <= max_items <= signatures.MAX_LENGTH,
-            f"max_items must be 1 to {signatures.MAX_LENGTH}.",
-            max_items=max_items,
-        )
-        require(
-            0 <= min_row_length <= signatures.MAX_LENGTH,
-            f"min_row_length must be 0 to {signatures.MAX_LENGTH}.",
-            min_row_length=min_row_length,
-        )
+        most = signatures.MAX_LENGTH
+        require(1 <= max_items <= most, f"max_items must be 1 to {most}.", max_items=max_items)
+        is_row = 0 <= min_row_length <= most
+        require(is_row, f"min_row_length must be 0 to {most}.", min_row_length=min_row_length)
         self._min_row_length = min_row_length
         self._choice, self._policy = ModelChoice(model_name, version), policy
         self._breaker = retry.CircuitBreaker(policy)
@@ -122,15 +115,7 @@ class SessionClient:
             response_deserializer=PredictResponse.FromString,
         )
 
-    def __enter__(self) -> "SessionClient":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -204,7 +189,7 @@ class SessionClient:
             if history.items and (history.must_replay or known < history.length):
                 self._replay(deadline, session_id, history)
                 response, _ = self._predict(request, deadline)
-        return _scores(response, len(candidate_ids))
+        return np.asarray(get(response, "scores"))[: len(candidate_ids)]
 
     def score_items(self, item_ids: Sequence[ItemId], candidate_ids: Sequence[ItemId]) -> np.ndarray:
         """Returns the scores of chosen items for a session sent whole; see `recommend` and `score`."""
@@ -212,7 +197,7 @@ class SessionClient:
         self._put_row(request, "item_ids", item_ids, signatures.MAX_LENGTH)
         self._put_row(request, "candidate_ids", candidate_ids, signatures.MAX_CANDIDATES)
         response = self._ask(request)
-        return _scores(response, len(candidate_ids))
+        return np.asarray(get(response, "scores"))[: len(candidate_ids)]
 
     def end(self, session_id: str) -> bool:
         """Ends a session, here and in the server.
@@ -293,10 +278,6 @@ class SessionClient:
 
     def _predict(self, request: Message, deadline: retry.Deadline) -> tuple[Message, int]:
         return retry.call(lambda seconds: self._call(request, timeout=seconds), self._policy, deadline)
-
-
-def _scores(response: Message, count: int) -> np.ndarray:
-    return np.asarray(get(response, "scores"))[:count]
 
 
 def _live_recommendations(response: Message) -> ServedRecommendations:

@@ -118,13 +118,7 @@ class ModelChoice:
 
 
 def put_ids(request: Message, name: str, ids: Sequence[ItemId], *shape: int) -> None:
-    """Adds an input of ids: int64 if the first is an int, else strings.
-
-    Args:
-      request: changed in place.
-      name: of the input.
-      ids: its values; all ints, or all str or bytes.
-      *shape: its shape.
+    """Adds an input of ids, all ints or all str or bytes, of a shape: int64 if the first is an int, else strings.
 
     >>> request = ModelChoice("shop").request("recommend")
     >>> put_ids(request, "item_ids", ["shoe", "hat"], 1, 2)
