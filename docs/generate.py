@@ -58,7 +58,9 @@ def reference_page() -> str:
 def signatures_page() -> str:
     """Returns the contract that exports are served by, from the module that states it."""
     module = sys.modules[Signature.__module__]
-    parts = ["# Signatures", module.__doc__ or ""]
+    constants = [(name, value) for name, value in vars(module).items() if re.match("(MAX|PAD)_", name)]
+    limits = [f"| `{name}` | {value!r} |" for name, value in constants if isinstance(value, int | bytes)]
+    parts = ["# Signatures", module.__doc__ or "", "\n".join(["| name | value |", "|---|---|", *limits])]
     for signature in SIGNATURES.values():
         parts += [f"## {signature.name}", signature.meaning]
         parts += [_tensor_table("input", signature.inputs), _tensor_table("output", signature.outputs)]
