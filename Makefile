@@ -41,9 +41,9 @@ demo: $(INSTALLED)
 	@rm -rf .demo/model .demo/export
 	$(BIN)/gru4rec-train --dataset synthetic_sessions --data_dir .demo/data --model_dir .demo/model --n_epochs 6 --logq 1 \
 	    --learning_rate 0.1 --n_sample 512 --sample_alpha 0.5 --dropout_p_embed 0.2 --dropout_p_hidden 0.2
-	$(BIN)/gru4rec-recommend --model_dir .demo/model --items 451,847 --top_k 5
-	$(BIN)/gru4rec-export --model_dir .demo/model --export_dir .demo/export --top_k 5
-	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17
+	$(BIN)/gru4rec-recommend --model_dir .demo/model --items 451,847 --top_k 5 --verbosity -1
+	$(BIN)/gru4rec-export --model_dir .demo/model --export_dir .demo/export --top_k 5 --verbosity -1
+	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17 --clicks 3
 
 test: lint
 	$(PYTEST) -m "not slow"
@@ -99,14 +99,14 @@ clean:
 $(INSTALLED): setup.py pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Installing into $(VENV): some minutes, once."
 	@mkdir -p build && sed -n '/^\(packaging\|setuptools\|wheel\)==/,/[^\\]$$/p' requirements.lock > build/build-tools.lock
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement build/build-tools.lock
-	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement build/build-tools.lock
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(SITE_TOOLS)/.installed: docs/requirements.lock | $(BIN)/python
-	$(BIN)/python -m venv --clear $(SITE_TOOLS)
-	$(SITE_TOOLS)/bin/python -m pip install --quiet --require-hashes --requirement docs/requirements.lock
+	@$(BIN)/python -m venv --clear $(SITE_TOOLS)
+	@$(SITE_TOOLS)/bin/python -m pip install --quiet --require-hashes --requirement docs/requirements.lock
 	@touch $@
 
 $(TOOLS): | $(BIN)/python
