@@ -1,11 +1,14 @@
 """Writes a model as a stateful SavedModel for TF Serving: one call, one new version."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from tfrs_gru4rec.config import ExportConfig
+from tfrs_gru4rec.export.model_card import model_card, write_model_card
 from tfrs_gru4rec.export.publishing import publish
 from tfrs_gru4rec.export.serving_model import ServingModel
 from tfrs_gru4rec.export.verification import sample_scores, verify
@@ -25,6 +28,7 @@ def export_saved_model(
     idle_seconds: float = ExportConfig.idle_seconds,
     exclude_seen: bool = ExportConfig.exclude_seen,
     keep_versions: int | None = ExportConfig.keep_versions,
+    about: Mapping[str, Any] | None = None,
 ) -> str:
     """Publishes a model as `<export_dir>/<version>/`, with the signatures of `export.signatures`.
 
@@ -53,6 +57,7 @@ def export_saved_model(
       exclude_seen: leave a session's latest 50 known items (fewer if the catalogue is not larger than that by
         `top_k`) out of its recommendations; `score` scores them all the same.
       keep_versions: how many of the largest versions stay; see `publish`.
+      about: what the version's model card says of training, see `model_card`.
 
     Returns:
       The version's folder.
@@ -67,10 +72,18 @@ def export_saved_model(
         model, model.vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, fusion
     )
     expected = sample_scores(model, model.vocabulary, fusion)
+    answers = {
+        "top_k": top_k,
+        "max_sessions": max_sessions,
+        "idle_seconds": idle_seconds,
+        "exclude_seen": exclude_seen,
+    }
+    card = model_card(model, answers, about or {})
     functions = serving_model.concrete_functions()
 
     def write(folder: Path) -> None:
         _save(serving_model, functions, folder)
+        write_model_card(folder, card)
         verify(folder, model.vocabulary, expected)
 
     return os.fspath(publish(export_dir, version, write, keep_versions))

@@ -40,6 +40,9 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     settings = {"model_dir": model_dir, "export_dir": export_dir, "top_k": 2, "max_sessions": 10}
     assert run(export, **settings, exclude_seen=True) == 0
     assert capsys.readouterr().out == f"{export_dir / '1'}\n"
+    # Three sessions of eight events; the run's settings and the export's.
+    card = (export_dir / "1" / "assets.extra" / "model_card.md").read_text().splitlines()
+    assert {"| sessions | 3 |", "| events | 8 |", "| batch_size | 2 |", "| top_k | 2 |"} <= set(card)
     recommend = tf.saved_model.load(str(export_dir / "1")).signatures["serving_default"]
     outputs = recommend(item_ids=tf.constant([["green"]]))
     model = load_model(model_dir)

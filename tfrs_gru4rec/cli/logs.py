@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -154,6 +156,7 @@ class DataConfig(Settings):
         import tensorflow_datasets as tfds
 
         tfds.disable_progress_bar()  # two bars a split; the builders say what they make
-        return SessionLog.from_tfds(
-            self.dataset, split, vocabulary, data_dir=self.data_dir, manual_dir=self.manual_dir
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what the builders log
+            return SessionLog.from_tfds(
+                self.dataset, split, vocabulary, data_dir=self.data_dir, manual_dir=self.manual_dir
+            )
