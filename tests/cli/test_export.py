@@ -1,5 +1,7 @@
 """gru4rec-export on a folder that gru4rec-train wrote."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -51,11 +53,15 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     scores = model.scores(query)[0]
     assert sorted(model.vocabulary.ids[rows]) == ["blue", "red"]
     tf.debugging.assert_near(outputs["scores"][0], tf.gather(scores, rows))
-    # With a fusion in the model's folder, the next version has it inside.
-    fusion = Fusion.count(SessionLog.from_file(tmp_path / "log.tsv"), np.ones([4, 3]), ["rules"])
-    fusion.save(model_dir)
-    assert run(export, **settings) == 0
-    score = tf.saved_model.load(str(export_dir / "2")).signatures["score_items"]
+
+
+def test_exports_the_fusion_in_the_folder(model_dir, tmp_path):
+    model, folder = load_model(model_dir), shutil.copytree(model_dir, tmp_path / "fused")
+    log = SessionLog.from_file(model_dir.parent / "log.tsv", model.vocabulary)
+    fusion = Fusion.count(log, np.ones([4, 3]), ["rules"])
+    fusion.save(folder)
+    assert run(export, model_dir=folder, export_dir=tmp_path / "shop", top_k=2, max_sessions=10) == 0
+    score = tf.saved_model.load(str(tmp_path / "shop" / "1")).signatures["score_items"]
     names = ["red", "green", "blue"]
     outputs = score(item_ids=tf.constant([["green", "red"]]), candidate_ids=tf.constant([names]))
     session = tf.constant([model.vocabulary.rows(["green", "red"])])
