@@ -39,8 +39,7 @@ help:
 
 demo: $(INSTALLED)
 	@rm -rf .demo/model .demo/export
-	$(BIN)/gru4rec-train --dataset synthetic_sessions --data_dir .demo/data --model_dir .demo/model --n_epochs 6 --logq 1 \
-	    --learning_rate 0.1 --n_sample 512 --sample_alpha 0.5 --dropout_p_embed 0.2 --dropout_p_hidden 0.2
+	$(BIN)/gru4rec-train --dataset synthetic_sessions --data_dir .demo/data --model_dir .demo/model --n_epochs 6
 	$(BIN)/gru4rec-recommend --model_dir .demo/model --items 451,847 --top_k 5 --verbosity -1
 	$(BIN)/gru4rec-export --model_dir .demo/model --export_dir .demo/export --top_k 5 --verbosity -1
 	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17 --clicks 3

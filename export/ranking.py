@@ -11,6 +11,9 @@ from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
 from tfrs_gru4rec.export.top_k import BLOCK, top_k
 from tfrs_gru4rec.models.popularity import popularity_scores
+from tfrs_gru4rec.neighbours.fused_scores import FusedScores
+from tfrs_gru4rec.neighbours.fusion import Fusion
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS
 
 # Scores held at a time; larger batches are ranked in parts, so memory does not grow with batch times
 # catalogue.
@@ -27,6 +30,8 @@ class Ranking(tf.Module):
         counts: np.ndarray,
         top: int,
         max_scores: int = MAX_SCORES,
+        n_excluded: int = 0,
+        fusion: Fusion | None = None,
     ) -> None:
         """Copies the items' output weights, and ranks the popular items for sessions that have no known item.
 
@@ -41,12 +46,17 @@ class Ranking(tf.Module):
           counts: [n_items] training events of each item.
           top: how many items to recommend.
           max_scores: scores held at a time; see `MAX_SCORES`.
+          n_excluded: how many of a session's latest items are not recommended.
+          fusion: what neighbours add to the scores.
         """
         super().__init__(name="ranking")
         self._records = records
         self._n_items = len(counts)
         self._top = top
-        self._max_scores = max_scores
+        # A side's scores, and what they are written to, are as large as the scores.
+        self._max_scores = max_scores if fusion is None else max_scores // 3
+        self._n_excluded = n_excluded
+        self._fused = None if fusion is None else FusedScores(fusion)
         padding = -self._n_items % BLOCK
         table, bias = model.embedding.output_table, model.embedding.output_bias
         self._weights = tf.Variable(tf.pad(tf.transpose(table), [[0, 0], [0, padding]]), trainable=False)
@@ -93,12 +103,16 @@ class Ranking(tf.Module):
         return tf.where(candidate_rows >= 0, scores, -np.inf)
 
     def _scores(self, records: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(self._records.query(records), self._weights) + self.padded_biases
+        scores = tf.matmul(self._records.query(records), self._weights) + self.padded_biases
+        return self._fused(scores, self._latest(records, N_CLICKS)) if self._fused else scores
+
+    def _latest(self, records: tf.Tensor, n: int) -> tf.Tensor:
+        return self._records.seen_rows(records, self._n_items)[:, :n]
 
     def _top_of_known(self, records: tf.Tensor) -> list[tf.Tensor]:
         scores = self._scores(records)
-        if self._records.n_seen:
-            scores = _exclude(scores, self._records.seen_rows(records, self._n_items))
+        if self._n_excluded:
+            scores = _exclude(scores, self._latest(records, self._n_excluded))
         values, rows = top_k(scores, self._top)
         return [rows, values]
 

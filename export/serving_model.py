@@ -27,6 +27,8 @@ from tfrs_gru4rec.export.signatures import (
     Signature,
     Status,
 )
+from tfrs_gru4rec.neighbours.fusion import Fusion
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 # With exclude_seen, this many of a session's latest items are left out of its recommendations.
@@ -53,6 +55,7 @@ class ServingModel(tf.Module):
         max_sessions: int,
         idle_seconds: float,
         exclude_seen: bool,
+        fusion: Fusion | None = None,
     ) -> None:
         """Puts the parts together; see `export_saved_model` for the arguments."""
         super().__init__(name="serving_model")
@@ -65,12 +68,17 @@ class ServingModel(tf.Module):
             n_items=n_items,
         )
         # Remembering more than n_items - top_k items could leave fewer than top_k to recommend.
-        n_seen = min(SEEN_ITEMS, n_items - top_k) if exclude_seen else 0
+        n_excluded = min(SEEN_ITEMS, n_items - top_k) if exclude_seen else 0
+        n_seen = max(n_excluded, N_CLICKS if fusion else 0)
         require_exact_rows(n_items, n_seen)
+        if fusion:
+            fusion.require_vocabulary(vocabulary)
         self.top_k = top_k
         self.catalogue = Catalogue(vocabulary)
         self._records = SessionRecords(model, n_seen)
-        self._ranking = Ranking(model, self._records, vocabulary.counts, top_k)
+        self._ranking = Ranking(
+            model, self._records, vocabulary.counts, top_k, n_excluded=n_excluded, fusion=fusion
+        )
         self.state_size = self._records.size - 1
         require_session_memory(max_sessions, self._records.size)
         self.sessions = SessionStore(max_sessions, self._records.size, idle_seconds, WARM_UP_SESSION_ID)

@@ -3,9 +3,9 @@
     length | known | state of layer 1 | ... | state of layer n | items seen
 
 `length` counts the session's events, those with unknown items included, up to `MAX_SESSION_EVENTS`. `known` is 1 once
-the session has an item of the vocabulary. `items seen` is there if seen items are excluded: the rows of the
-latest known items plus 1, latest first, 0 where there are none yet. The record of a session without an event
-is all zeros. A record is always finite: an item after which it would not be counts, and changes nothing else.
+the session has an item of the vocabulary. `items seen` is there if seen items are excluded or neighbours are asked:
+the rows of the latest known items plus 1, latest first, 0 where there are none yet. The record of a session without
+an event is all zeros. A record is always finite: an item after which it would not be counts, and changes nothing else.
 """
 
 from collections.abc import Callable
@@ -135,7 +135,7 @@ def require_exact_rows(n_items: int, n_seen: int) -> None:
 
     >>> require_exact_rows(n_items=100_000_000, n_seen=0)
     """
-    rule = f"exclude_seen needs a catalogue of at most {EXACT_FLOATS} items: export without it."
+    rule = f"exclude_seen and fusion need a catalogue of at most {EXACT_FLOATS} items: export without."
     require(n_seen == 0 or n_items <= EXACT_FLOATS, rule, n_items=n_items)
 
 

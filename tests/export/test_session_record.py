@@ -57,6 +57,8 @@ def test_a_session_as_long_as_a_float_counts_takes_no_more_and_says_so():
 def test_seen_items_of_a_catalogue_beyond_exact_floats_are_refused():
     require_exact_rows(EXACT_FLOATS, 50)
     require_exact_rows(EXACT_FLOATS + 1, 0)
-    with pytest.raises(ValueError, match="exclude_seen needs a catalogue of at most 16777216 items"):
+    with pytest.raises(
+        ValueError, match="exclude_seen and fusion need a catalogue of at most 16777216 items"
+    ):
         require_exact_rows(EXACT_FLOATS + 1, 1)
     assert serving_model(exclude_seen=True).sessions.record_size == 1 + 1 + 3 + 2 + 9

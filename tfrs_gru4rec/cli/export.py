@@ -36,16 +36,19 @@ def main(version: VersionConfig, recommendations: ExportConfig) -> int:
     logging.info("Loading the model in %s.", version.model_dir)
     # These load TensorFlow, so not before the flags have been found right.
     from tfrs_gru4rec.export.saved_model import export_saved_model
+    from tfrs_gru4rec.neighbours.fusion import Fusion
     from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 
     model, folder = load_model(version.model_dir), ModelFolder(version.model_dir)
-    about = {**folder.settings(), **folder.report()}
-    logging.info("Exporting, then checking what was written.")
-    print(
-        export_saved_model(
-            model, version.export_dir, version.version, **recommendations.to_dict(), about=about
+    fusion = Fusion.load_if_any(version.model_dir)
+    if fusion:
+        logging.info(
+            "With neighbours, %s: %.1f MB in memory and on disk.", "+".join(fusion.tables), fusion.bytes / 1e6
         )
-    )
+    logging.info("Exporting, then checking what was written.")
+    about = {**folder.settings(), **folder.report()}
+    settings = {**recommendations.to_dict(), "fusion": fusion, "about": about}
+    print(export_saved_model(model, version.export_dir, version.version, **settings))
     return 0
 
 

@@ -27,11 +27,13 @@ class TrainingLogs:
       train: what is trained on.
       valid: what the best epoch is chosen by, in the vocabulary of `train`; None without validation.
       whole: what is trained on by a refit: both together.
+      validation: where `valid` comes from, and what it is for.
     """
 
     train: SessionLog
     valid: SessionLog | None
     whole: SessionLog
+    validation: ValidationConfig
 
     def require_valid(self) -> SessionLog:
         """Returns the validation.
@@ -93,6 +95,7 @@ class DataConfig(Settings):
         )
         logging.info("Reading %s.", self.train_path or f"the data set {self.dataset}")
         whole = self._read(self.train_path, self.train_split, columns)
+        validation = validation.of(whole.n_sessions)
         train, valid = whole, None
         if validation.valid_days:
             split = {"days": validation.valid_days, "ticks_per_second": self.ticks_per_second}
@@ -103,7 +106,7 @@ class DataConfig(Settings):
             place = (validation.valid_path, validation.valid_split, columns)
             valid = self._read(*place, train.vocabulary)
             whole = whole.joined_with(self._read(*place)) if validation.refit else whole
-        return TrainingLogs(self._augmented(train), valid, self._augmented(whole))
+        return TrainingLogs(self._augmented(train), valid, self._augmented(whole), validation)
 
     @property
     def has_test(self) -> bool:

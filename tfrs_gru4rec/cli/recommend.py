@@ -53,10 +53,11 @@ def main(sessions: SessionConfig, recommendations: RecommendConfig, item_names: 
     """Recommends for each session; returns the exit code."""
     names = item_names.read()
     logging.info("Loading the model in %s.", sessions.model_dir)
+    from tfrs_gru4rec.evaluation.fused import with_fusion
     from tfrs_gru4rec.models.recommend import recommend, session_rows
     from tfrs_gru4rec.training import load_model
 
-    model = load_model(sessions.model_dir)
+    model = with_fusion(load_model(sessions.model_dir), sessions.model_dir)
     for session in _sessions(sessions):
         rows = session_rows(model.vocabulary, session)
         unknown = [item for item, row in zip(session, rows, strict=True) if row < 0]
