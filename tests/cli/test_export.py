@@ -1,5 +1,7 @@
 """gru4rec-export on a folder that gru4rec-train wrote."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -59,8 +61,9 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     tf.debugging.assert_near(outputs["scores"][0], tf.gather(scores, rows))
     # With a fusion in the model's folder, the next version has it inside.
     fusion = Fusion.count(SessionLog.from_file(model_dir.parent / "log.tsv"), np.ones([4, 3]), ["rules"])
-    fusion.save(model_dir)
-    assert run(export, **settings) == 0
+    fused_dir = shutil.copytree(model_dir, tmp_path / "fused")
+    fusion.save(fused_dir)
+    assert run(export, **{**settings, "model_dir": fused_dir}) == 0
     assert "| neighbours | rules |" in (export_dir / "2" / "assets.extra" / "model_card.md").read_text()
     score = tf.saved_model.load(str(export_dir / "2")).signatures["score_items"]
     names = ["red", "green", "blue"]
