@@ -6,8 +6,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfrs_gru4rec.config import ExportConfig
+from tfrs_gru4rec.export.contract import Contract, require_contract_kept
 from tfrs_gru4rec.export.publishing import publish
 from tfrs_gru4rec.export.serving_model import ServingModel
+from tfrs_gru4rec.export.signatures import SIGNATURES
 from tfrs_gru4rec.export.verification import sample_scores, verify
 from tfrs_gru4rec.export.warm_up import write_warm_up
 from tfrs_gru4rec.models import GRU4Rec
@@ -55,10 +57,15 @@ def export_saved_model(
       The version's folder.
 
     Raises:
-      ValueError: an argument is out of its range, the version exists, the vocabulary holds the id that pads
+      ValueError: an argument is out of its range, the version exists, it would break what clients of the folder's
+        newest version rely on (the type of item ids, top_k, signatures), the vocabulary holds the id that pads
         requests, or the written model does not do what the model does. Nothing is published.
       OSError: the folder cannot be written to, or the disk is full. Nothing is left behind.
     """
+    vocabulary = model.vocabulary
+    # Before the work; `publish` asks again.
+    offered = Contract(vocabulary.item_type, top_k, frozenset(SIGNATURES))
+    require_contract_kept(export_dir, offered, item_id=vocabulary.ids[0])
     serving_model = ServingModel(model, model.vocabulary, top_k, max_sessions, idle_seconds, exclude_seen)
     expected = sample_scores(model, model.vocabulary)
     functions = serving_model.concrete_functions()

@@ -24,6 +24,7 @@ from tfrs_gru4rec.export.serving.predict_messages import (
     PredictRequest,
     PredictResponse,
     get,
+    id_dtype,
     put_ids,
     put_int32,
 )
@@ -149,6 +150,7 @@ class SessionClient:
 
         Raises:
           grpc.RpcError: the server could not be reached in time, or refused the request.
+          ValueError: the id is not of the type of the model's ids.
           RuntimeError: other clients write to this session faster than this one can follow.
         """
         with self._method() as deadline, self._histories.hold(session_id, deadline) as history:
@@ -272,7 +274,7 @@ class SessionClient:
         require(not isinstance(ids, str | bytes), f"{name} must be a list of ids, not one text.", ids=ids)
         require(1 <= len(ids) <= limit, f"{name} must hold 1 to {limit} ids.", length=len(ids))
         width = min(max(signatures.padded_length(len(ids)), self._min_row_length), limit)
-        pad = signatures.pad_id("int64" if isinstance(ids[0], int) else "string")
+        pad = signatures.pad_id(id_dtype(name, ids))
         put_ids(request, name, [*ids, *[pad] * (width - len(ids))], 1, width)
 
     @contextlib.contextmanager
@@ -292,7 +294,30 @@ class SessionClient:
             return self._predict(request, deadline)[0]
 
     def _predict(self, request: Message, deadline: retry.Deadline) -> tuple[Message, int]:
-        return retry.call(lambda seconds: self._call(request, timeout=seconds), self._policy, deadline)
+        try:
+            return retry.call(lambda seconds: self._call(request, timeout=seconds), self._policy, deadline)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+                self._require_item_type(request, deadline)
+            raise
+
+    def _require_item_type(self, request: Message, deadline: retry.Deadline) -> None:
+        """Raises ValueError, which names an id, if the model takes ids of the other type than a refused request has."""
+        inputs = signatures.SIGNATURES[request.model_spec.signature_name].inputs
+        name = next((tensor.name for tensor in inputs if tensor.dtype == signatures.ITEM), None)
+        if name is None:
+            return
+        ids = request.inputs[name]
+        item_id, wanted = (
+            (ids.string_val[0].decode(), "int64") if ids.string_val else (ids.int64_val[0], "string")
+        )
+        probe = self._choice.request(signatures.RECOMMEND.name)
+        put_ids(probe, "item_ids", [signatures.pad_id(wanted)], 1, 1)
+        try:
+            self._call(probe, timeout=min(self._policy.attempt_seconds, deadline.seconds_left()))
+        except grpc.RpcError:
+            return  # it is something else
+        raise ValueError(f"The model's item ids have the type {wanted}. Received: {name}={item_id!r}.")
 
 
 def _scores(response: Message, count: int) -> np.ndarray:
