@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from tfrs_gru4rec.atomic_files import remove_folder
+from tfrs_gru4rec.checks import require
 
 # The rule that TF Serving has for numbers: they fit an int64, which all numbers of 18 digits do.
 MAX_VERSION = 10**18 - 1
@@ -37,6 +38,14 @@ def version_folders(export_dir: str | os.PathLike[str]) -> dict[int, Path]:
     """
     names = (path for path in Path(export_dir).iterdir() if re.fullmatch("[0-9]{1,18}", path.name))
     return {int(path.name): path for path in sorted(names, key=lambda path: int(path.name)) if path.is_dir()}
+
+
+def require_inside(folder: Path) -> None:
+    """Raises ValueError if a version folder, or anything in it, is a link to elsewhere."""
+    place = folder.parent.resolve() / folder.name
+    leaving = [path for path in (folder, *folder.rglob("*")) if not path.resolve().is_relative_to(place)]
+    names = [path.relative_to(folder.parent).as_posix() for path in leaving]
+    require(not leaving, "A version must hold its files itself, without links to elsewhere.", links=names)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ BELOW_MODELS = (*BELOW_TASKS, "tasks")
 BELOW_EVALUATION = (*BELOW_MODELS, "models", "neighbours")
 BELOW_TRAINING = (*BELOW_EVALUATION, "evaluation")
 BELOW_UPKEEP = (*BELOW_TRAINING, "training")  # and below tuning, its neighbour
-CONTRACT = ("export.signatures", "export.version_folders")
+CONTRACT = ("export.signatures", "export.stock_operations", "export.version_folders")
 
 MAY_KNOW = {
     "checks": (),

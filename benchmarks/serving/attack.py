@@ -6,7 +6,9 @@ It exports a model of random weights, starts gru4rec-serve as a process on loopb
 load, and then sends clicks at half of that rate, on a fixed schedule, so that a click that comes late counts late.
 Beside them it runs each attack for a few seconds, from a process of its own. The aim: a p99 at most three times the
 undisturbed one, memory that goes back, a health check that answers SERVING throughout. Every loop is bounded in
-number and time, and no packet leaves this machine. Run it at two commits to compare them.
+number and time, and no packet leaves this machine. The same attacks on another checkout, which exports its own model:
+
+    python benchmarks/serving/attack.py --items 37000 --server_python ../before/.venv/bin/python
 """
 
 import argparse
@@ -283,23 +285,41 @@ async def measure_all(
     pid: int, target: str, metrics_port: int, rate: float, options: argparse.Namespace
 ) -> dict:
     """Returns the figures of all attacks, printed as they come."""
-    found = {}
+    found: dict[str, dict] = {}
     for name in ("undisturbed", *attacks_of(metrics_port), "undisturbed again"):
         figures = found[name] = await measure(pid, target, name, metrics_port, rate, options)
+        figures["times_undisturbed"] = figures["p99"] / found["undisturbed"]["p99"]
         print(
             f"{name:22s}{figures['p50']:9.2f}{figures['p90']:9.2f}{figures['p99']:9.2f}"
-            f"{figures['failed']:8d}{figures['health_wrong']:8d}{figures['resident_mebibytes']:8d}",
+            f"{figures['times_undisturbed']:9.1f}{figures['failed']:8d}{figures['health_wrong']:8d}"
+            f"{figures['resident_mebibytes']:8d}",
             flush=True,
         )
         await asyncio.sleep(1.0)
     return found
 
 
+@contextlib.contextmanager
+def exported(options: argparse.Namespace) -> Iterator[str]:
+    """Yields the folder to serve: the one asked for, or a new one of random weights."""
+    if options.export_dir:
+        yield options.export_dir
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [options.server_python, "-c", EXPORT, str(options.items), str(options.width), folder]
+        subprocess.run(command, check=True)
+        yield folder
+
+
 def main() -> None:
     """Runs all attacks in turn and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--items", type=int, default=37_000)
+    parser.add_argument("--items", type=int, default=37_000, help="the model's items, whose ids are 0, 1, …")
     parser.add_argument("--width", type=int, default=100, help="units of the model")
+    parser.add_argument("--export_dir", help="folder of versions to serve; default: a new one")
+    parser.add_argument(
+        "--server_python", default=sys.executable, help="Python that has the server to attack"
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one attack, at most 60")
     parser.add_argument("--rate", type=float, help="clicks a second; default: half of what the server can do")
     parser.add_argument("--report", type=pathlib.Path, help="JSON file to write")
@@ -315,18 +335,15 @@ def main() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     metrics_port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [sys.executable, "-c", EXPORT, str(options.items), str(options.width), folder], check=True
-        )
+    with exported(options) as folder:
         command = ["-m", "tfrs_gru4rec.cli.serve", f"--export_dir={folder}", "--port=0"]
-        with process([*command, f"--metrics_port={metrics_port}"]) as (pid, target):
+        command.append(f"--metrics_port={metrics_port}")
+        with process(command, options.server_python) as (pid, target):
             load = run_json("load.py", f"--target={target}", f"--items={options.items}", "--seconds=3")
             rate = options.rate or load["requests_per_second"] / 2
             print(f"{os.cpu_count()} cores, {rate:.0f} clicks/s; times in ms, memory in MiB\n")
-            print(
-                f"{'attack':22s}{'p50':>9s}{'p90':>9s}{'p99':>9s}{'failed':>8s}{'health':>8s}{'memory':>8s}"
-            )
+            columns = ("p50", "p90", "p99", "p99 x")
+            print(f"{'attack':22s}{''.join(f'{name:>9s}' for name in columns)}  failed  health  memory")
             found = asyncio.run(measure_all(pid, target, metrics_port, rate, options))
     if options.report:
         options.report.write_text(json.dumps({"clicks_per_second": rate, "attacks": found}, indent=2) + "\n")

@@ -84,9 +84,9 @@ def report(
 
 
 @contextlib.contextmanager
-def process(arguments: list[str]) -> Iterator[tuple[int, str]]:
+def process(arguments: list[str], python: str = sys.executable) -> Iterator[tuple[int, str]]:
     """Runs a Python server inside; yields its process id and address."""
-    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen([python, *arguments], stdout=subprocess.PIPE, text=True) as server:
         try:
             for line in server.stdout or ():
                 if match := re.match(r"listening on (\S+)", line):

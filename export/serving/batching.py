@@ -9,8 +9,8 @@ request does not fail its neighbours. By the contract a refused call has changed
 nothing happens twice. Any other error is told to all, for it may have struck after a change.
 
 Clicks go first: `step` has a thread and a queue of its own. What a request costs is estimated by its work: a row
-of many ids counts for one row a 16 ids, and a batch is closed before it has more than a few rows of one session,
-which would take turns.
+of many ids counts for one row a 16 ids, and for no less than one a 16 KiB, which bounds the bytes that wait, too. A
+batch is closed before it has more than a few rows of one session, which would take turns.
 """
 
 import asyncio
@@ -24,21 +24,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrs_gru4rec.export.serving import errors, servable, tensors
+from tfrs_gru4rec.export.serving import errors, tensors
 from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.serving.servable import ServedSignature
+from tfrs_gru4rec.export.serving.tensors import Column, Columns
 from tfrs_gru4rec.export.signatures import MAX_ROWS_OF_A_SESSION, STEP
 
-_IDS_OF_A_ROW = 16
-Result = list[tensors.Column] | Exception
+_IDS_OF_A_ROW, _BYTES_OF_A_ROW = 16, 1 << 14
+Result = list[Column] | Exception
 
 
 @dataclasses.dataclass(eq=False)
 class _Waiting:
-    signature: servable.ServedSignature
-    columns: tuple[tensors.Column, ...]
+    signature: ServedSignature
+    columns: Columns
     rows: int
     work: int
-    n_bytes: int
     sessions: collections.Counter[Any]
     since: float
     answer: asyncio.Future[Any]
@@ -58,33 +59,20 @@ class Batcher:
         observe: Callable[[str, int], None] = lambda signature, rows: None,
         step_executor: concurrent.futures.Executor | None = None,
     ):
-        """Makes a batcher.
+        """Makes a batcher whose executors wait for the model, one for steps and one for all else, or one for both.
 
-        Args:
-          executor: threads that wait for the model.
-          config: settings of the server, which say how to merge.
-          observe: told the signature and the number of rows of every batch run, in any thread.
-          step_executor: a thread for steps; the same as all else if None.
+        It tells `observe` the signature and the number of rows of every batch.
         """
         self._step_executor = step_executor or executor
         self._executor, self._config, self._observe = executor, config, observe
         self._queues: dict[tuple[Any, ...], collections.deque[_Waiting]] = {}
-        self._busy: set[servable.ServedSignature] = set()
-        self._waiting = {True: [0, 0], False: [0, 0]}  # work and bytes, of steps and of all else
+        self._busy: set[ServedSignature] = set()
+        self._work = {True: 0, False: 0}  # that waits, of steps and of all else
         self._is_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
-    async def submit(
-        self, signature: servable.ServedSignature, columns: tuple[tensors.Column, ...]
-    ) -> list[tensors.Column]:
-        """Runs one request, with others if it can.
-
-        Args:
-          signature: what to run.
-          columns: its inputs in order, as `ServedSignature.read_inputs` gives them.
-
-        Returns:
-          Its outputs in order.
+    async def submit(self, signature: ServedSignature, columns: Columns) -> list[Column]:
+        """Runs one request, with others if it can, on what `read_inputs` gives; returns its outputs in order.
 
         Raises:
           Overloaded: too much is waiting.
@@ -93,47 +81,42 @@ class Batcher:
         loop = asyncio.get_running_loop()
         if not signature.is_batched:
             return await loop.run_in_executor(self._executor, _run_alone, signature, columns)
-        waiting = _waiting(signature, columns, loop)
-        work, n_bytes = self._waiting[waiting.is_step]
-        is_too_much = work + waiting.work > self._config.max_waiting_rows
-        is_too_much |= n_bytes + waiting.n_bytes > self._config.max_waiting_bytes
+        waiting = _waiting(signature, columns)
         # The largest request of the contract is more than may wait: alone, it is let in.
-        if work and is_too_much:
+        work = self._work[waiting.is_step]
+        if work and work + waiting.work > self._config.max_waiting_rows:
             raise errors.Overloaded("The server's queue is full; try again later.")
         # Only requests of equal sizes but for dimension 0 can be stacked.
         key = (signature, tuple(column.shape[1:] for column in columns))
         self._queues.setdefault(key, collections.deque()).append(waiting)
-        self._count_waiting(waiting, 1)
-        self._schedule(loop)
+        self._work[waiting.is_step] += waiting.work
+        self._schedule()
         return await waiting.answer
 
-    def _count_waiting(self, waiting: _Waiting, sign: int) -> None:
-        work, n_bytes = self._waiting[waiting.is_step]
-        self._waiting[waiting.is_step] = [work + sign * waiting.work, n_bytes + sign * waiting.n_bytes]
-
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _schedule(self) -> None:
         """Dispatches after the events at hand, so that requests read together go together."""
         if not self._is_scheduled:
             self._is_scheduled = True
-            loop.call_soon(self._dispatch, loop)
+            asyncio.get_running_loop().call_soon(self._dispatch)
 
-    def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _dispatch(self) -> None:
         self._is_scheduled = False
+        loop = asyncio.get_running_loop()
         for key in list(self._queues):
             if key[0] in self._busy:
                 continue
             queue = self._queues[key]
             remaining = queue[0].since + self._config.batch_wait_seconds - loop.time()
             if remaining > 0 and sum(waiting.work for waiting in queue) < self._config.max_batch_size:
-                self._timer = self._timer or loop.call_later(remaining, self._on_timer, loop)
+                self._timer = self._timer or loop.call_later(remaining, self._on_timer)
                 continue
             batch = self._take(key, queue)
             if batch:
-                self._start(loop, batch)
+                self._start(batch)
 
-    def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
-        self._dispatch(loop)
+        self._dispatch()
 
     def _take(self, key: tuple[Any, ...], queue: collections.deque[_Waiting]) -> list[_Waiting]:
         """Takes requests off a queue up to the batch's size, without those given up by their client."""
@@ -144,7 +127,7 @@ class Batcher:
             if batch and max(together.values(), default=0) > MAX_ROWS_OF_A_SESSION:
                 break
             waiting = queue.popleft()
-            self._count_waiting(waiting, -1)
+            self._work[waiting.is_step] -= waiting.work
             if not waiting.answer.done():
                 batch.append(waiting)
                 work, sessions = work + waiting.work, together
@@ -154,18 +137,16 @@ class Batcher:
             self._queues[key] = queue
         return batch
 
-    def _start(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting]) -> None:
+    def _start(self, batch: list[_Waiting]) -> None:
         signature = batch[0].signature
         self._busy.add(signature)
         self._observe(signature.name, sum(waiting.rows for waiting in batch))
         requests = [waiting.columns for waiting in batch]
         executor = self._step_executor if batch[0].is_step else self._executor
-        running = loop.run_in_executor(executor, run_batch, signature, requests)
-        running.add_done_callback(functools.partial(self._finish, loop, batch))
+        running = asyncio.get_running_loop().run_in_executor(executor, run_batch, signature, requests)
+        running.add_done_callback(functools.partial(self._finish, batch))
 
-    def _finish(
-        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], running: asyncio.Future[Any]
-    ) -> None:
+    def _finish(self, batch: list[_Waiting], running: asyncio.Future[Any]) -> None:
         self._busy.discard(batch[0].signature)
         for waiting, result in zip(batch, running.result(), strict=True):
             if waiting.answer.done():
@@ -174,33 +155,25 @@ class Batcher:
                 waiting.answer.set_exception(result)
             else:
                 waiting.answer.set_result(result)
-        self._schedule(loop)
+        self._schedule()
 
 
-def _waiting(
-    signature: servable.ServedSignature, columns: tuple[tensors.Column, ...], loop: asyncio.AbstractEventLoop
-) -> _Waiting:
+def _waiting(signature: ServedSignature, columns: Columns) -> _Waiting:
+    loop = asyncio.get_running_loop()
     rows = columns[0].shape[0]
     pairs = zip(signature.inputs, columns, strict=True)
     free = [column.shape[1:] for spec, column in pairs if None in (spec.shape or ())[1:]]
     n_ids = max(map(math.prod, free), default=1)
     n_bytes = sum(column.n_bytes for column in columns)
+    work = max(rows * max(1, n_ids // _IDS_OF_A_ROW), n_bytes // _BYTES_OF_A_ROW)
     sessions = signature.count_sessions(columns)
-    work = rows * max(1, n_ids // _IDS_OF_A_ROW)
-    return _Waiting(signature, columns, rows, work, n_bytes, sessions, loop.time(), loop.create_future())
+    return _Waiting(signature, columns, rows, work, sessions, loop.time(), loop.create_future())
 
 
-def run_batch(
-    signature: servable.ServedSignature, requests: Sequence[tuple[tensors.Column, ...]]
-) -> list[Result]:
-    """Runs several requests of a batched signature as one.
+def run_batch(signature: ServedSignature, requests: Sequence[Columns]) -> list[Result]:
+    """Runs several requests of a batched signature as one; returns for each its outputs, or the error it failed with.
 
-    Args:
-      signature: what to run.
-      requests: the inputs of each, equal in shape but for dimension 0.
-
-    Returns:
-      For each request its outputs, or the error it failed with.
+    Their inputs are equal in shape but for dimension 0.
     """
     try:
         return list(_run_merged(signature, requests))
@@ -212,9 +185,7 @@ def run_batch(
         return [error] * len(requests)
 
 
-def _run_merged(
-    signature: servable.ServedSignature, requests: Sequence[tuple[tensors.Column, ...]]
-) -> list[list[tensors.Column]]:
+def _run_merged(signature: ServedSignature, requests: Sequence[Columns]) -> list[list[Column]]:
     feeds = [
         tensors.join(spec, [columns[index] for columns in requests])
         for index, spec in enumerate(signature.inputs)
@@ -228,9 +199,5 @@ def _run_merged(
     return [list(columns) for columns in zip(*split, strict=True)]
 
 
-def _run_alone(
-    signature: servable.ServedSignature, columns: tuple[tensors.Column, ...]
-) -> list[tensors.Column]:
-    return [
-        tensors.Column(output.reshape(-1).tolist(), output.shape) for output in signature.run_one(columns)
-    ]
+def _run_alone(signature: ServedSignature, columns: Columns) -> list[Column]:
+    return [Column(output.reshape(-1).tolist(), output.shape) for output in signature.run_one(columns)]

@@ -5,7 +5,6 @@ Works with the embedded server and with TensorFlow Serving alike, and needs no T
 
 import contextlib
 import dataclasses
-import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -56,7 +55,7 @@ class ServedRecommendations:
     status: signatures.Status
 
 
-class SessionClient:
+class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
     """A client of one model server. All methods may be called from several threads.
 
         with SessionClient("localhost:8500") as client:
@@ -99,16 +98,10 @@ class SessionClient:
             fails requests of different lengths that it happens to merge: there, give both this and
             `max_items` the same number. The embedded server merges only what fits.
         """
-        require(
-            1 <= max_items <= signatures.MAX_LENGTH,
-            f"max_items must be 1 to {signatures.MAX_LENGTH}.",
-            max_items=max_items,
-        )
-        require(
-            0 <= min_row_length <= signatures.MAX_LENGTH,
-            f"min_row_length must be 0 to {signatures.MAX_LENGTH}.",
-            min_row_length=min_row_length,
-        )
+        most = signatures.MAX_LENGTH
+        require(1 <= max_items <= most, f"max_items must be 1 to {most}.", max_items=max_items)
+        is_row = 0 <= min_row_length <= most
+        require(is_row, f"min_row_length must be 0 to {most}.", min_row_length=min_row_length)
         self._min_row_length = min_row_length
         self._choice, self._policy = ModelChoice(model_name, version), policy
         self._breaker = retry.CircuitBreaker(policy)
@@ -123,15 +116,7 @@ class SessionClient:
             response_deserializer=PredictResponse.FromString,
         )
 
-    def __enter__(self) -> "SessionClient":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -206,7 +191,7 @@ class SessionClient:
             if history.items and (history.must_replay or known < history.length):
                 self._replay(deadline, session_id, history)
                 response, _ = self._predict(request, deadline)
-        return _scores(response, len(candidate_ids))
+        return np.asarray(get(response, "scores"))[: len(candidate_ids)]
 
     def score_items(self, item_ids: Sequence[ItemId], candidate_ids: Sequence[ItemId]) -> np.ndarray:
         """Returns the scores of chosen items for a session sent whole; see `recommend` and `score`."""
@@ -214,7 +199,7 @@ class SessionClient:
         self._put_row(request, "item_ids", item_ids, signatures.MAX_LENGTH)
         self._put_row(request, "candidate_ids", candidate_ids, signatures.MAX_CANDIDATES)
         response = self._ask(request)
-        return _scores(response, len(candidate_ids))
+        return np.asarray(get(response, "scores"))[: len(candidate_ids)]
 
     def end(self, session_id: str) -> bool:
         """Ends a session, here and in the server.
@@ -318,10 +303,6 @@ class SessionClient:
         except grpc.RpcError:
             return  # it is something else
         raise ValueError(f"The model's item ids have the type {wanted}. Received: {name}={item_id!r}.")
-
-
-def _scores(response: Message, count: int) -> np.ndarray:
-    return np.asarray(get(response, "scores"))[:count]
 
 
 def _live_recommendations(response: Message) -> ServedRecommendations:

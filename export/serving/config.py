@@ -9,8 +9,6 @@ from tfrs_gru4rec.checks import require, require_at_least
 from tfrs_gru4rec.export import signatures
 from tfrs_gru4rec.settings import Range, Settings
 
-_MEBIBYTE = 1 << 20
-
 _Port = Range(at_least=0, at_most=65535)
 _Count = Annotated[int, Range(above=0)]
 _NotNegative = Annotated[float, Range(at_least=0)]
@@ -38,8 +36,7 @@ class ServerConfig(Settings):
       max_message_bytes: size of a request; the default takes the largest row of the contract.
       max_id_bytes: bytes of one string in a request.
       max_waiting_rows: rows that wait for the model, those of step and of all else apart, a row of many ids for
-        one a 16 ids; beyond, requests get UNAVAILABLE.
-      max_waiting_bytes: the same in bytes.
+        one a 16 ids, and no less than one a 16 KiB; beyond, requests get UNAVAILABLE.
       max_concurrent_requests: requests in hand, health checks apart; beyond, they get UNAVAILABLE.
       receive_seconds: time in which a request must have come in whole.
       handle_seconds: time in which it must have been answered.
@@ -65,10 +62,9 @@ class ServerConfig(Settings):
     batch_wait_seconds: _NotNegative = 0.0
     batch_threads: _Count = 2
     model_threads: Annotated[int, Range(at_least=0)] = 0
-    max_message_bytes: _Count = 4 * _MEBIBYTE
+    max_message_bytes: _Count = 4 << 20
     max_id_bytes: _Count = signatures.MAX_ITEM_ID_BYTES
     max_waiting_rows: int = 4096
-    max_waiting_bytes: _Count = 64 * _MEBIBYTE
     max_concurrent_requests: _Count = 1024
     receive_seconds: Annotated[float, Range(above=0)] = 5.0
     handle_seconds: Annotated[float, Range(above=0)] = 30.0

@@ -44,22 +44,10 @@ class Overloaded(ServingError):
     code = grpc.StatusCode.UNAVAILABLE
 
 
-class TooLate(ServingError):
-    """The request did not come in, or was not answered, in time."""
-
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
-
-
 class NotSupported(ServingError):
     """TF Serving's API has this, the embedded server does not."""
 
     code = grpc.StatusCode.UNIMPLEMENTED
-
-
-class Unreadable(ServingError):
-    """The request's bytes are no message of its type; gRPC's own servers answer INTERNAL to that."""
-
-    code = grpc.StatusCode.INTERNAL
 
 
 def code_of(error: BaseException) -> grpc.StatusCode:

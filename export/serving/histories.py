@@ -43,12 +43,7 @@ class Histories:
     """
 
     def __init__(self, max_sessions: int, max_items: int):
-        """Makes an empty store.
-
-        Args:
-          max_sessions: sessions remembered.
-          max_items: items remembered of each.
-        """
+        """Makes an empty store that remembers so many sessions, and items of each."""
         require_positive(max_sessions=max_sessions, max_items=max_items)
         self._max_sessions, self._max_items = max_sessions, max_items
         self._histories: collections.OrderedDict[str, History] = collections.OrderedDict()
@@ -72,10 +67,8 @@ class Histories:
 
     def _find(self, session_id: str) -> History:
         with self._lock:
-            history = self._histories.get(session_id)
-            if history is None:
-                history = self._histories[session_id] = History(self._max_items)
-            self._histories.move_to_end(session_id)
+            history = self._histories.pop(session_id, None) or History(self._max_items)
+            self._histories[session_id] = history  # at the end
             while len(self._histories) > self._max_sessions:
                 self._histories.popitem(last=False)
             return history

@@ -1,10 +1,11 @@
 """Prometheus metrics of the server."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import prometheus_client
-from prometheus_client import core
+from prometheus_client import Counter, Gauge, Histogram, core
 
 from tfrs_gru4rec.export.signatures import STATS
 
@@ -22,33 +23,21 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = prometheus_client.CollectorRegistry()
-        self._requests = prometheus_client.Counter(
-            "gru4rec_requests",
-            "Predict calls by signature and gRPC status.",
-            ["signature", "code"],
-            registry=self.registry,
-        )
-        self._seconds = prometheus_client.Histogram(
-            "gru4rec_request_seconds",
-            "Time from the request read to the answer made, in seconds.",
-            ["signature"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._rows = prometheus_client.Histogram(
-            "gru4rec_batch_rows",
-            "Rows of the batches run.",
-            ["signature"],
-            buckets=_ROWS,
-            registry=self.registry,
-        )
-        self._load_failures = prometheus_client.Counter(
-            "gru4rec_load_failures", "Versions that did not load.", registry=self.registry
-        )
+        meaning = "Predict calls by signature and gRPC status."
+        self._requests = self._make(Counter, "requests", meaning, ["signature", "code"])
+        meaning = "Time from the request read to the answer made, in seconds."
+        self._seconds = self._make(Histogram, "request_seconds", meaning, ["signature"], buckets=_SECONDS)
+        meaning = "Rows of the batches run."
+        self._rows = self._make(Histogram, "batch_rows", meaning, ["signature"], buckets=_ROWS)
+        self._load_failures = self._make(Counter, "load_failures", "Versions that did not load.")
         self._version, self._loaded_at, self._published_at = (
-            prometheus_client.Gauge(f"gru4rec_{name}", meaning, registry=self.registry)
-            for name, meaning in _LOAD_FIGURES.items()
+            self._make(Gauge, name, meaning) for name, meaning in _LOAD_FIGURES.items()
         )
+
+    def _make(
+        self, kind: Callable[..., Any], name: str, meaning: str, *labels: list[str], **settings: Any
+    ) -> Any:
+        return kind(f"gru4rec_{name}", meaning, *labels, registry=self.registry, **settings)
 
     def observe_load(self, version: int, published: float | None) -> None:
         """Counts a version that took over, published at this time, or that did not load, if None."""
@@ -69,40 +58,9 @@ class Metrics:
         self._rows.labels(signature).observe(rows)
 
     def watch_sessions(self, read_stats: Callable[[], Mapping[str, int]]) -> None:
-        """Adds the figures of the model's `stats`, asked for at every scrape.
-
-        Args:
-          read_stats: returns figures by name; empty if there is no model or it keeps no sessions.
-        """
-        self.registry.register(_SessionCollector(read_stats))
-
-    def listen(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Serves the metrics over HTTP.
-
-        Args:
-          host: address to listen on.
-          port: 0 = any that is free.
-
-        Returns:
-          The port, and a function that stops listening.
-        """
-        server, thread = prometheus_client.start_http_server(port, host, self.registry)
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return server.server_port, stop
-
-
-class _SessionCollector:
-    def __init__(self, read_stats: Callable[[], Mapping[str, int]]):
+        """Adds the figures of the model's `stats`, by name, asked for at every scrape; none if there is no model."""
         self._read_stats = read_stats
-
-    def describe(self) -> list[Any]:
-        """Tells the registry not to ask for the figures just to learn their names."""
-        return []
+        self.registry.register(self)
 
     def collect(self) -> Iterator[core.Metric]:
         """Yields a gauge a figure; they start again at zero with every version, so none is a counter."""
@@ -111,3 +69,14 @@ class _SessionCollector:
             if figure.name in figures:
                 name = f"gru4rec_sessions_{figure.name}"
                 yield core.GaugeMetricFamily(name, figure.meaning, value=figures[figure.name])
+
+    @contextlib.contextmanager
+    def listening(self, host: str, port: int) -> Iterator[int]:
+        """Serves the metrics over HTTP inside; yields the port, any that is free for 0."""
+        server, thread = prometheus_client.start_http_server(port, host, self.registry)
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

@@ -140,13 +140,7 @@ def _id_dtype(value: Any) -> str | None:
 
 
 def put_ids(request: Message, name: str, ids: Sequence[ItemId], *shape: int) -> None:
-    """Adds an input of ids, int64 or strings.
-
-    Args:
-      request: changed in place.
-      name: of the input.
-      ids: its values; all ints, or all str or bytes.
-      *shape: its shape.
+    """Adds an input of ids, all ints or all str or bytes, of a shape: int64 or strings.
 
     Raises:
       ValueError: an id is neither an integer of 64 bits nor a string, or not what the others are.

@@ -9,21 +9,15 @@ from typing import TypeVar
 
 import grpc
 
-from tfrs_gru4rec.checks import require, require_positive
+from tfrs_gru4rec.checks import require_at_least, require_positive
 
 Answer = TypeVar("Answer")
 _NEVER_FITS = "message larger than max"  # in what gRPC says of a message that no server of this limit takes
 
 # The server was not reached, was too busy, took too long, or was stopped before it had begun with the call:
 # asking again may help.
-RETRYABLE = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,
-    }
-)
+_Code = grpc.StatusCode
+RETRYABLE = frozenset({_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED, _Code.CANCELLED})
 
 
 class NotCalled(grpc.RpcError):
@@ -63,9 +57,7 @@ class RetryPolicy:
             breaker_failures=self.breaker_failures,
             breaker_seconds=self.breaker_seconds,
         )
-        require(
-            self.total_seconds >= 0, "total_seconds must be at least 0.", total_seconds=self.total_seconds
-        )
+        require_at_least(0, total_seconds=self.total_seconds)
 
     def longest_wait(self, attempts: int) -> float:
         """Returns the upper end of the wait after so many attempts.
@@ -112,9 +104,7 @@ class CircuitBreaker:
             if self._failures < self._policy.breaker_failures:
                 return
             if self._now() < self._closed_until:
-                raise NotCalled(
-                    grpc.StatusCode.UNAVAILABLE, "The server has failed too often; not asked now."
-                )
+                raise NotCalled(_Code.UNAVAILABLE, "The server has failed too often; not asked now.")
             # This call tries.
             self._closed_until = self._now() + self._policy.breaker_seconds
 
@@ -139,14 +129,14 @@ def call(
     sleep: Callable[[float], None] = time.sleep,
     draw: Callable[[float, float], float] = random.uniform,
 ) -> tuple[Answer, int]:
-    """Makes a call until it succeeds or the time is up.
+    """Makes a call, within so many seconds an attempt, until it succeeds or the time is up.
 
     Args:
       attempt: makes the call within so many seconds.
       policy: how long to try.
       deadline: of the method that calls; one that begins now if None.
       sleep: waits so many seconds.
-      draw: a number between two.
+      draw: draws a number between two.
 
     Returns:
       The answer, and how many attempts it took.

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -51,8 +50,8 @@ class ServedSignature:
     """
 
     name: str
-    inputs: tuple[tensors.TensorSpec, ...]
-    outputs: tuple[tensors.TensorSpec, ...]
+    inputs: tensors.Specs
+    outputs: tensors.Specs
     run: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
     @functools.cached_property
@@ -60,17 +59,8 @@ class ServedSignature:
         """Whether requests may be merged along dimension 0."""
         return bool(self.inputs) and all(spec.is_batched for spec in self.inputs + self.outputs)
 
-    def read_inputs(
-        self, protos: Mapping[str, tensor_pb2.TensorProto], config: ServerConfig
-    ) -> tuple[tensors.Column, ...]:
-        """Reads a request's inputs.
-
-        Args:
-          protos: alias -> TensorProto.
-          config: the server's bounds.
-
-        Returns:
-          The inputs in the signature's order, of one number of rows if the signature is batched.
+    def read_inputs(self, protos: Mapping[str, TensorProto], config: ServerConfig) -> tensors.Columns:
+        """Reads a request's inputs by alias into the signature's order, of one number of rows if it is batched.
 
         Raises:
           InvalidRequest: they are not the signature's inputs.
@@ -95,12 +85,12 @@ class ServedSignature:
             )
         return columns
 
-    def count_sessions(self, columns: tuple[tensors.Column, ...]) -> collections.Counter[Any]:
+    def count_sessions(self, columns: tensors.Columns) -> collections.Counter[Any]:
         """Returns the rows of each session in a `step`, which take turns; none for any other signature."""
         named = {spec.alias: column for spec, column in zip(self.inputs, columns, strict=True)}
         return collections.Counter(named["session_id"].values if self.name == STEP.name else ())
 
-    def run_one(self, columns: tuple[tensors.Column, ...]) -> list[np.ndarray]:
+    def run_one(self, columns: tensors.Columns) -> list[np.ndarray]:
         """Runs one request; takes its inputs as `read_inputs` gives them, returns its outputs in order."""
         pairs = zip(self.inputs, columns, strict=True)
         return self.run([tensors.join(spec, [column]) for spec, column in pairs])
@@ -126,12 +116,7 @@ class Servable:
     """A loaded version. `run`s of its signatures may come from several threads."""
 
     def __init__(self, path: pathlib.Path, version: int, config: ServerConfig):
-        """Loads a version folder.
-
-        Args:
-          path: the folder with `saved_model.pb`.
-          version: its number.
-          config: settings of the server that is to serve it.
+        """Loads a version from the folder with its `saved_model.pb`.
 
         Raises:
           tf.errors.OpError, OSError, ValueError: the folder holds no whole SavedModel.
@@ -174,14 +159,7 @@ class Servable:
         return found
 
     def call(self, name: str, **inputs: Any) -> dict[str, np.ndarray]:
-        """Runs a signature, with nothing between its values and the graph.
-
-        Args:
-          name: of the signature.
-          **inputs: all of its inputs, arrays or nested lists.
-
-        Returns:
-          Its outputs by name.
+        """Runs a signature on arrays or nested lists, with nothing between them and the graph; outputs by name.
 
         Raises:
           ServingError, tf.errors.OpError: there is no such signature, or it failed.
@@ -198,16 +176,12 @@ class Servable:
         """
         try:
             self._probe()
-        except tf.errors.OpError as error:
-            logging.error("Version %d does not take steps: %s", self.version, error.message)
+        except tf.errors.OpError:
             return False
         return True
 
     def warm_up(self) -> int:
-        """Runs the version's warm-up requests, if it has any.
-
-        Returns:
-          How many.
+        """Runs the version's warm-up requests, if it has any, and returns how many.
 
         Raises:
           ValueError: a record is no Predict request, or there are more than 1,000.
@@ -215,7 +189,6 @@ class Servable:
         """
         path = self.path / WARM_UP_FILE
         if not path.exists():
-            logging.info("Version %d has no warm-up requests.", self.version)
             return 0
         count = 0
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
@@ -258,13 +231,9 @@ class Servable:
         return ServedSignature(name, inputs, outputs, lambda arrays: call(*arrays))
 
 
-def _specs(
-    infos: Mapping[str, meta_graph_pb2.TensorInfo], signature: str = ""
-) -> tuple[tensors.TensorSpec, ...]:
-    return tuple(
-        tensors.TensorSpec.from_info(alias, infos[alias], max_shape(signature, alias))
-        for alias in sorted(infos)
-    )
+def _specs(infos: Mapping[str, meta_graph_pb2.TensorInfo], signature: str = "") -> tensors.Specs:
+    made = tensors.TensorSpec.from_info
+    return tuple(made(alias, infos[alias], max_shape(signature, alias)) for alias in sorted(infos))
 
 
 def _names(names: Iterable[str]) -> str:

@@ -8,9 +8,9 @@ import asyncio
 import concurrent.futures
 import contextlib
 import dataclasses
+import gc
 import ipaddress
 import os
-import pathlib
 import resource
 import signal
 import sys
@@ -75,6 +75,7 @@ def run(config: ServerConfig, on_listening: Callable[[Listening], None] = lambda
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # The event loop waits for the interpreter's lock as long as this whenever another thread computes in Python.
     sys.setswitchinterval(0.0005)
+    gc.freeze()  # what is there now stays, and costs later collections no time
     asyncio.run(until_signal())
 
 
@@ -84,18 +85,34 @@ async def serve(
     """Serves until an event is set, in any thread's event loop; arguments and errors otherwise as for `run`."""
     loop = asyncio.get_running_loop()
     observed, healthy = metrics.Metrics(), health.HealthServicer()
-    models = versions.Versions(config, on_load=observed.observe_load)
+
+    async def report_health(is_serving: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        for service in ("", services.PREDICTION_SERVICE):
+            await healthy.set(service, states.SERVING if is_serving else states.NOT_SERVING)
+
+    models = versions.Versions(
+        config,
+        on_load=observed.observe_load,
+        on_change=lambda is_serving: asyncio.run_coroutine_threadsafe(report_health(is_serving), loop),
+    )
     observed.watch_sessions(lambda: session_figures(models, config.model_name))
     with (
         concurrent.futures.ThreadPoolExecutor(config.batch_threads, "model", _give_way) as executor,
         concurrent.futures.ThreadPoolExecutor(1, "step") as step_executor,
+        contextlib.ExitStack() as stack,
     ):
         batcher = batching.Batcher(executor, config, observed.observe_batch, step_executor)
-        server = _make_server(config, models, batcher, observed, healthy)
+        server = _make_server(config, services.Services(models, batcher, config, observed), healthy)
         port = _bind(server, config)
+        await report_health(False)
         await loop.run_in_executor(None, models.poll)
         await server.start()
-        async with _metrics_server(config, observed) as metrics_address, _polling(config, models, healthy):
+        metrics_address = None
+        if config.metrics_port is not None:
+            metrics_port = stack.enter_context(observed.listening(config.metrics_host, config.metrics_port))
+            metrics_address = _join_address(config.metrics_host, metrics_port)
+        async with _polling(config, models):
             _warn_of_open_door(config)
             on_listening(
                 Listening(_join_address(config.host, port), metrics_address, models.serving_version())
@@ -109,11 +126,7 @@ async def serve(
 
 
 def session_figures(models: versions.Versions, model_name: str) -> dict[str, int]:
-    """Asks the version in service for its `stats`.
-
-    Returns:
-      Figure by name; empty if no version is in service or it has no such signature.
-    """
+    """Returns the `stats` of the version in service by name; empty if there is none or it has no such signature."""
     try:
         with models.lease(model_pb2.ModelSpec(name=model_name)) as model:
             figures = model.call(signatures.STATS.name, probe=[0])
@@ -130,11 +143,7 @@ def _give_way() -> None:
 
 
 def _make_server(
-    config: ServerConfig,
-    models: versions.Versions,
-    batcher: batching.Batcher,
-    observed: metrics.Metrics,
-    healthy: health.HealthServicer,
+    config: ServerConfig, served: services.Services, healthy: health.HealthServicer
 ) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
@@ -148,10 +157,7 @@ def _make_server(
             ("grpc.so_reuseport", 0),
         ],
     )
-    gate = services.Gate(config)
-    prediction_service = services.PredictionService(models, batcher, config, observed)
-    model_service = services.ModelService(models)
-    server.add_generic_rpc_handlers((prediction_service.handlers(gate), model_service.handlers(gate)))
+    server.add_generic_rpc_handlers(served.handlers())
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     return server
 
@@ -160,57 +166,37 @@ def _bind(server: grpc.aio.Server, config: ServerConfig) -> int:
     """Takes the address; returns the port."""
     address = _join_address(config.host, config.port)
     try:
-        if config.tls_certificate is None or config.tls_key is None:
+        if config.tls_key is None:
             return server.add_insecure_port(address)
-        return server.add_secure_port(
-            address, _credentials(config.tls_certificate, config.tls_key, config.tls_client_ca)
-        )
+        return server.add_secure_port(address, _credentials(config))
     except RuntimeError as error:
         raise OSError(f"Cannot listen on {address}: another process may do so already. {error}") from error
 
 
-def _credentials(
-    certificate: pathlib.Path, key: pathlib.Path, client_ca: pathlib.Path | None
-) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials(
-        [(key.read_bytes(), certificate.read_bytes())],
-        root_certificates=client_ca.read_bytes() if client_ca else None,
-        require_client_auth=client_ca is not None,
-    )
+def _credentials(config: ServerConfig) -> grpc.ServerCredentials:
+    """Reads the TLS files, and reads them again for every connection, so that renewed ones are taken up."""
 
-
-@contextlib.asynccontextmanager
-async def _metrics_server(config: ServerConfig, observed: metrics.Metrics) -> AsyncIterator[str | None]:
-    """Serves the metrics inside; yields their address, None if they are not asked for."""
-    if config.metrics_port is None:
-        yield None
-        return
-    port, stop = observed.listen(config.metrics_host, config.metrics_port)
-    try:
-        yield _join_address(config.metrics_host, port)
-    finally:
-        stop()
-
-
-@contextlib.asynccontextmanager
-async def _polling(
-    config: ServerConfig, models: versions.Versions, healthy: health.HealthServicer
-) -> AsyncIterator[None]:
-    """Looks for new versions inside, and keeps the health status up to date."""
-    loop, stopped = asyncio.get_running_loop(), threading.Event()
-
-    async def report_health(hangs: bool = False) -> None:
-        is_serving = models.serving_version() is not None and not hangs
-        status = (
-            health_pb2.HealthCheckResponse.SERVING
-            if is_serving
-            else health_pb2.HealthCheckResponse.NOT_SERVING
+    def read() -> grpc.ServerCertificateConfiguration:
+        chain, key, authorities = (
+            path and path.read_bytes()
+            for path in (config.tls_certificate, config.tls_key, config.tls_client_ca)
         )
-        for service in ("", services.PREDICTION_SERVICE):
-            await healthy.set(service, status)
+        return grpc.ssl_server_certificate_configuration([(key, chain)], authorities)
 
-    def on_hang() -> None:
-        asyncio.run_coroutine_threadsafe(report_health(hangs=True), loop).result()
+    def read_again() -> grpc.ServerCertificateConfiguration | None:
+        try:
+            return read()
+        except OSError as error:
+            logging.error("Cannot read the TLS files, going on with those before: %s", error)
+            return None
+
+    return grpc.dynamic_ssl_server_credentials(read(), read_again, config.tls_client_ca is not None)
+
+
+@contextlib.asynccontextmanager
+async def _polling(config: ServerConfig, models: versions.Versions) -> AsyncIterator[None]:
+    """Looks for new versions inside, and whether the one in service takes steps."""
+    stopped = threading.Event()
 
     def poll() -> None:
         next_probe = time.monotonic() + config.probe_seconds
@@ -218,20 +204,18 @@ async def _polling(
             try:
                 models.poll()
                 if time.monotonic() >= next_probe:
-                    models.watch(on_hang)
+                    models.watch()
                     next_probe = time.monotonic() + config.probe_seconds
             except Exception:
                 logging.exception("Looking for versions failed; trying again.")
-            asyncio.run_coroutine_threadsafe(report_health(), loop)
 
-    await report_health()
     thread = threading.Thread(target=poll, name="versions")
     thread.start()
     try:
         yield
     finally:
         stopped.set()
-        await loop.run_in_executor(None, thread.join)
+        await asyncio.to_thread(thread.join)
 
 
 def _warn_of_open_door(config: ServerConfig) -> None:

@@ -61,17 +61,22 @@ class TensorSpec:
         return self.shape is not None and self.shape[:1] == (None,)
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
-        """Returns whether a tensor of this shape fits."""
+        """Returns whether a tensor of this shape fits, and keeps to the contract's bounds."""
         return self.shape is None or (
             len(shape) == len(self.shape)
             and all(size in (None, given) for size, given in zip(self.shape, shape, strict=True))
+            and all(
+                most is None or given <= most for most, given in zip(self.largest or (), shape, strict=False)
+            )
         )
 
-    def allows(self, shape: tuple[int, ...]) -> bool:
-        """Returns whether a tensor of this shape keeps to the contract's bounds."""
-        return self.largest is None or all(
-            size is None or given <= size for size, given in zip(self.largest, shape, strict=False)
-        )
+    def __str__(self) -> str:
+        if self.shape is None:
+            return "any rank"
+        most = self.largest or (None,) * len(self.shape)
+        sizes = zip(self.shape, most, strict=True)
+        named = ("?" if size is most is None else str(size or f"at most {most}") for size, most in sizes)
+        return f"shape [{', '.join(named)}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,16 +91,12 @@ class Column:
     n_bytes: int = 0
 
 
+Specs = tuple[TensorSpec, ...]
+Columns = tuple[Column, ...]
+
+
 def read(spec: TensorSpec, proto: tensor_pb2.TensorProto, config: ServerConfig) -> Column:
-    """Reads one input of a request.
-
-    Args:
-      spec: what the signature expects.
-      proto: what came.
-      config: the server's bounds.
-
-    Returns:
-      The values.
+    """Reads one input of a request, within the server's bounds.
 
     Raises:
       InvalidRequest: dtype or shape do not fit the signature, the number of values does not fit the
@@ -109,13 +110,7 @@ def read(spec: TensorSpec, proto: tensor_pb2.TensorProto, config: ServerConfig) 
         raise errors.NotSupported(f"Input {spec.alias} has a dtype this server does not read: {spec.dtype}.")
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or not spec.accepts(shape):
-        raise errors.InvalidRequest(
-            f"Input {spec.alias} must have shape {_shape_name(spec.shape)}. Received: shape={shape}."
-        )
-    if not spec.allows(shape):
-        raise errors.InvalidRequest(
-            f"Input {spec.alias} must be at most {_shape_name(spec.largest)}. Received: shape={shape}."
-        )
+        raise errors.InvalidRequest(f"Input {spec.alias} must have {spec}. Received: shape={shape}.")
     n_elements = math.prod(shape)
     # A sender may write a constant tensor as one value and a shape, so what bounds a message's bytes must bound
     # those that it stands for, too, and before they are made.
@@ -192,9 +187,3 @@ def _values(spec: TensorSpec, proto: tensor_pb2.TensorProto, n_elements: int) ->
 
 def _dtype_name(dtype: int) -> str:
     return types_pb2.DataType.Name(dtype) if dtype in types_pb2.DataType.values() else str(dtype)
-
-
-def _shape_name(shape: tuple[int | None, ...] | None) -> str:
-    if shape is None:
-        return "of any rank"
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"

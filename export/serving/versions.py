@@ -12,6 +12,7 @@ again.
 import contextlib
 import dataclasses
 import enum
+import gc
 import pathlib
 import threading
 import time
@@ -25,7 +26,8 @@ from tensorflow_serving.apis import model_pb2
 from tfrs_gru4rec.export.serving import errors, retry, servable
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.memory import available_bytes, require_memory
-from tfrs_gru4rec.export.version_folders import version_folders
+from tfrs_gru4rec.export.stock_operations import require_stock_operations
+from tfrs_gru4rec.export.version_folders import require_inside, version_folders
 
 
 class VersionState(enum.IntEnum):
@@ -79,6 +81,7 @@ class Versions:
         self,
         config: ServerConfig,
         on_load: Callable[[int, float | None], None] = lambda version, published: None,
+        on_change: Callable[[bool], object] = lambda is_serving: None,
         max_ended: int = 16,
         load: Callable[[pathlib.Path, int, ServerConfig], servable.Servable] = servable.Servable,
         now: Callable[[], float] = time.monotonic,
@@ -86,16 +89,12 @@ class Versions:
     ):
         """Makes a manager that serves nothing before its first `poll`.
 
-        Args:
-          config: settings of the server.
-          on_load: told the number of every version that takes over, and when its folder was written, seconds
-            since 1970; None of one that did not load.
-          max_ended: how many versions that are no longer served `statuses` still tells about.
-          load: makes a version's Servable of its folder, its number and the settings.
-          now: a clock in seconds.
-          available_bytes: memory for a new version.
+        It tells `on_load` the number of every version that takes over, and when its folder was written, seconds since
+        1970, None of one that did not load; and `on_change` whether a version is in service, whenever another or none
+        is. Of versions that are no longer served `statuses` tells about `max_ended`.
         """
-        self._config, self._on_load, self._max_ended = config, on_load, max_ended
+        self._config, self._max_ended = config, max_ended
+        self._on_load, self._on_change = on_load, on_change
         self._load_folder, self._now, self._available_bytes = load, now, available_bytes
         self._current: _Loaded | None = None
         self._is_reloading = False
@@ -116,21 +115,18 @@ class Versions:
             loaded = self._load(version, numbers[version])
             if loaded is not None:
                 self._replace(_Loaded(loaded))
+                gc.collect()  # a graph refers to itself, and keeps its memory until then
                 return
 
-    def watch(self, on_hang: Callable[[], None] = lambda: None) -> None:
+    def watch(self) -> None:
         """Has the version in service take a step, and loads it again if it does not in time.
 
         Its sessions are lost, and clients replay them. It is unloaded before, as it may hang for lack of memory.
-
-        Args:
-          on_hang: called when it hangs, before the version is loaded again.
         """
         hanging = self._current
         if hanging is None or hanging.model.is_alive():
             return
         logging.error("Version %d hangs: loading it again. Its sessions are lost.", hanging.model.version)
-        on_hang()
         self._is_reloading = True  # until a version is in service
         self._replace(None, wait_seconds=0.0)
         self.poll()
@@ -168,11 +164,8 @@ class Versions:
         """
         wanted = self._wanted_version(spec)
         with self._idle:
-            found = [
-                self._statuses[version]
-                for version in sorted(self._statuses, reverse=True)
-                if wanted in (None, version)
-            ]
+            known = sorted(self._statuses.items(), reverse=True)
+        found = [status for version, status in known if wanted in (None, version)]
         if not found:
             raise errors.NotServed(f"Could not find any versions of model {_describe(spec, wanted)}.")
         return found
@@ -206,6 +199,8 @@ class Versions:
             return None
         self._set_status(VersionStatus(version, VersionState.LOADING))
         try:
+            require_inside(path)
+            require_stock_operations(path)
             require_memory(path, self._available_bytes())
             model = self._load_folder(path, version, self._config)
             try:
@@ -220,7 +215,9 @@ class Versions:
                 until = self._now() + _BACK_OFF.longest_wait(count + 1)
                 self._failed[version] = _Failure(files, count + 1, until)
             self._on_load(version, None)
-            self._set_status(VersionStatus(version, VersionState.END, errors.code_of(error), str(error)))
+            # Where it stands is nobody's business.
+            message = str(error).replace(str(path), f"version {version}")
+            self._set_status(VersionStatus(version, VersionState.END, errors.code_of(error), message))
             return None
         logging.info("Loaded version %d from %s, %d warm-up requests.", version, path, n_requests)
         self._failed.pop(version, None)
@@ -231,6 +228,7 @@ class Versions:
         with self._idle:
             old, self._current = self._current, new
             self._is_reloading &= new is None
+        self._on_change(new is not None)
         if new is not None:
             self._set_status(VersionStatus(new.model.version, VersionState.AVAILABLE))
             self._on_load(new.model.version, new.published)
@@ -247,13 +245,14 @@ class Versions:
     def _set_status(self, status: VersionStatus) -> None:
         with self._idle:
             self._statuses[status.version] = status
+            known = sorted(self._statuses.items())
             ended = [
-                version
-                for version in sorted(self._statuses)
-                if self._statuses[version].state == VersionState.END and version not in self._failed
+                number
+                for number, each in known
+                if each.state == VersionState.END and number not in self._failed
             ]
-            for version in ended[: -self._max_ended]:
-                del self._statuses[version]
+            for number in ended[: -self._max_ended]:
+                del self._statuses[number]
 
 
 def _found_versions(export_dir: pathlib.Path) -> dict[int, pathlib.Path]:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tfrs_gru4rec.cli import daily, train
-from tfrs_gru4rec.export.publishing import versions
+from tfrs_gru4rec.export.publishing import publish, versions
 from tfrs_gru4rec.training import load_model
 
 RING = [f"item-{n}" for n in range(8)]
@@ -37,7 +37,7 @@ def write(path, day, items):
 
 
 @pytest.fixture(scope="module")
-def monday(tmp_path_factory):
+def monday(uncompiled, tmp_path_factory):
     """A model, and the folder of the logs after it."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "logs").mkdir()
@@ -118,14 +118,18 @@ def test_full_disk_at_an_export_loses_nothing(monday, tmp_path, monkeypatch):
         "margin": 1.0,
         **SETTINGS,
     }
-    publish = daily.SavedModelVersions.publish
+    export = daily.SavedModelVersions.publish
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def on_a_full_disk(self, model, version):
-        if version == 2:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        if version == 1:
+            publish(
+                self._export_dir, version, lambda hidden: (hidden / "whole").write_text("without a model")
+            )
+            return
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
         try:
-            publish(self, model, version)
+            export(self, model, version)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 

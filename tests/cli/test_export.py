@@ -22,12 +22,17 @@ def run(command, **settings):
     return command.COMMAND.work(["command", *(f"--{name}={value}" for name, value in settings.items())])
 
 
-def test_exports_what_was_trained(tmp_path, capsys):
-    (tmp_path / "log.tsv").write_text(LOG)
-    model_dir, export_dir = tmp_path / "model", tmp_path / "shop"
+@pytest.fixture(scope="module")
+def model_dir(uncompiled, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "log.tsv").write_text(LOG)
     small = {"layers": 4, "batch_size": 2, "n_sample": 2, "n_epochs": 1}
-    assert run(train, train_path=tmp_path / "log.tsv", model_dir=model_dir, **small) == 0
-    capsys.readouterr()
+    assert run(train, train_path=folder / "log.tsv", model_dir=folder / "model", **small) == 0
+    return folder / "model"
+
+
+def test_exports_what_was_trained(model_dir, tmp_path, capsys):
+    export_dir = tmp_path / "shop"
     settings = {"model_dir": model_dir, "export_dir": export_dir, "top_k": 2, "max_sessions": 10}
     assert run(export, **settings, exclude_seen=True) == 0
     assert capsys.readouterr().out == f"{export_dir / '1'}\n"
@@ -41,11 +46,8 @@ def test_exports_what_was_trained(tmp_path, capsys):
     tf.debugging.assert_near(outputs["scores"][0], tf.gather(scores, rows))
 
 
-def test_more_sessions_than_memory_are_refused_before_anything_is_written(tmp_path):
-    (tmp_path / "log.tsv").write_text(LOG)
-    small = {"layers": 4, "batch_size": 2, "n_sample": 2, "n_epochs": 1}
-    run(train, train_path=tmp_path / "log.tsv", model_dir=tmp_path / "model", **small)
-    settings = {"model_dir": tmp_path / "model", "export_dir": tmp_path / "shop", "top_k": 2}
+def test_more_sessions_than_memory_are_refused_before_anything_is_written(model_dir, tmp_path):
+    settings = {"model_dir": model_dir, "export_dir": tmp_path / "shop", "top_k": 2}
     # 10^11 sessions of 24 bytes and 6 floats
     with pytest.raises(ValueError, match=r"must fit into this machine.*gigabytes=4800\.0"):
         run(export, **settings, max_sessions=100_000_000_000)

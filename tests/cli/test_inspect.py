@@ -13,7 +13,7 @@ LOG = "SessionId\tItemId\tTime\n1\tred\t1\n1\tred\t2\n1\tblue\t3\n1\tblue\t4\n2\
 
 
 @pytest.fixture(scope="module")
-def model_dir(tmp_path_factory):
+def model_dir(uncompiled, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     (folder / "log.tsv").write_text(LOG)
     flags = {"train_path": folder / "log.tsv", "test_path": folder / "log.tsv", "model_dir": folder / "model"}

@@ -40,6 +40,7 @@ def run(**settings):
     return train.COMMAND.work(["command", *words])
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_refit_trains_the_best_number_of_epochs_on_all_and_reads_the_test_last(
     frame, train_path, tmp_path, capsys
 ):

@@ -49,7 +49,9 @@ def test_from_a_log_to_a_model_and_the_test_is_read_last(settings, tmp_path, cap
     report = json.loads((tmp_path / "study" / "report.json").read_text())
     assert len(report["trials"]) == 2
     assert report["test"]["events"] > 0
-    assert report["baselines"]["session_knn"]["model_ahead"]["recall"].keys() == report["test"]["recall"].keys()
+    assert (
+        report["baselines"]["session_knn"]["model_ahead"]["recall"].keys() == report["test"]["recall"].keys()
+    )
     printed = capsys.readouterr().out
     assert "The best of 2 trials" in printed
     assert "session kNN, n_neighbours" in printed

@@ -66,21 +66,30 @@ def test_wrong_sizes():
         block_rows(10, max_scores_bytes=0)
 
 
-def test_scores_of_a_block_stay_in_the_budget(catalogue, events):
-    def call(query, targets):
-        return ranks_in_blocks(query, *catalogue, targets, max_scores_bytes=4 * N_ITEMS * 5)
-
-    unknown = [tf.TensorSpec([None, UNITS]), tf.TensorSpec([None], tf.int32)]
-    graph = tf.function(call, input_signature=unknown, autograph=False).get_concrete_function().graph
+def widths(call, *signature):
+    """Returns the shapes of all matrix products in a graph of the call."""
+    graph = tf.function(call, autograph=False).get_concrete_function(*signature).graph
     bodies = [
         graph,
         *(function.graph for function in graph._functions.values() if hasattr(function, "graph")),
     ]
-    widths = [
+    return [
         output.shape.as_list()
         for body in bodies
         for operation in body.get_operations()
         if operation.type == "MatMul"
         for output in operation.outputs
     ]
-    assert widths == [[5, N_ITEMS]]
+
+
+def test_scores_of_a_block_stay_in_the_budget(catalogue):
+    def call(query, targets):
+        return ranks_in_blocks(query, *catalogue, targets, max_scores_bytes=4 * N_ITEMS * 5)
+
+    assert widths(call, tf.TensorSpec([None, UNITS]), tf.TensorSpec([None], tf.int32)) == [[5, N_ITEMS]]
+
+
+def test_a_block_is_no_larger_than_all_queries(catalogue, events):
+    assert widths(lambda query, targets: ranks_in_blocks(query, *catalogue, targets), *events) == [
+        [23, N_ITEMS]
+    ]

@@ -16,15 +16,21 @@ ITEMS = [f"item-{number}" for number in range(N_ITEMS)]
 UNKNOWN_ITEM = "no-such-item"
 
 
-def write_export(export_dir: pathlib.Path, layers: tuple[int, ...] = (16,)) -> pathlib.Path:
-    """Publishes version 1; the same weights every time."""
+def make_model(layers: tuple[int, ...] = (16,)):
+    """Returns a model, of the same weights every time."""
     from tfrs_gru4rec.config import GRU4RecConfig
-    from tfrs_gru4rec.export.saved_model import export_saved_model
     from tfrs_gru4rec.models import GRU4Rec
     from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.from_counts(np.array(ITEMS, object), np.arange(N_ITEMS, 0, -1))
-    model = GRU4Rec(vocabulary, GRU4RecConfig(layers=layers, seed=3))
+    return GRU4Rec(vocabulary, GRU4RecConfig(layers=layers, seed=3))
+
+
+def write_export(export_dir: pathlib.Path, layers: tuple[int, ...] = (16,)) -> pathlib.Path:
+    """Publishes version 1 of that model."""
+    from tfrs_gru4rec.export.saved_model import export_saved_model
+
+    model = make_model(layers)
     return pathlib.Path(export_saved_model(model, export_dir, 1, top_k=TOP_K, max_sessions=MAX_SESSIONS))
 
 

@@ -6,6 +6,7 @@ start. Settings are those of `ServerConfig`, by keyword.
 
 import asyncio
 import contextlib
+import os
 import pathlib
 import re
 import signal
@@ -16,6 +17,16 @@ import time
 from collections.abc import Callable, Iterator
 
 from tfrs_gru4rec.export.serving.config import ServerConfig
+
+# The command, but that it takes the models of the tests for served ones.
+_SERVE = """
+from serving_support import tiny_models
+from tfrs_gru4rec.cli import serve
+from tfrs_gru4rec.export import stock_operations
+
+stock_operations.ALLOWED |= tiny_models.OPERATIONS
+serve.run()
+"""
 
 
 class ServerThread:
@@ -86,10 +97,15 @@ class ServerProcess:
     """
 
     def __init__(self, export_dir: pathlib.Path, **settings) -> None:
-        command = [sys.executable, "-m", "tfrs_gru4rec.cli.serve", f"--export_dir={export_dir}"]
+        command = [sys.executable, "-c", _SERVE, f"--export_dir={export_dir}"]
         flags = [f"--{name}={value}" for name, value in {"port": 0, **settings}.items()]
         self._process = subprocess.Popen(
-            [*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=export_dir
+            [*command, *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=export_dir,
+            env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])},
         )
         self.log: list[str] = []
         self._reader = threading.Thread(target=self._read_log, daemon=True)

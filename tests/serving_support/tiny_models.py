@@ -12,6 +12,12 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from tfrs_gru4rec.export.signatures import WARM_UP_SESSION_ID
 
 TOP_K = 2
+# What these models hold and no export does.
+_NAMES = """
+    Add LookupTableExportV2 LookupTableInsertV2 LookupTableSizeV2 MatrixBandPart MatrixDiagPartV3 MatrixDiagV3
+    MutableHashTableV2 Prod Squeeze StatelessWhile Tile UniqueWithCounts
+"""
+OPERATIONS = frozenset(_NAMES.split())
 
 
 class CountingModel(tf.Module):

@@ -11,6 +11,7 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
+from training_support import Stop, Uncompiled
 
 from tfrs_gru4rec._keras import keras  # isort: skip
 from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig
@@ -37,13 +38,6 @@ def log():
     )
 
 
-class Uncompiled(GRU4Rec):
-    """Leaves XLA out, which would take most of the time: what is tested here is what happens around the steps."""
-
-    def compile(self, optimizer, **settings):
-        super().compile(optimizer, jit_compile=False, **settings)
-
-
 def train(
     log,
     folder,
@@ -67,21 +61,6 @@ def train(
     more = {"validation_log": validation_log, "allow_changed": allow_changed, "block_steps": block_steps}
     records = fit(model, log, config, folder, callbacks, checkpoints, **more)
     return model, records
-
-
-class Stop(keras.callbacks.Callback):
-    """Breaks a run off like a Ctrl-C, after a number of blocks."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.calls = list(
-            range(after)
-        )  # a list, which is not kept: the run that goes on is not to stop again
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if not self.calls:
-            raise KeyboardInterrupt
-        self.calls.pop()
 
 
 def weights(model):

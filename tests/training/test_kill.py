@@ -19,8 +19,8 @@ KILLS = int(os.environ.get("GRU4REC_KILLS", "1"))
 @pytest.fixture(scope="module")
 def log_path(tmp_path_factory):
     rng = np.random.default_rng(0)
-    lengths = rng.integers(2, 8, 3000)
-    frame = pd.DataFrame({"SessionId": np.repeat(np.arange(3000), lengths)})
+    lengths = rng.integers(2, 8, 2000)
+    frame = pd.DataFrame({"SessionId": np.repeat(np.arange(2000), lengths)})
     frame["ItemId"] = rng.integers(0, 50, len(frame))
     frame["Time"] = np.arange(len(frame))
     path = tmp_path_factory.mktemp("log") / "train.tsv"
@@ -35,7 +35,7 @@ def command(log_path, folder):
         "layers": 8,
         "n_sample": 16,
         "batch_size": 4,
-        "n_epochs": 4,
+        "n_epochs": 3,
         "dropout_p_hidden": 0.2,
         "momentum": 0.1,
         "train_random_order": True,

@@ -4,15 +4,13 @@ import json
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
+from training_support import Stop, Uncompiled, ring_log
 
 from tfrs_gru4rec._keras import keras
 from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.evaluation import evaluate
-from tfrs_gru4rec.models import GRU4Rec
-from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import ModelFolder, fit, load_model
 from tfrs_gru4rec.training.checkpoints import checkpoint_numbers
 from tfrs_gru4rec.training.model_folder import CannotGoOnError
@@ -20,33 +18,7 @@ from tfrs_gru4rec.training.model_folder import CannotGoOnError
 
 @pytest.fixture(scope="module")
 def logs():
-    """Walks on a ring of 100 items, with some noise."""
-    rng = np.random.default_rng(4)
-    lengths = rng.integers(2, 6, 80)
-    sessions = np.repeat(np.arange(80), lengths)
-    items = (np.arange(len(sessions)) + rng.integers(0, 4, len(sessions))) % 100
-    frame = pd.DataFrame({"SessionId": sessions, "ItemId": items, "Time": np.arange(len(items))})
-    return SessionLog.from_frame(frame).split_by_time(share=0.3)
-
-
-class Stop(keras.callbacks.Callback):
-    """Breaks a run off like a Ctrl-C, after a number of blocks."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.calls = [None] * after  # a list, which is not kept: the run that goes on is not to stop again
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if not self.calls:
-            raise KeyboardInterrupt
-        self.calls.pop()
-
-
-class Uncompiled(GRU4Rec):
-    """Leaves XLA out, which would take most of the time."""
-
-    def compile(self, optimizer, **settings):
-        super().compile(optimizer, jit_compile=False, **settings)
+    return ring_log(80, n_items=100, below_length=6, below_noise=4, seed=4).split_by_time(share=0.3)
 
 
 class Spoil(keras.callbacks.Callback):

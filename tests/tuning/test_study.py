@@ -7,9 +7,9 @@ import optuna
 import pandas as pd
 import pytest
 import tensorflow as tf
+from training_support import ring_log
 
 from tfrs_gru4rec.cli import train
-from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.callbacks import DivergedError
 from tfrs_gru4rec.tuning import SearchSpace, trial, tune
 
@@ -36,12 +36,7 @@ def eagerly():
 
 @pytest.fixture(scope="module")
 def logs():
-    rng = np.random.default_rng(5)
-    lengths = rng.integers(2, 5, 40)
-    sessions = np.repeat(np.arange(40), lengths)
-    items = (np.arange(len(sessions)) + rng.integers(0, 3, len(sessions))) % 50
-    frame = pd.DataFrame({"SessionId": sessions, "ItemId": items, "Time": np.arange(len(items))})
-    return SessionLog.from_frame(frame).split_by_time(share=0.3)
+    return ring_log(40, n_items=50, below_length=5, below_noise=3, seed=5).split_by_time(share=0.3)
 
 
 @pytest.fixture(scope="module")

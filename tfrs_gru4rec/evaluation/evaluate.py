@@ -61,6 +61,8 @@ def evaluate(
     started = time.monotonic()
     # Of few sessions a power of two above their number, so that logs of like sizes share a graph.
     lanes = min(lanes, 1 << (log.n_sessions - 1).bit_length())
+    # No more than a block of the lanes' scores: what fits in the budget besides would be padding.
+    score_bytes = min(score_bytes, 4 * log.vocabulary.n_items * lanes * BLOCK_STEPS)
     state, clicks = model.initial_state(lanes), NextClicks.of(log)
     follow, rank = model.made_once(_follow, lanes), model.made_once(_rank, tie, score_bytes)
     all_ranks = []

@@ -1,5 +1,7 @@
 """Ranks in catalogues whose scores do not fit in memory at once."""
 
+import sys
+
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require_positive
@@ -61,7 +63,7 @@ def ranks_in_blocks(
       >>> ranks_in_blocks(tf.constant([[1.0]]), items, biases, tf.constant([0])).numpy().tolist()
       [3.0]
     """
-    rows = block_rows(item_weights.shape[0], max_scores_bytes)
+    rows = min(block_rows(item_weights.shape[0], max_scores_bytes), query.shape[0] or sys.maxsize)
     n = tf.shape(query)[0]
     n_blocks = -(-n // rows)
     blocks = (_in_blocks(query, n_blocks, rows), _in_blocks(target_rows, n_blocks, rows))

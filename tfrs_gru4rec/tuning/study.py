@@ -39,6 +39,9 @@ class Tuned:
       trials: all trials that ended, the best first: `trial`, `recall`, `mrr`, `epochs`, `reason` (why it was given up)
         and the settings by name.
       knn: likewise the trials of session kNN; none if it was not tuned.
+
+    >>> Tuned(GRU4RecConfig(), TrainingConfig(n_epochs=4), trials=[], knn=[]).training.n_epochs
+    4
     """
 
     model: GRU4RecConfig
@@ -86,6 +89,13 @@ def tune(
         the budget is too small for one epoch.
       Stopped: SIGTERM or SIGINT came; the trial under way was saved, and the same call goes on.
       OSError: the folder cannot be written to.
+
+    Example:
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": list("abab"), "Time": range(4)})
+      >>> train_log, validation_log = SessionLog.from_frame(frame).split_by_time(share=0.5)
+      >>> tune(train_log, validation_log, "studies/shop")
+      Traceback (most recent call last):
+      ValueError: Give n_trials, budget_minutes or both. Received: n_trials=None, budget_minutes=None.
     """
     bound = n_trials is not None or budget_minutes is not None
     require(bound, "Give n_trials, budget_minutes or both.", n_trials=n_trials, budget_minutes=budget_minutes)

@@ -1,5 +1,6 @@
 """Version folders, and servers of them."""
 
+import gc
 import os
 import pathlib
 import shutil
@@ -7,6 +8,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from serving_support import calls, exports, servers, tiny_models
+
+from tfrs_gru4rec.export import stock_operations
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tiny_models_are_served() -> Iterator[None]:
+    """Lets servers of this process take the models of the tests, whose operations are not those of an export.
+
+    And spares them, as a server does, the collection of what is there already.
+    """
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stock_operations, "ALLOWED", stock_operations.ALLOWED | tiny_models.OPERATIONS)
+        yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

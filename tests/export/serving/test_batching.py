@@ -262,8 +262,9 @@ def test_rows_of_many_ids_count_for_more(executor):
 
 def test_bytes_that_wait_are_bounded(executor):
     model = Doubler()
-    heavy = (tensors.Column(np.array([1]), (1,), n_bytes=600),)
-    results = run_all(executor, model, [columns(0), heavy, heavy], settings(max_waiting_bytes=1000))
+    heavy = (tensors.Column(np.array([1]), (1,), n_bytes=5 << 14),)
+    config = settings(max_batch_size=8, max_waiting_rows=8)
+    results = run_all(executor, model, [columns(0), heavy, heavy], config)
     assert [isinstance(result, errors.Overloaded) for result in results] == [False, False, True]
 
 

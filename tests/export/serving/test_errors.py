@@ -15,7 +15,7 @@ from tfrs_gru4rec.export.serving import errors
         (errors.UnknownSignature("m"), grpc.StatusCode.FAILED_PRECONDITION),
         (errors.Overloaded("m"), grpc.StatusCode.UNAVAILABLE),
         (errors.NotSupported("m"), grpc.StatusCode.UNIMPLEMENTED),
-        (errors.Unreadable("m"), grpc.StatusCode.INTERNAL),
+        (errors.ServingError("m"), grpc.StatusCode.INTERNAL),
         (tf.errors.InvalidArgumentError(None, None, "m"), grpc.StatusCode.INVALID_ARGUMENT),
         (tf.errors.ResourceExhaustedError(None, None, "m"), grpc.StatusCode.RESOURCE_EXHAUSTED),
         (tf.errors.DataLossError(None, None, "m"), grpc.StatusCode.DATA_LOSS),

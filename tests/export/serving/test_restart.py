@@ -18,6 +18,7 @@ from serving_support.servers import ServerProcess, ServerThread, serving, until
 from tfrs_gru4rec.export.serving.client import ServedRecommendations, SessionClient
 from tfrs_gru4rec.export.serving.retry import RetryPolicy
 from tfrs_gru4rec.export.signatures import Status
+from tfrs_gru4rec.export.version_folders import WARM_UP_FILE
 
 LONG = int(os.environ.get("GRU4REC_LIVE_SESSIONS", "100"))
 N_CLICKS = 9
@@ -81,10 +82,17 @@ def size(request):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(real_export, size):
-    kind, n_sessions = size
-    with serving(real_export.parent, kind) as server, SessionClient(server.address, policy=PATIENT) as client:
-        return drive(client, n_sessions, Disturbance({}))
+def export(real_export, tmp_path_factory):
+    """The real export without its warm-up, which would take most of the time that a server takes to start."""
+    copied = publish_copy(real_export, tmp_path_factory.mktemp("cold"), 1)
+    (copied / WARM_UP_FILE).unlink()
+    return copied
+
+
+@pytest.fixture(scope="module")
+def undisturbed(contract_address, size):
+    with SessionClient(contract_address, policy=PATIENT) as client:
+        return drive(client, size[1], Disturbance({}))
 
 
 # Micro-batches of other sizes sum the same products in another order, so scores are equal up to rounding only.
@@ -107,9 +115,9 @@ def assert_equal_items(answer, expected) -> None:
         assert abs(scores.get(item, expected.scores[-1]) - score) <= ROUNDING, item
 
 
-def test_restart_crash_and_version_push(real_export, size, undisturbed, tmp_path):
+def test_restart_crash_and_version_push(export, size, undisturbed, tmp_path):
     kind, n_sessions = size
-    export_dir = publish_copy(real_export, tmp_path / "export", 1).parent
+    export_dir = publish_copy(export, tmp_path / "export", 1).parent
     running = [kind(export_dir, poll_seconds=0.1)]
     address = running[0].address
     port = int(address.split(":")[1])
@@ -129,7 +137,7 @@ def test_restart_crash_and_version_push(real_export, size, undisturbed, tmp_path
         start_again()
 
     def push() -> None:
-        publish_copy(real_export, export_dir, 2)
+        publish_copy(export, export_dir, 2)
 
     try:
         with SessionClient(address, policy=PATIENT) as client:
@@ -149,13 +157,13 @@ def test_restart_crash_and_version_push(real_export, size, undisturbed, tmp_path
     assert stats["live_sessions"] == n_sessions
 
 
-def test_version_push_while_calls_are_under_way(real_export, size, undisturbed, tmp_path):
+def test_version_push_while_calls_are_under_way(export, size, undisturbed, tmp_path):
     kind, n_sessions = size
-    export_dir = publish_copy(real_export, tmp_path / "export", 1).parent
+    export_dir = publish_copy(export, tmp_path / "export", 1).parent
     with serving(export_dir, kind, poll_seconds=0.05) as server:
 
         def push_soon() -> None:
-            threading.Thread(target=publish_copy, args=[real_export, export_dir, 2]).start()
+            threading.Thread(target=publish_copy, args=[export, export_dir, 2]).start()
 
         with SessionClient(server.address, policy=PATIENT) as client:
             client.click("bystander", ITEMS[0])

@@ -236,10 +236,8 @@ def test_an_address_in_use_is_told(export_dir):
             ServerThread(export_dir, port=taken.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A certificate authority, a server's certificate for localhost and a client's."""
-    folder = tmp_path_factory.mktemp("tls")
+def make_certificates(folder: pathlib.Path) -> dict[str, bytes]:
+    """Writes an authority's certificate, a server's for localhost and a client's; returns the files."""
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
@@ -255,24 +253,32 @@ def certificates(tmp_path_factory):
         (folder / "extensions").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
         signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions")
         openssl("x509", "-req", "-days", "2", "-in", f"{name}.csr", "-out", f"{name}.pem", *signing)
-    return folder
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def _tls_step(address: str, **credentials: bytes) -> int:
-    with grpc.secure_channel(address, grpc.ssl_channel_credentials(**credentials)) as channel:
+def _tls_step(address: str, files: dict[str, bytes], is_known: bool = True) -> int:
+    """Steps over a new connection, with the client's certificate if it is known."""
+    names = {"root_certificates": "ca.pem", "private_key": "client.key", "certificate_chain": "client.pem"}
+    shown = {name: files[file] for name, file in names.items() if is_known or file == "ca.pem"}
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.secure_channel(address, grpc.ssl_channel_credentials(**shown), options) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         response = stub.Predict(tiny_models.step_request("s", "shoe"), timeout=10.0)
     return response.outputs["session_length"].int64_val[0]
 
 
-def test_tls_lets_in_who_has_a_certificate(export_dir, certificates):
-    files = {path.name: path.read_bytes() for path in certificates.iterdir()}
+def test_tls_lets_in_who_has_a_certificate_and_takes_up_new_ones(export_dir, tmp_path):
+    files = make_certificates(tmp_path)
     names = {"tls_certificate": "server.pem", "tls_key": "server.key", "tls_client_ca": "ca.pem"}
-    known = {"private_key": files["client.key"], "certificate_chain": files["client.pem"]}
-    with serving(export_dir, **{flag: certificates / name for flag, name in names.items()}) as server:
-        assert _tls_step(server.address, root_certificates=files["ca.pem"], **known) == 1
+    with serving(export_dir, **{flag: tmp_path / name for flag, name in names.items()}) as server:
+        assert _tls_step(server.address, files) == 1
         with pytest.raises(grpc.RpcError):
-            _tls_step(server.address, root_certificates=files["ca.pem"])
+            _tls_step(server.address, files, is_known=False)
         with pytest.raises(grpc.RpcError):
             predict(server.address, tiny_models.step_request("s", "shoe"), timeout=5.0)
-        assert _tls_step(server.address, root_certificates=files["ca.pem"], **known) == 2
+        (tmp_path / "server.key").unlink()
+        assert _tls_step(server.address, files) == 2
+        renewed = make_certificates(tmp_path)
+        assert _tls_step(server.address, renewed) == 3
+        with pytest.raises(grpc.RpcError):
+            _tls_step(server.address, files)

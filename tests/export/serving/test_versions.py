@@ -2,9 +2,11 @@
 
 import shutil
 import threading
+import weakref
 
 import grpc
 import pytest
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from tfrs_gru4rec.export import version_folders
@@ -78,6 +80,17 @@ def _spec(version: int | None = None, label: str | None = None, name: str = "gru
     return spec
 
 
+def test_a_replaced_version_leaves_no_graph_behind(manager, publish):
+    publish(1)
+    manager.poll()
+    with manager.lease(ANY) as model:
+        graph = weakref.ref(model._session.graph)
+    del model
+    publish(2)
+    manager.poll()
+    assert graph() is None
+
+
 def test_a_call_under_way_keeps_its_version_alive(manager, publish):
     publish(1)
     manager.poll()
@@ -139,8 +152,47 @@ def _broken_warm_up(folder):
 DAMAGES = (_without_graph, _cut_graph, _noise, _without_index, _cut_index, _empty, _broken_warm_up)
 
 
+def _read_file(folder):
+    graph = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    graph.meta_graphs[0].graph_def.library.function[0].node_def.add(op="ReadFile", name="read")
+    (folder / "saved_model.pb").write_bytes(graph.SerializeToString())
+
+
+def _link_to_file(folder):
+    index = folder / "variables" / "variables.index"
+    index.unlink()
+    index.symlink_to(folder.parents[1] / "elsewhere")
+
+
+def _link_to_folder(folder):
+    shutil.rmtree(folder)
+    folder.symlink_to(folder.with_name("1"))
+
+
+@pytest.mark.parametrize(
+    ("disguise", "told"),
+    [(_read_file, "ReadFile"), (_link_to_file, "2/variables/variables.index"), (_link_to_folder, "links")],
+)
+def test_what_is_not_to_be_trusted_is_not_even_loaded(publish, tmp_path, disguise, told):
+    loaded = []
+
+    def load(path, version, config):
+        loaded.append(version)
+        return servable.Servable(path, version, config)
+
+    manager = versions.Versions(settings(tmp_path), load=load)
+    publish(1)
+    disguise(publish(2))
+    manager.poll()
+    assert loaded == [1]
+    [refused] = manager.statuses(_spec(version=2))
+    assert told in refused.message
+    assert str(tmp_path) not in refused.message
+    manager.close()
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_broken_version_is_passed_over_and_reported(manager, publish, damage):
+def test_a_broken_version_is_passed_over_and_reported(manager, publish, tmp_path, damage):
     publish(1)
     manager.poll()
     damage(publish(2))
@@ -151,6 +203,7 @@ def test_a_broken_version_is_passed_over_and_reported(manager, publish, damage):
     assert broken.state == VersionState.END
     assert broken.code is not grpc.StatusCode.OK
     assert broken.message
+    assert str(tmp_path) not in broken.message
     assert states(manager)[1] == VersionState.AVAILABLE
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 
 import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -13,9 +14,10 @@ from serving_support.servers import serving, until
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from tfrs_gru4rec.export.locked_memory import Lock
+from tfrs_gru4rec.export.serving import versions
 
 PROBE_SECONDS = 0.1
-FAULTS = [3, pytest.param(1000, marks=pytest.mark.slow)]
+FAULTS = [50, pytest.param(1000, marks=pytest.mark.slow)]
 
 
 class FaultyModel(tf.Module):
@@ -42,15 +44,29 @@ def export_dir(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def looks(monkeypatch):
+    """When each look of the watchdog ended."""
+    ends, watch = [], versions.Versions.watch
+
+    def noting_watch(self):
+        watch(self)
+        ends.append(time.monotonic())
+
+    monkeypatch.setattr(versions.Versions, "watch", noting_watch)
+    return ends
+
+
 @pytest.mark.parametrize("n_faults", FAULTS)
-def test_a_hang_is_told_and_cured_within_the_watchdogs_period(export_dir, n_faults):
-    longest, states = 0.0, set()
+def test_no_hang_is_longer_than_the_watchdogs_period(export_dir, looks, n_faults):
+    """The first look that begins after a fault ends the hang, so that no other look ends before it."""
+    hangs, looks_within, states = [], [], set()
     with (
         serving(export_dir, probe_seconds=PROBE_SECONDS) as server,
-        grpc.insecure_channel(server.address) as c,
+        grpc.insecure_channel(server.address) as channel,
     ):
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(c)
-        health = health_pb2_grpc.HealthStub(c)
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        health = health_pb2_grpc.HealthStub(channel)
 
         def steps(item: str) -> bool:
             try:
@@ -59,20 +75,26 @@ def test_a_hang_is_told_and_cured_within_the_watchdogs_period(export_dir, n_faul
                 return False
             return True
 
+        def hang() -> None:
+            steps("shoe")  # nobody gives the lock back
+            ended = time.monotonic()
+            hangs.append(ended - begun)
+            looks_within.append(sum(begun < end < ended for end in list(looks)))
+
         for _ in range(n_faults):
             assert not steps("fault")
-            waiting = threading.Thread(target=steps, args=["shoe"])
-            started = time.monotonic()
-            waiting.start()  # hangs, with nobody to give the lock back
-            end = time.monotonic() + 20.0
-            while waiting.is_alive() and time.monotonic() < end:
+            begun = time.monotonic()
+            waiting = threading.Thread(target=hang)
+            waiting.start()
+            while waiting.is_alive():
                 states.add(health.Check(health_pb2.HealthCheckRequest(), timeout=20.0).status)
-                time.sleep(0.002)
+                time.sleep(0.01)
             until(lambda: steps("shoe"))
-            longest = max(longest, time.monotonic() - started)
         until(lambda: health.Check(health_pb2.HealthCheckRequest()).status == 1)
-    # At most a period until the next probe, another until it is given up, and the model loaded again.
-    assert longest < 2 * PROBE_SECONDS + 10.0
+    told = f"{len(hangs)} faults; hangs of {np.median(hangs):.3f} s, at most {max(hangs):.3f} s,"
+    print(f"\n{told} with a probe every {PROBE_SECONDS} s that may take as long.")  # noqa: T201
+    # A look that had begun before the fault may end after it, and finds nothing.
+    assert max(looks_within) <= 1
     assert states == {health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING}
 
 
