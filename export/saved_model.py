@@ -1,7 +1,9 @@
 """Writes a model as a stateful SavedModel for TF Serving: one call, one new version."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -25,13 +27,14 @@ def export_saved_model(
     idle_seconds: float = ExportConfig.idle_seconds,
     exclude_seen: bool = ExportConfig.exclude_seen,
     keep_versions: int | None = ExportConfig.keep_versions,
+    group_of: Mapping[Any, str] | None = None,
 ) -> str:
     """Publishes a model as `<export_dir>/<version>/`, with the signatures of `export.signatures`.
 
     The folder appears at once and whole, after it has been loaded back and compared with the model. On disk
     it holds the weights and the vocabulary. The memory of the sessions is made where the model is loaded, which
-    the check here does too: `max_sessions * (4 * (2 + units of all layers) + 24)` bytes, and 200 more a
-    session with `exclude_seen`.
+    the check here does too: `max_sessions * (4 * (52 + units of all layers) + 24)` bytes, as 50 items seen are
+    remembered.
 
     >>> import tempfile
     >>> import tfrs_gru4rec as g4r
@@ -52,6 +55,7 @@ def export_saved_model(
       exclude_seen: leave a session's latest 50 known items (fewer if the catalogue is not larger than that by
         `top_k`) out of its recommendations; `score` scores them all the same.
       keep_versions: how many of the largest versions stay; see `publish`.
+      group_of: group by item id, such as its category, which requests may restrict answers to; items may be left out.
 
     Returns:
       The version's folder.
@@ -66,7 +70,7 @@ def export_saved_model(
     # Before the work; `publish` asks again.
     offered = Contract(vocabulary.item_type, top_k, frozenset(SIGNATURES))
     require_contract_kept(export_dir, offered, item_id=vocabulary.ids[0])
-    serving_model = ServingModel(model, model.vocabulary, top_k, max_sessions, idle_seconds, exclude_seen)
+    serving_model = ServingModel(model, vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, group_of)
     expected = sample_scores(model, model.vocabulary)
     functions = serving_model.concrete_functions()
 

@@ -161,6 +161,14 @@ def put_ids(request: Message, name: str, ids: Sequence[ItemId], *shape: int) -> 
         proto.int64_val.extend(ids)
 
 
+def put_bools(request: Message, name: str, values: Sequence[bool]) -> None:
+    """Adds an input of one bool a row."""
+    proto = request.inputs[name]
+    _set_shape(proto, (len(values),))
+    proto.dtype = DT_BOOL
+    proto.bool_val.extend(values)
+
+
 def put_int32(request: Message, name: str, value: int) -> None:
     """Adds an int32 input of one row."""
     proto = request.inputs[name]
