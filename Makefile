@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPED := build/typed
 TOOLS := build/tools
+SITE_TOOLS := build/docs-env
 
 USABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.10
@@ -20,7 +21,7 @@ REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-long lint types hooks licences sbom lock bench clean
+.PHONY: help demo test test-long lint types docs hooks licences sbom lock bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +29,7 @@ help:
 	@echo "make test       lint, then all tests but the long ones"
 	@echo "make test-long  the long versions of the tests"
 	@echo "make lint       ruff (rules and format) and mypy"
+	@echo "make docs       build the documents into build/site"
 	@echo "make hooks      run what make lint runs before each commit"
 	@echo "make licences   list the licence of every package installed"
 	@echo "make sbom       write a bill of materials, build/sbom.json (CycloneDX)"
@@ -37,11 +39,10 @@ help:
 
 demo: $(INSTALLED)
 	@rm -rf .demo/model .demo/export
-	$(BIN)/gru4rec-train --dataset synthetic_sessions --data_dir .demo/data --model_dir .demo/model --n_epochs 6 --logq 1 \
-	    --learning_rate 0.1 --n_sample 512 --sample_alpha 0.5 --dropout_p_embed 0.2 --dropout_p_hidden 0.2
-	$(BIN)/gru4rec-recommend --model_dir .demo/model --items 451,847 --top_k 5
-	$(BIN)/gru4rec-export --model_dir .demo/model --export_dir .demo/export --top_k 5
-	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17
+	$(BIN)/gru4rec-train --dataset synthetic_sessions --data_dir .demo/data --model_dir .demo/model --n_epochs 6
+	$(BIN)/gru4rec-recommend --model_dir .demo/model --items 451,847 --top_k 5 --verbosity -1
+	$(BIN)/gru4rec-export --model_dir .demo/model --export_dir .demo/export --top_k 5 --verbosity -1
+	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17 --clicks 3
 
 test: lint
 	$(PYTEST) -m "not slow"
@@ -55,11 +56,20 @@ lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+LAY_OUT = rm -rf $(TYPED) && mkdir -p $(TYPED)/tfrs_gru4rec && \
+    ln -s "$(CURDIR)"/tfrs_gru4rec/* "$(CURDIR)/datasets" "$(CURDIR)/export" $(TYPED)/tfrs_gru4rec/
+
 # mypy finds modules by folders alone, so it gets the folders laid out as they are when installed.
 types: $(INSTALLED)
-	@rm -rf $(TYPED) && mkdir -p $(TYPED)/tfrs_gru4rec
-	@ln -s "$(CURDIR)"/tfrs_gru4rec/* "$(CURDIR)/datasets" "$(CURDIR)/export" $(TYPED)/tfrs_gru4rec/
+	@$(LAY_OUT)
 	cd $(TYPED) && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CURDIR)/.mypy_cache" --package tfrs_gru4rec
+
+# A warning, such as a link that leads nowhere, is an error.
+docs: $(INSTALLED) $(SITE_TOOLS)/.installed
+	@$(LAY_OUT)
+	$(BIN)/python docs/generate.py build/docs
+	NO_MKDOCS_2_WARNING=1 $(SITE_TOOLS)/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
+	@echo "The documents are in build/site/index.html."
 
 hooks: $(INSTALLED)
 	$(BIN)/pre-commit install
@@ -74,6 +84,8 @@ sbom: $(INSTALLED) | $(TOOLS)
 lock: | $(TOOLS)
 	$(TOOLS)/bin/uv pip compile --quiet --no-deps --universal --python-version 3.10 --generate-hashes --no-annotate \
 	    --custom-compile-command "make lock" --output-file requirements.lock constraints.txt
+	$(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
+	    --fork-strategy fewest --custom-compile-command "make lock" --output-file docs/requirements.lock docs/requirements.in
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/train_speed.py
@@ -86,9 +98,14 @@ clean:
 $(INSTALLED): setup.py pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Installing into $(VENV): some minutes, once."
 	@mkdir -p build && sed -n '/^\(packaging\|setuptools\|wheel\)==/,/[^\\]$$/p' requirements.lock > build/build-tools.lock
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement build/build-tools.lock
-	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement build/build-tools.lock
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(SITE_TOOLS)/.installed: docs/requirements.lock | $(BIN)/python
+	@$(BIN)/python -m venv --clear $(SITE_TOOLS)
+	@$(SITE_TOOLS)/bin/python -m pip install --quiet --require-hashes --requirement docs/requirements.lock
 	@touch $@
 
 $(TOOLS): | $(BIN)/python

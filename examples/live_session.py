@@ -24,8 +24,8 @@ def serving(export_dir: str, port: int) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             for line in process.stdout or ():
-                print(f"[server] {line.rstrip()}")
                 if line.startswith("listening on "):
+                    print(f"[server] {line.rstrip()}")
                     yield line.split()[-1]
                     return
             raise RuntimeError("The server did not start; its own messages are above.")
@@ -51,7 +51,6 @@ def main(argv: list[str]) -> None:
             answer = client.click("visitor-17", next_item)
             show(next_item, answer)
             next_item = answer.item_ids[1]
-        print(f"  {client.stats()}")
     print("The server is restarted, and has forgotten everything:")
     with serving(export_dir, int(address.rsplit(":", 1)[1])), client:
         show(next_item, client.click("visitor-17", next_item))

@@ -13,6 +13,9 @@ from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
 from tfrs_gru4rec.export.top_k import BLOCK, top_k
 from tfrs_gru4rec.models.popularity import popularity_scores
+from tfrs_gru4rec.neighbours.fused_scores import FusedScores
+from tfrs_gru4rec.neighbours.fusion import Fusion
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 # Scores held at a time; larger batches are ranked in parts, so memory does not grow with batch times
@@ -45,6 +48,7 @@ class Ranking(tf.Module):
         top: int,
         max_scores: int = MAX_SCORES,
         n_excluded: int = 0,
+        fusion: Fusion | None = None,
         group_of: Mapping[Any, str] | None = None,
     ) -> None:
         """Copies the items' output weights, and scores items by popularity for sessions that have no known item.
@@ -61,6 +65,7 @@ class Ranking(tf.Module):
           top: how many items to recommend.
           max_scores: scores held at a time; see `MAX_SCORES`.
           n_excluded: how many of a session's latest items are not recommended, where a call does not say.
+          fusion: what neighbours add to the scores.
           group_of: group by item id.
         """
         counts = vocabulary.counts
@@ -68,8 +73,10 @@ class Ranking(tf.Module):
         self._records = records
         self._n_items = len(counts)
         self._n_top = top
+        # A side's scores, and what they are written to, are as large as the scores.
+        self._max_scores = max_scores if fusion is None else max_scores // 3
         self._n_excluded = n_excluded
-        self._max_scores = max_scores
+        self._fused = None if fusion is None else FusedScores(fusion)
         padding = -self._n_items % BLOCK
         table, bias = model.embedding.output_table, model.embedding.output_bias
         self._weights = tf.Variable(tf.pad(tf.transpose(table), [[0, 0], [0, padding]]), trainable=False)
@@ -124,7 +131,10 @@ class Ranking(tf.Module):
         return tf.where(candidate_rows >= 0, scores, -np.inf)
 
     def _scores(self, records: tf.Tensor, penalties: tf.Tensor | float = 0.0) -> tf.Tensor:
-        return tf.matmul(self._records.query(records), self._weights) + (self.padded_biases + penalties)
+        product = tf.matmul(self._records.query(records), self._weights)
+        if self._fused is None:
+            return product + (self.padded_biases + penalties)
+        return self._fused(product + self.padded_biases, self._latest(records, N_CLICKS)) + penalties
 
     def _latest(self, records: tf.Tensor, n: int) -> tf.Tensor:
         return self._records.seen_rows(records, self._n_items)[:, :n]

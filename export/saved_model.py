@@ -9,12 +9,14 @@ import tensorflow as tf
 
 from tfrs_gru4rec.config import ExportConfig
 from tfrs_gru4rec.export.contract import Contract, require_contract_kept
+from tfrs_gru4rec.export.model_card import model_card, write_model_card
 from tfrs_gru4rec.export.publishing import publish
 from tfrs_gru4rec.export.serving_model import ServingModel
 from tfrs_gru4rec.export.signatures import SIGNATURES
 from tfrs_gru4rec.export.verification import sample_scores, verify
 from tfrs_gru4rec.export.warm_up import write_warm_up
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.neighbours.fusion import Fusion
 
 
 def export_saved_model(
@@ -22,19 +24,21 @@ def export_saved_model(
     export_dir: str | os.PathLike[str],
     version: int | None = None,
     *,
+    fusion: Fusion | None = None,
     top_k: int = ExportConfig.top_k,
     max_sessions: int = ExportConfig.max_sessions,
     idle_seconds: float = ExportConfig.idle_seconds,
     exclude_seen: bool = ExportConfig.exclude_seen,
     keep_versions: int | None = ExportConfig.keep_versions,
     group_of: Mapping[Any, str] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> str:
     """Publishes a model as `<export_dir>/<version>/`, with the signatures of `export.signatures`.
 
     The folder appears at once and whole, after it has been loaded back and compared with the model. On disk
     it holds the weights and the vocabulary. The memory of the sessions is made where the model is loaded, which
     the check here does too: `max_sessions * (4 * (52 + units of all layers) + 24)` bytes, as 50 items seen are
-    remembered.
+    remembered, beside 8 bytes an entry of a fusion's tables.
 
     >>> import tempfile
     >>> import tfrs_gru4rec as g4r
@@ -47,6 +51,7 @@ def export_saved_model(
       model: a trained model.
       export_dir: local folder of the versions, which a server watches.
       version: number of this version, 1 or more; None for the largest so far plus 1.
+      fusion: what neighbours add to the model's scores.
       top_k: items in a recommendation, at most the number of items; below it with `exclude_seen`.
       max_sessions: live sessions to hold. Those least recently used give way to new ones, approximately:
         allow for about twice as many as are live at a time, and practically none goes early (see
@@ -56,6 +61,7 @@ def export_saved_model(
         `top_k`) out of its recommendations; `score` scores them all the same.
       keep_versions: how many of the largest versions stay; see `publish`.
       group_of: group by item id, such as its category, which requests may restrict answers to; items may be left out.
+      about: what the version's model card says of training, see `model_card`.
 
     Returns:
       The version's folder.
@@ -63,19 +69,30 @@ def export_saved_model(
     Raises:
       ValueError: an argument is out of its range, the version exists, it would break what clients of the folder's
         newest version rely on (the type of item ids, top_k, signatures), the vocabulary holds the id that pads
-        requests, or the written model does not do what the model does. Nothing is published.
+        requests, the fusion is of another one, or the written model does not do what the model does. Nothing is
+        published.
       OSError: the folder cannot be written to, or the disk is full. Nothing is left behind.
     """
     vocabulary = model.vocabulary
     # Before the work; `publish` asks again.
     offered = Contract(vocabulary.item_type, top_k, frozenset(SIGNATURES))
     require_contract_kept(export_dir, offered, item_id=vocabulary.ids[0])
-    serving_model = ServingModel(model, vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, group_of)
-    expected = sample_scores(model, model.vocabulary)
+    serving_model = ServingModel(
+        model, vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, fusion, group_of
+    )
+    expected = sample_scores(model, model.vocabulary, fusion)
+    answers = {
+        "top_k": top_k,
+        "max_sessions": max_sessions,
+        "idle_seconds": idle_seconds,
+        "exclude_seen": exclude_seen,
+    }
+    card = model_card(model, answers, about or {})
     functions = serving_model.concrete_functions()
 
     def write(folder: Path) -> None:
         _save(serving_model, functions, folder)
+        write_model_card(folder, card)
         verify(folder, model.vocabulary, expected)
 
     return os.fspath(publish(export_dir, version, write, keep_versions))

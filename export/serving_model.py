@@ -31,6 +31,8 @@ from tfrs_gru4rec.export.signatures import (
     Signature,
     Status,
 )
+from tfrs_gru4rec.neighbours.fusion import Fusion
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 Tensors = dict[str, tf.Tensor]
@@ -55,6 +57,7 @@ class ServingModel(tf.Module):
         max_sessions: int,
         idle_seconds: float,
         exclude_seen: bool,
+        fusion: Fusion | None = None,
         group_of: Mapping[Any, str] | None = None,
     ) -> None:
         """Puts the parts together; see `export_saved_model` for the arguments."""
@@ -70,11 +73,13 @@ class ServingModel(tf.Module):
         # To exclude more than n_items - top_k items could leave fewer than top_k to recommend.
         n_excluded = min(SEEN_ITEMS, n_items - top_k) if exclude_seen else 0
         require_exact_rows(n_items)
+        if fusion:
+            fusion.require_vocabulary(vocabulary)
         self.top_k = top_k
         self.catalogue = Catalogue(vocabulary)
-        self._records = SessionRecords(model, min(SEEN_ITEMS, n_items))
+        self._records = SessionRecords(model, max(min(SEEN_ITEMS, n_items), N_CLICKS if fusion else 0))
         self._ranking = Ranking(
-            model, self._records, vocabulary, top_k, n_excluded=n_excluded, group_of=group_of
+            model, self._records, vocabulary, top_k, n_excluded=n_excluded, fusion=fusion, group_of=group_of
         )
         self.availability = self._ranking.availability
         self.state_size = self._records.size - 1

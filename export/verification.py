@@ -16,6 +16,8 @@ from tfrs_gru4rec.export.signatures import pad_id
 from tfrs_gru4rec.export.stock_operations import require_stock_operations
 from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.models.popularity import popularity_scores
+from tfrs_gru4rec.neighbours.fused_scores import FusedScores, latest_of_sessions
+from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 N_SESSIONS = 8
@@ -35,12 +37,13 @@ class SampleScores(NamedTuple):
     scores: np.ndarray
 
 
-def sample_scores(model: NextItemModel, vocabulary: Vocabulary) -> SampleScores:
+def sample_scores(model: NextItemModel, vocabulary: Vocabulary, fusion: Fusion | None = None) -> SampleScores:
     """Scores all items for some sessions by the model itself.
 
     Args:
       model: to be exported.
       vocabulary: its items.
+      fusion: what neighbours add to its scores.
 
     Returns:
       The sessions and their scores.
@@ -52,7 +55,10 @@ def sample_scores(model: NextItemModel, vocabulary: Vocabulary) -> SampleScores:
     start = model.initial_state(N_SESSIONS)
     *_, query = fold_session(lambda state, rows: model.step(rows, state)[1], tf.constant(item_rows), start)
     is_empty = (item_rows < 0).all(axis=1)[:, np.newaxis]
-    scores = np.where(is_empty, popularity_scores(vocabulary.counts), model.scores(query).numpy())
+    known = model.scores(query)
+    if fusion:
+        known = FusedScores(fusion)(known, latest_of_sessions(tf.constant(item_rows)))
+    scores = np.where(is_empty, popularity_scores(vocabulary.counts), known.numpy())
     require(
         bool(np.isfinite(scores).all()),
         "The model's scores must be finite; it may have diverged in training: lower the learning rate.",

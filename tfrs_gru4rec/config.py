@@ -8,10 +8,12 @@ from typing import Annotated
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.settings import OneOf, Range, Settings
 
+FUSIONS = ("none", "rules", "knn", "both", "auto")
 TIES = ("standard", "conservative", "median")
 LOSSES = ("cross-entropy", "bpr-max", "top1-max", "bpr", "top1")
 NEW_ITEM_ROWS = ("initial", "neighbours")
 ITEM_TYPES = ("auto", "string", "integer")
+_SHARE, _FEWEST_SESSIONS = 0.1, 1000  # of a validation by valid_auto
 
 _Count = Annotated[int, Range(at_least=0)]
 _PositiveCount = Annotated[int, Range(above=0)]
@@ -131,17 +133,23 @@ class ValidationConfig(Settings):
       valid_split: split of the data set to validate on, such as "valid" beside --train_split=train_tr.
       valid_days: validate on the sessions that start in the last so many days of the training log.
       valid_share: validate on this share of the training log's sessions, the last to start.
+      valid_auto: without any of these, validate on the last tenth of the training log's sessions, if it has a thousand
+        sessions or more.
       early_stop_epochs: end training when the best epoch, by recall@20 in validation, lies so many epochs back; 0:
         train all. In either case the best one is kept.
       refit: train again, as many epochs as were best, on all sessions, those of the validation too.
+      fusion: neighbours whose word is added to the model's scores, by weights learned in validation: sequential rules,
+        item kNN, both, or what wins there (auto).
     """
 
     valid_path: Path | None = None
     valid_split: str = ""
     valid_days: _NotNegative = 0.0
     valid_share: Annotated[float, Range(at_least=0, below=1)] = 0.0
+    valid_auto: bool = False
     early_stop_epochs: _Count = 0
     refit: bool = False
+    fusion: Annotated[str, OneOf(FUSIONS)] = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,11 +157,29 @@ class ValidationConfig(Settings):
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         require(len(given) < 2, "Give one source of validation at most.", **given)
         require(
-            bool(given) or not (self.refit or self.early_stop_epochs),
-            "Early stopping and the refit need a validation: give valid_path, valid_split, valid_days or valid_share.",
+            bool(given)
+            or self.valid_auto
+            or not (self.refit or self.early_stop_epochs or self.fusion != "none"),
+            "Early stopping, refit and fusion need validation: valid_path, valid_split, valid_days or valid_share.",
             early_stop_epochs=self.early_stop_epochs,
             refit=self.refit,
+            fusion=self.fusion,
         )
+
+    def of(self, n_sessions: int) -> "ValidationConfig":
+        """Returns what is meant for a training log of so many sessions, with `valid_auto` decided.
+
+        >>> ValidationConfig(valid_auto=True, refit=True).of(5000).source
+        "the last 0.1 of the training log's sessions"
+        >>> ValidationConfig(valid_auto=True, refit=True).of(50)
+        ValidationConfig(valid_path=None, valid_split='', valid_days=0.0, valid_share=0.0, valid_auto=False, \
+early_stop_epochs=0, refit=False, fusion='none')
+        """
+        if not self.valid_auto or self.source:
+            return self
+        if n_sessions < _FEWEST_SESSIONS:
+            return ValidationConfig()
+        return dataclasses.replace(self, valid_share=_SHARE)
 
     @property
     def source(self) -> str:

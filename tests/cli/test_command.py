@@ -17,8 +17,8 @@ from tfrs_gru4rec.cli import train
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import UsageError
 from tfrs_gru4rec.cli.help_text import help_text
-from tfrs_gru4rec.cli.presets import PRESETS, expand
-from tfrs_gru4rec.config import GRU4RecConfig
+from tfrs_gru4rec.cli.presets import PRESETS, default_values, expand
+from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.settings import OneOf, Range, Setting, Settings, settings_of
 
 COMMANDS = ("train", "tune", "daily", "evaluate", "export", "serve", "recommend", "prepare", "inspect")
@@ -44,7 +44,9 @@ def command_of(name):
 
 
 def help_of(command):
-    return help_text(command.name, "what it does", command.groups)
+    return help_text(
+        command.name, "what it does", command.groups, default_values() if command.has_defaults else {}
+    )
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -68,7 +70,7 @@ def test_a_preset_is_named_without_its_path(tmp_path):
     own.write_text("--layers=3")
     assert expand(["c", f"--flagfile={own}"]) == ["c", f"--flagfile={own}"]
     with pytest.raises(
-        UsageError, match="presets coveo, diginetica, .*yoochoose. Received: flagfile='rsc16'"
+        UsageError, match="presets coveo, default-bpr-max, .*yoochoose. Received: flagfile='rsc16'"
     ):
         expand(["c", "--flagfile", "rsc16"])
 
@@ -124,7 +126,7 @@ def test_help_gives_every_flag_its_meaning_default_and_range(name):
 def test_help_entries_in_full():
     shown = help_of(train.COMMAND)
     assert "\n  --layers=INT,...              units of each GRU layer" in shown
-    assert "first to last (greater than 0; default: 100)\n" in shown
+    assert "first to last (greater than 0; default: 128)\n" in shown
     assert "(one of standard, conservative, median; default: standard)" in " ".join(shown.split())
     assert "(0 to 1; default: 0.0)" in shown
     assert (
@@ -211,7 +213,7 @@ def test_wrong_flags_are_named_with_value_and_range(argument, message):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_without_flags_every_setting_is_the_default_of_its_dataclass(name, tmp_path):
+def test_without_flags_every_setting_is_the_default_of_its_dataclass_or_of_the_preset(name, tmp_path):
     command = command_of(name)
     needed = {"model_dir": tmp_path, "output_dir": tmp_path, "export_dir": tmp_path, "input_path": tmp_path}
     needed |= {"days_dir": tmp_path, "work_dir": tmp_path}
@@ -224,7 +226,28 @@ def test_without_flags_every_setting_is_the_default_of_its_dataclass(name, tmp_p
     parsed = command.parse([name, *(f"--{flag}={value}" for flag, value in required.items())])
     for group in command.groups:
         given = {field: value for field, value in required.items() if field in group.settings}
+        preset = default_values() if command.has_defaults else {}
+        given |= {
+            field: True if text == "" else group.settings[field].parse(text)
+            for field, text in preset.items()
+            if field in group.settings
+        }
         assert parsed[group.title] == group.config(**given)
+
+
+def test_default_settings_give_way_to_whatever_else_says_what_to_train_with(tmp_path):
+    def of(*flags):
+        found = train.COMMAND.parse(["train", f"--model_dir={tmp_path}", *flags])
+        return found["model"], found["training"]
+
+    for loss in ("bpr-max", "cross-entropy"):
+        assert of(f"--loss={loss}") == of(f"--flagfile=default-{loss}")
+        assert of("--loss", loss) == of(f"--flagfile=default-{loss}")
+    assert of() == of("--loss=bpr-max")
+    model, training = of("--layers=7")
+    assert (model.layers, training.batch_size) == ((7,), 128)
+    assert of("--flagfile=/dev/null") == (GRU4RecConfig(), TrainingConfig()) == of("--flagfile", "/dev/null")
+    assert of("--loss=top1-max") == (GRU4RecConfig(loss="top1-max"), TrainingConfig())
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,9 +1,13 @@
 """gru4rec-export on a folder that gru4rec-train wrote."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfrs_gru4rec.cli import export, train
+from tfrs_gru4rec.evaluation.fused import FusedModel
+from tfrs_gru4rec.neighbours import Fusion
+from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.model_folder import load_model
 
 LOG = """SessionId\tItemId\tTime
@@ -36,6 +40,9 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     settings = {"model_dir": model_dir, "export_dir": export_dir, "top_k": 2, "max_sessions": 10}
     assert run(export, **settings, exclude_seen=True) == 0
     assert capsys.readouterr().out == f"{export_dir / '1'}\n"
+    # Three sessions of eight events; the run's settings and the export's.
+    card = (export_dir / "1" / "assets.extra" / "model_card.md").read_text().splitlines()
+    assert {"| sessions | 3 |", "| events | 8 |", "| batch_size | 2 |", "| top_k | 2 |"} <= set(card)
     recommend = tf.saved_model.load(str(export_dir / "1")).signatures["serving_default"]
     outputs = recommend(item_ids=tf.constant([["green"]]))
     model = load_model(model_dir)
@@ -44,6 +51,16 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     scores = model.scores(query)[0]
     assert sorted(model.vocabulary.ids[rows]) == ["blue", "red"]
     tf.debugging.assert_near(outputs["scores"][0], tf.gather(scores, rows))
+    # With a fusion in the model's folder, the next version has it inside.
+    fusion = Fusion.count(SessionLog.from_file(tmp_path / "log.tsv"), np.ones([4, 3]), ["rules"])
+    fusion.save(model_dir)
+    assert run(export, **settings) == 0
+    score = tf.saved_model.load(str(export_dir / "2")).signatures["score_items"]
+    names = ["red", "green", "blue"]
+    outputs = score(item_ids=tf.constant([["green", "red"]]), candidate_ids=tf.constant([names]))
+    session = tf.constant([model.vocabulary.rows(["green", "red"])])
+    expected = FusedModel(model, fusion).predict_step(session)[0]
+    tf.debugging.assert_near(outputs["scores"][0], tf.gather(expected, model.vocabulary.rows(names)))
 
 
 def test_more_sessions_than_memory_are_refused_before_anything_is_written(model_dir, tmp_path):

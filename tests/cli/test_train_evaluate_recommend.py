@@ -1,7 +1,9 @@
 """The commands from raw files to a report, in one process, with their bad inputs."""
 
 import csv
+import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,9 @@ import pytest
 
 from tfrs_gru4rec.cli import evaluate, recommend, train
 from tfrs_gru4rec.cli.flag_groups import UsageError
+from tfrs_gru4rec.neighbours import Fusion
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.training import load_model
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +45,7 @@ COLUMNS = {"session_key": "sid", "item_key": "item", "time_key": "when"}
 def trained(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     arguments = {
+        "flagfile": "/dev/null",  # a plain model: no default settings
         "train_path": files / "train.csv",
         "test_path": files / "test.csv",
         "model_dir": folder / "ring",
@@ -180,3 +186,21 @@ def test_wrong_input_is_named_and_leaves_nothing(files, tmp_path, changed, messa
 def test_wrong_loss_lists_the_allowed_ones(files, tmp_path):
     with pytest.raises(UsageError, match="loss must be one of cross-entropy.*bpr-max.*top1-max.*'bprmax'"):
         run(train, train_path=files / "train.csv", model_dir=tmp_path / "m", loss="bprmax")
+
+
+def test_a_fusion_in_the_folder_is_evaluated_and_recommends(trained, files, tmp_path, capsys):
+    folder = tmp_path / "fused"
+    shutil.copytree(trained / "ring", folder)
+    vocabulary = load_model(folder).vocabulary
+    log = SessionLog.from_file(files / "train.csv", vocabulary, **COLUMNS)
+    # What follows in the ring is made the last of all.
+    fusion = Fusion.count(log, np.ones([4, 3]), ["rules"])
+    dataclasses.replace(fusion, weights=np.tile([-100.0, 0.0, 0.0], [4, 1])).save(folder)
+    report_path = tmp_path / "r.json"
+    run(evaluate, model_dir=folder, test_path=files / "test.csv", k="1", report_path=report_path, **COLUMNS)
+    test = json.loads(report_path.read_text())["test"]
+    assert test["recall"]["1"] == 0.0
+    assert test["known_share"] < 1
+    capsys.readouterr()
+    run(recommend, model_dir=folder, items="item-3", top_k=12)
+    assert capsys.readouterr().out.split().index("item-4") > 12

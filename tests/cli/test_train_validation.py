@@ -10,6 +10,8 @@ from tfrs_gru4rec.cli import train
 from tfrs_gru4rec.cli.flag_groups import UsageError
 from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.evaluation import evaluate
+from tfrs_gru4rec.evaluation.fused import FusedModel
+from tfrs_gru4rec.neighbours import Fusion, SequentialRules
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import load_model
 
@@ -34,7 +36,14 @@ def train_path(frame, tmp_path_factory):
 
 
 def run(**settings):
-    small = {"layers": 8, "batch_size": 8, "n_sample": 8, "learning_rate": 0.3, "progress": False}
+    small = {
+        "flagfile": "/dev/null",
+        "layers": 8,
+        "batch_size": 8,
+        "n_sample": 8,
+        "learning_rate": 0.3,
+        "progress": False,
+    }
     settings = {**small, "nobaselines": True, **settings}
     words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in settings.items()]
     return train.COMMAND.work(["command", *words])
@@ -106,8 +115,8 @@ def test_dwell_time_repeats_no_event_of_the_validation(train_path):
     ("flags", "message"),
     [
         ({"valid_share": 0.1, "valid_days": 2}, "one source of validation.*valid_days=2"),
-        ({"refit": True}, "need a validation: give valid_path"),
-        ({"early_stop_epochs": 3}, "need a validation"),
+        ({"refit": True}, "need validation: valid_path"),
+        ({"early_stop_epochs": 3}, "need validation"),
         ({"valid_share": 1.5}, "valid_share must be at least 0 and below 1"),
     ],
 )
@@ -120,3 +129,45 @@ def test_a_split_without_sessions_is_refused_before_any_training(train_path, tmp
     with pytest.raises(ValueError, match="must leave a session of two events.*days=7"):
         run(train_path=train_path, model_dir=tmp_path / "m", valid_days=7)
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("n_sessions", "flags", "n_valid"), [(1000, [], 100), (999, [], None), (1000, ["--valid_share=0.3"], 300)]
+)
+def test_a_log_of_a_thousand_sessions_is_validated_without_a_word(tmp_path, n_sessions, flags, n_valid):
+    path = tmp_path / "log.csv"
+    sessions = np.repeat(np.arange(n_sessions), 2)
+    frame = pd.DataFrame({"SessionId": sessions, "ItemId": np.arange(2 * n_sessions) % 7})
+    frame["Time"] = np.arange(len(frame))
+    frame.to_csv(path, index=False)
+    found = train.COMMAND.parse(["train", f"--train_path={path}", f"--model_dir={tmp_path / 'm'}", *flags])
+    logs = found["data"].read_training_logs(found["columns"], found["validation"])
+    assert (logs.valid.n_sessions if logs.valid else None) == n_valid
+    assert logs.validation.refit == bool(n_valid)
+    assert logs.whole.n_sessions == n_sessions
+
+
+def test_a_fusion_is_learned_in_validation_and_counted_on_all(frame, train_path, tmp_path, capsys):
+    frame.tail(60).to_csv(tmp_path / "test.csv", index=False)
+    settings = {"train_path": train_path, "model_dir": tmp_path / "m", "valid_share": 0.3, "n_epochs": 1}
+    assert run(**settings, fusion="rules", refit=True, test_path=tmp_path / "test.csv") == 0
+    printed = capsys.readouterr().out
+    assert "Fusion with neighbours: rules, recall@20" in printed
+    assert "GRU4Rec alone" in printed
+    model, fusion = load_model(tmp_path / "m"), Fusion.load(tmp_path / "m")
+    log = SessionLog.from_file(train_path, model.vocabulary)
+    expected = SequentialRules(log).table.toarray()
+    np.testing.assert_allclose(fusion.tables["rules"].toarray(), expected, rtol=1e-6)
+    report = json.loads((tmp_path / "m" / "report.json").read_text())
+    assert report["fusion"]["chosen"] == "rules"
+    test_log = SessionLog.from_file(tmp_path / "test.csv", model.vocabulary)
+    assert report["test"]["mrr"]["20"] == FusedModel(model, fusion).evaluate(test_log).mrr(20)
+    assert report["test_alone"]["mrr"]["20"] == evaluate(model, test_log).mrr(20)
+    # A run without one leaves none.
+    assert run(**{**settings, "model_dir": tmp_path / "m"}, refit=True) == 0
+    assert not (tmp_path / "m" / "fusion.npz").exists()
+
+
+def test_a_fusion_without_validation_is_refused(train_path, tmp_path):
+    with pytest.raises(UsageError, match="Early stopping, refit and fusion need validation"):
+        run(train_path=train_path, model_dir=tmp_path / "m", fusion="auto")

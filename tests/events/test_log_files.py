@@ -331,7 +331,7 @@ def test_damaged_files(tmp_path, name, data):
 
 
 def test_a_load_says_what_was_read_and_sorted(caplog, tmp_path):
-    caplog.set_level("INFO", logger="absl")
+    caplog.set_level("DEBUG", logger="absl")  # the second line is worth showing if it took long
     path = write(tmp_path / "a.tsv", text())
     SessionLog.from_file(path)
     said = [record.getMessage() for record in caplog.records]

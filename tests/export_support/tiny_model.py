@@ -33,7 +33,9 @@ class TinyModel(tf.Module):
         return second, (first, second)
 
 
-def serving_model(ids=STRING_IDS, top_k=3, max_sessions=4096, idle_seconds=3600.0, exclude_seen=False, **settings):
+def serving_model(
+    ids=STRING_IDS, top_k=3, max_sessions=4096, idle_seconds=3600.0, exclude_seen=False, **settings
+):
     vocabulary = Vocabulary(ids, tiny_tower.counts())
     return ServingModel(TinyModel(), vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, **settings)
 

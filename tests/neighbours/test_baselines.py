@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from neighbours_support.logs import log_of, random_sessions
 
 from tfrs_gru4rec import metrics
 from tfrs_gru4rec.neighbours import (
@@ -14,27 +15,10 @@ from tfrs_gru4rec.neighbours import (
     rank_by_baselines,
 )
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 from oracle import baselines as oracle
 
 TIES = ("standard", "conservative", "median")
-
-
-def log_of(sessions, n_items):
-    """A log whose rows are the numbers given."""
-    items = np.concatenate([np.asarray(session, np.int32) for session in sessions])
-    offsets = np.cumsum([0, *map(len, sessions)])
-    counts = np.bincount(items, minlength=n_items)
-    return SessionLog(items, offsets, np.arange(items.size), Vocabulary(np.arange(n_items), counts))
-
-
-def random_sessions(seed, n_sessions, n_items, repeats=True):
-    rng = np.random.default_rng(seed)
-    popularity = 1 / np.arange(1, n_items + 1)
-    popularity /= popularity.sum()
-    lengths = rng.integers(1, 8, n_sessions)
-    return [rng.choice(n_items, min(length, n_items), repeats, popularity).tolist() for length in lengths]
 
 
 def test_pairs_are_listed_in_the_order_of_events_and_know_their_position():

@@ -57,3 +57,44 @@ def rank(scores, counts, target, tie, close=1e-12):
             before += count > counts[target]
             level += count == counts[target]
     return {"standard": 1 + before, "conservative": before + level, "median": before + (1 + level) / 2}[tie]
+
+
+def sequential_rules_table(sessions, n_items, max_distance):
+    """Sequential rules, each row divided by the item's clicks."""
+    counts = popularity_counts(sessions, n_items)
+    table = [[0.0] * n_items for _ in range(n_items)]
+    for session in sessions:
+        for place, item in enumerate(session):
+            for distance, later in enumerate(session[place + 1 : place + 1 + max_distance], 1):
+                table[item][later] += 1 / distance / counts[item]
+    return table
+
+
+def item_knn_table(sessions, n_items, n_sessions, half_life):
+    """What the latest sessions of each item hold; `sessions` run from the oldest to the newest."""
+    table = [[0.0] * n_items for _ in range(n_items)]
+    for item in range(n_items):
+        holders = [set(session) for session in reversed(sessions) if item in session]
+        for age, holder in enumerate(holders[:n_sessions]):
+            for other in holder:
+                n_holders = sum(other in session for session in sessions)
+                table[item][other] += 0.5 ** (age / half_life) * math.log(len(sessions) / n_holders)
+    return table
+
+
+def cut_table(table, n_top):
+    """The n_top largest entries of each row, of equal ones those of lower columns; the others are 0."""
+    cut = []
+    for row in table:
+        kept = sorted(range(len(row)), key=lambda column: (-row[column], column))[:n_top]
+        cut.append([value if column in kept else 0.0 for column, value in enumerate(row)])
+    return cut
+
+
+def item_to_item_scores(table, prefix, n_clicks, click_decay):
+    """The rows of the last clicks, each weighing less than the one after it."""
+    scores = [0.0] * len(table)
+    for age, item in enumerate(prefix[::-1][:n_clicks]):
+        for other, value in enumerate(table[item]):
+            scores[other] += click_decay**age * value
+    return scores

@@ -33,12 +33,14 @@ class Command:
       flag_names: by parameter, flags of another name than their field; None for a field that has no flag.
       settings_from: a flag that may name a model's folder: what the command line does not say of the parameters
         `model` and `training` is then as that model has it.
+      has_defaults: whether the presets "default-…" say what the command line does not (`presets.with_defaults`).
     """
 
     name: str
     main: Callable[..., int]
     flag_names: Mapping[str, Mapping[str, str | None]] = dataclasses.field(default_factory=dict)
     settings_from: str | None = None
+    has_defaults: bool = False
 
     @property
     def groups(self) -> list[FlagGroup]:
@@ -60,6 +62,8 @@ class Command:
         for group in groups:
             group.define(values)
         try:
+            known = [name for group in groups for name in group.settings]
+            argv = presets.with_defaults(argv, known) if self.has_defaults else argv
             words = values(presets.expand(argv))[1:]
         except flags.Error as error:
             raise UsageError(error if str(error).endswith(("?", ".")) else f"{error}.") from None
@@ -84,7 +88,8 @@ class Command:
         try:
             if {"--help", "-help", "-h", "--helpshort", "--helpfull"} & {*argv[1:]}:
                 doc = sys.modules[self.main.__module__].__doc__
-                print(help_text(self.name, doc, self.groups), flush=True)
+                defaults = presets.default_values() if self.has_defaults else {}
+                print(help_text(self.name, doc, self.groups, defaults), flush=True)
                 return 0
             if argv[-1] in ("--version", "-version"):  # gru4rec-export has a flag --version=N of its own
                 print(self.name, tfrs_gru4rec.__version__)

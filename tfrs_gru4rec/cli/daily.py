@@ -130,7 +130,7 @@ def _table(entries: list[dict[str, Any]]) -> str:
     return "\n".join(["recall@20 over all pairs of the following day:", *lines])
 
 
-COMMAND = Command("gru4rec-daily", main, settings_from="warm_start_from")
+COMMAND = Command("gru4rec-daily", main, settings_from="warm_start_from", has_defaults=True)
 
 
 def run() -> None:

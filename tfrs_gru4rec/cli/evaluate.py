@@ -55,11 +55,12 @@ def main(data: DataConfig, columns: ColumnConfig, evaluation: EvaluationConfig, 
 
     logging.info("Loading the model in %s.", output.model_dir)
     from tfrs_gru4rec.atomic_files import write_json
+    from tfrs_gru4rec.evaluation.fused import with_fusion
     from tfrs_gru4rec.evaluation.html_report import show_report
     from tfrs_gru4rec.evaluation.report import describe_log, evaluate_test
     from tfrs_gru4rec.training import ModelFolder, load_model
 
-    model = load_model(output.model_dir)
+    model = with_fusion(load_model(output.model_dir), output.model_dir)
     log = data.read_test_log(columns, model.vocabulary)
     found, test = evaluate_test(model, log, evaluation)
     print(f"{events_line(test)} in {found.seconds:.1f} s, ties {evaluation.tie}:")

@@ -71,11 +71,18 @@ def main(
     logging.info("Loading the model in %s.", version.model_dir)
     # These load TensorFlow, so not before the flags have been found right.
     from tfrs_gru4rec.export.saved_model import export_saved_model
-    from tfrs_gru4rec.training.model_folder import load_model
+    from tfrs_gru4rec.neighbours.fusion import Fusion
+    from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 
-    model = load_model(version.model_dir)
+    model, folder = load_model(version.model_dir), ModelFolder(version.model_dir)
+    fusion = Fusion.load_if_any(version.model_dir)
+    if fusion:
+        logging.info(
+            "With neighbours, %s: %.1f MB in memory and on disk.", "+".join(fusion.tables), fusion.bytes / 1e6
+        )
     logging.info("Exporting, then checking what was written.")
-    settings = {**recommendations.to_dict(), "group_of": group_of}
+    about = {**folder.settings(), **folder.report()}
+    settings = {**recommendations.to_dict(), "fusion": fusion, "group_of": group_of, "about": about}
     print(export_saved_model(model, version.export_dir, version.version, **settings))
     return 0
 

@@ -16,44 +16,55 @@ _INDENT = 32
 _WORDS = {bool: "", int: "INT", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
-def help_text(name: str, doc: str | None, groups: Sequence[FlagGroup]) -> str:
+def help_text(
+    name: str, doc: str | None, groups: Sequence[FlagGroup], defaults: Mapping[str, str] | None = None
+) -> str:
     """Returns the text.
 
     Args:
       name: of the command.
       doc: what it does, the docstring of its module.
       groups: its flags.
+      defaults: values by flag that hold instead of the settings' own.
     """
+    defaults = defaults or {}
     all_flags = {flag: setting for group in groups for flag, setting in group.settings.items()}
     required = {flag: setting for flag, setting in all_flags.items() if setting.is_required}
-    parts = [inspect.cleandoc(doc or name), _section("required", required)]
+    parts = [inspect.cleandoc(doc or name), _section("required", required, defaults)]
     for group in groups:
         others = {flag: each for flag, each in group.settings.items() if not each.is_required}
-        parts.append(_section(group.title, others))
+        parts.append(_section(group.title, others, defaults))
     has_presets = any(group.config is GRU4RecConfig for group in groups)
     parts.append("\n".join(["All commands:", *_common_flags(has_presets)]))
     return "\n\n".join(filter(None, parts))
 
 
-def _section(title: str, named: Mapping[str, Setting]) -> str:
+def _section(title: str, named: Mapping[str, Setting], defaults: Mapping[str, str]) -> str:
     if not named:
         return ""
-    return "\n".join([f"{title.replace('_', ' ').capitalize()}:", *map(_flag, named, named.values())])
+    return "\n".join(
+        [
+            f"{title.replace('_', ' ').capitalize()}:",
+            *(_flag(name, each, defaults) for name, each in named.items()),
+        ]
+    )
 
 
-def _flag(name: str, setting: Setting) -> str:
+def _flag(name: str, setting: Setting, defaults: Mapping[str, str]) -> str:
     word = _WORDS[setting.kind]
     if setting.container:
         word = f"{word},..." if setting.container is tuple else f"NAME={word},..."
     usage = f"--{name}={word}" if word else f"--[no]{name}"
     notes = [f"{setting.allowed}"] if setting.allowed else []
     if not setting.is_required:
-        notes.append(f"default: {_shown(setting.default)}")
+        notes.append(f"default: {_shown(defaults.get(name, setting.default), setting.kind)}")
     meaning = setting.meaning.rstrip(".")
     return _entry(usage, f"{meaning} ({'; '.join(notes)})" if notes else meaning)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, kind: type) -> str:
+    if kind is bool and value == "":  # of a flag in a file, which has no value
+        return "yes"
     if isinstance(value, tuple):
         value = ",".join(map(str, value))
     elif isinstance(value, Mapping):

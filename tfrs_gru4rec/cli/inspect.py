@@ -12,7 +12,6 @@ with --item, the items whose weights point in the direction most like that item'
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,8 +54,8 @@ def main(look: InspectConfig, item_names: NamesConfig) -> int:
     settings = folder.settings()
     for part in ("model", "training", "data"):
         print(f"{part}: {_words(settings[part])}")
-    if folder.report_path.exists():
-        _print_report(json.loads(folder.report_path.read_text(encoding="utf-8")))
+    if report := folder.report():
+        _print_report(report)
     checkpoints = sorted(path.stem for path in folder.checkpoints_path.glob("*.index"))
     print(f"checkpoints: {', '.join(checkpoints) or 'none'}")
     if look.export_dir:

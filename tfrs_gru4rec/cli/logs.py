@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,11 +27,13 @@ class TrainingLogs:
       train: what is trained on.
       valid: what the best epoch is chosen by, in the vocabulary of `train`; None without validation.
       whole: what is trained on by a refit: both together.
+      validation: where `valid` comes from, and what it is for.
     """
 
     train: SessionLog
     valid: SessionLog | None
     whole: SessionLog
+    validation: ValidationConfig
 
     def require_valid(self) -> SessionLog:
         """Returns the validation.
@@ -91,6 +95,7 @@ class DataConfig(Settings):
         )
         logging.info("Reading %s.", self.train_path or f"the data set {self.dataset}")
         whole = self._read(self.train_path, self.train_split, columns)
+        validation = validation.of(whole.n_sessions)
         train, valid = whole, None
         if validation.valid_days:
             split = {"days": validation.valid_days, "ticks_per_second": self.ticks_per_second}
@@ -101,7 +106,7 @@ class DataConfig(Settings):
             place = (validation.valid_path, validation.valid_split, columns)
             valid = self._read(*place, train.vocabulary)
             whole = whole.joined_with(self._read(*place)) if validation.refit else whole
-        return TrainingLogs(self._augmented(train), valid, self._augmented(whole))
+        return TrainingLogs(self._augmented(train), valid, self._augmented(whole), validation)
 
     @property
     def has_test(self) -> bool:
@@ -151,9 +156,10 @@ class DataConfig(Settings):
         import tensorflow_datasets as tfds
 
         tfds.disable_progress_bar()  # two bars a split; the builders say what they make
-        return SessionLog.from_tfds(
-            self.dataset, split, vocabulary, data_dir=self.data_dir, manual_dir=self.manual_dir
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what the builders log
+            return SessionLog.from_tfds(
+                self.dataset, split, vocabulary, data_dir=self.data_dir, manual_dir=self.manual_dir
+            )
 
 
 def columns_of_model(columns: ColumnConfig, model_dir: Path) -> ColumnConfig:

@@ -1,11 +1,12 @@
-"""Files of flags that come with the package: the published recipes."""
+"""Files of flags that come with the package: the published recipes, and what training begins with by default."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from tfrs_gru4rec.cli.flag_groups import require_flags
 
+DEFAULT_LOSS = "bpr-max"
 PRESETS = {path.stem: path for path in sorted((Path(__file__).parent.parent / "presets").glob("*.flags"))}
 
 
@@ -34,6 +35,58 @@ def expand(argv: Sequence[str]) -> list[str]:
         elif place + 1 < len(expanded):
             expanded[place + 1] = _path(expanded[place + 1])
     return expanded
+
+
+def with_defaults(argv: Sequence[str], known: Collection[str]) -> list[str]:
+    """Puts the default settings of a loss before the flags that were given, which hold where both name one.
+
+    A file of flags, and the model of a warm start, bring settings of their own: nothing is put before them.
+
+    >>> with_defaults(["gru4rec-train", "--model_dir=m"], known=["loss", "momentum"])
+    ['gru4rec-train', '--loss=bpr-max', '--momentum=0.3', '--model_dir=m']
+    >>> with_defaults(["gru4rec-train", "--flagfile", "rsc15"], known=["loss", "momentum"])
+    ['gru4rec-train', '--flagfile', 'rsc15']
+
+    Args:
+      argv: the command line.
+      known: the flags that the command has.
+
+    Returns:
+      The command line with more flags in front; of a loss without default settings, as it is.
+    """
+    given = _values(argv)
+    loss = given.get("loss", DEFAULT_LOSS)
+    if {"flagfile", "warm_start_from"} & given.keys() or f"default-{loss}" not in PRESETS:
+        return list(argv)
+    words = [
+        f"--{name}={value}" if value else f"--{name}"
+        for name, value in default_values(loss).items()
+        if name in known
+    ]
+    return [argv[0], *words, *argv[1:]]
+
+
+def default_values(loss: str = DEFAULT_LOSS) -> dict[str, str]:
+    """Returns the default settings of a loss, by flag; those of a flag without a value are empty.
+
+    >>> default_values()["loss"], default_values()["refit"]
+    ('bpr-max', '')
+    """
+    lines = PRESETS[f"default-{loss}"].read_text(encoding="utf-8").splitlines()
+    return _values(line for line in lines if line.startswith("-"))
+
+
+def _values(words: Iterable[str]) -> dict[str, str]:
+    """Reads words of a command line: the value of each flag, as in --name=value or --name value."""
+    found: dict[str, str] = {}
+    last = ""
+    for word in words:
+        if word.startswith("-"):
+            last, _, value = word.lstrip("-").partition("=")
+            found[last] = value
+        elif last:
+            found[last] = found[last] or word
+    return found
 
 
 def _path(value: str) -> str:

@@ -66,12 +66,14 @@ def main(
 ) -> int:
     """Recommends for each session; returns the exit code."""
     names = item_names.read()
-    by_id = read_sessions(sessions.sessions_path, columns) if sessions.output_path else {}
+    path = sessions.sessions_path
+    by_id = read_sessions(path, columns) if path and sessions.output_path else {}
     logging.info("Loading the model in %s.", sessions.model_dir)
+    from tfrs_gru4rec.evaluation.fused import with_fusion
     from tfrs_gru4rec.models.recommend import recommend, session_rows
     from tfrs_gru4rec.training import load_model
 
-    model = load_model(sessions.model_dir)
+    model = with_fusion(load_model(sessions.model_dir), sessions.model_dir)
     if sessions.output_path:
         found = recommend(model, by_id, recommendations.top_k, recommendations.exclude_seen)
         write_recommendations(found, sessions.output_path)

@@ -98,8 +98,9 @@ def main(
     if output.warm_start_from:
         columns = columns_of_model(columns, output.warm_start_from)
     logs = data.read_training_logs(columns, validation)
+    validation = logs.validation
     warm_start = dataclasses.replace(warm_start, ticks_per_second=data.ticks_per_second)
-    _print_data(logs, validation)
+    _print_data(logs, model, training)
     if data.test_path and not data.test_path.exists():
         logging.warning("%s does not exist; it is read when training is done.", data.test_path)
 
@@ -107,24 +108,29 @@ def main(
         logging.info("Loading TensorFlow.")
     import tensorflow as tf
 
+    from tfrs_gru4rec.evaluation.fused import keep_fusion, learn_fusion
     from tfrs_gru4rec.evaluation.html_report import show_report
     from tfrs_gru4rec.evaluation.report import evaluate_test, make_report
 
     if output.deterministic:
         tf.config.experimental.enable_op_determinism()
     train = functools.partial(_train, model, output, checkpoints, warm_start)
-    folder, chosen = output.model_dir, {}
+    folder, chosen, fusion = output.model_dir, {}, None
     if logs.valid is not None:
         first_folder = folder / "validation" if validation.refit else folder
         trained = train(training, first_folder, logs.train, logs.valid, validation.early_stop_epochs)
         chosen = {"validation": _describe_validation(validation, logs.valid, trained.epochs)}
         _print_validation(chosen["validation"])
+    if validation.fusion != "none":
+        logging.info("Learning what neighbours weigh.")
+        fusion, chosen["fusion"] = learn_fusion(trained.model, trained.log, trained.valid, validation.fusion)
+        _print_fusion(chosen["fusion"])
     if validation.refit:
         training = dataclasses.replace(training, n_epochs=chosen["validation"]["best_epoch"])
         print(f"Training again on all sessions: {logs.whole.n_events} events, {training.n_epochs} epochs.")
     if validation.refit or logs.valid is None:
         trained = train(training, folder, logs.whole)
-    log, recommender = trained.log, trained.model
+    log, recommender = trained.log, keep_fusion(trained.model, fusion, trained.log, folder)
     report = make_report(model, training, log, trained.epochs, warm_start=trained.warm_start, **chosen)
     report_path = folder / "report.json"
     paths = [path for path in (report_path, output.report_path) if path]
@@ -133,8 +139,11 @@ def main(
         logging.info("Evaluating on the test log.")
         test_log = data.read_test_log(columns, log.vocabulary)
         found, report["test"] = evaluate_test(recommender, test_log, evaluation)
+        rows = {"GRU4Rec, fused" if fusion else "GRU4Rec": report["test"]}
+        if fusion:
+            _, report["test_alone"] = evaluate_test(trained.model, test_log, evaluation)
+            rows["GRU4Rec alone"] = report["test_alone"]
         _write(paths, report)
-        rows = {"GRU4Rec": report["test"]}
         if comparison.baselines:
             logging.info(
                 "Evaluating baselines (--nobaselines leaves them out; --baseline_pairs bounds the kNN)."
@@ -151,10 +160,11 @@ def main(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Trained:
-    """A trained model, what it was trained on, the records of its epochs, and what a warm start carried over."""
+    """A trained model, its logs, the records of its epochs, and what a warm start carried over."""
 
     model: Any
     log: Any
+    valid: Any
     epochs: list[dict[str, Any]]
     warm_start: dict[str, Any] | None
 
@@ -193,7 +203,7 @@ def _train(
         allow_changed=output.allow_changed,
     )
     keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
-    return _Trained(recommender, log, epochs, start.summary() if start else None)
+    return _Trained(recommender, log, valid, epochs, start.summary() if start else None)
 
 
 def _describe_validation(
@@ -218,6 +228,14 @@ def _print_validation(found: Mapping[str, Any]) -> None:
     print(
         f"Best of {len(found['epochs'])} epochs: {found['best_epoch']}, by recall@20 {found['recall']['20']:.4f} "
         f"(MRR@20 {found['mrr']['20']:.4f}) on {found['sessions_of']}."
+    )
+
+
+def _print_fusion(found: Mapping[str, Any]) -> None:
+    chosen, alone = found["chosen"], found["none"]
+    print(
+        f"Fusion with neighbours: {chosen}, recall@20 {found[chosen]['recall']:.4f} (the model alone "
+        f"{alone['recall']:.4f}), MRR@20 {found[chosen]['mrr']:.4f} ({alone['mrr']:.4f}) on sessions not learned from."
     )
 
 
@@ -253,14 +271,19 @@ def _evaluate_baselines(
     )
 
 
-def _print_data(logs: TrainingLogs, validation: ValidationConfig) -> None:
+def _print_data(logs: TrainingLogs, model: GRU4RecConfig, training: TrainingConfig) -> None:
     log, valid = logs.train, logs.valid
     print(f"Training on {log.n_events} events of {log.n_sessions} sessions, {log.vocabulary.n_items} items.")
     if valid is not None:
         dropped = f" ({valid.dropped_events} events of unknown items dropped)" if valid.dropped_events else ""
         print(
-            f"Validating on {valid.n_events} events of {valid.n_sessions} sessions, {validation.source}{dropped}."
+            f"Validating on {valid.n_events} events of {valid.n_sessions} sessions, {logs.validation.source}{dropped}."
         )
+    layers = ",".join(map(str, model.layers))
+    print(
+        f"With {model.loss}, layers {layers}, dropout {model.dropout_p_embed:g} and {model.dropout_p_hidden:g}, "
+        f"{model.n_sample} negatives, batch size {training.batch_size}, learning rate {training.learning_rate:g}."
+    )
 
 
 COMMAND = Command(
@@ -268,6 +291,7 @@ COMMAND = Command(
     main,
     flag_names={"warm_start": {"ticks_per_second": None}},  # as of the data
     settings_from="warm_start_from",
+    has_defaults=True,
 )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require_positive
+from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.metrics.figures import DEFAULT_K, require_list_lengths
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.models.popularity import popularity_scores
@@ -19,7 +20,11 @@ _HISTORY = 20
 
 
 def list_figures(
-    model: GRU4Rec, log: SessionLog, k: Sequence[int] = DEFAULT_K, max_lists: int = LISTS, seed: int = 0
+    model: GRU4Rec | FusedModel,
+    log: SessionLog,
+    k: Sequence[int] = DEFAULT_K,
+    max_lists: int = LISTS,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Describes the items in the recommendations for a sample of a test log's pairs, and those that were clicked there.
 
@@ -63,7 +68,7 @@ def list_figures(
     longest, lists = min(max(k), model.vocabulary.n_items), []
     for first in range(0, len(asked), _BLOCK):
         histories = _histories(log.items, asked.take(slice(first, first + _BLOCK)))
-        lists.append(tf.math.top_k(model.scores(model(tf.constant(histories))[0]), longest)[1].numpy())
+        lists.append(tf.math.top_k(model.predict_step(tf.constant(histories)), longest)[1].numpy())
     items, counts = np.concatenate(lists), model.vocabulary.counts
     return {
         "lists": len(asked),

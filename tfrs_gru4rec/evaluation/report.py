@@ -7,6 +7,7 @@ import numpy as np
 
 from tfrs_gru4rec.config import EvaluationConfig, GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.evaluation.evaluate import evaluate
+from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.evaluation.list_figures import list_figures
 from tfrs_gru4rec.metrics.figures import DEFAULT_K
 from tfrs_gru4rec.metrics.ranked_pairs import RankedPairs
@@ -15,7 +16,7 @@ from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 
 def evaluate_test(
-    model: GRU4Rec, log: SessionLog, config: EvaluationConfig
+    model: GRU4Rec | FusedModel, log: SessionLog, config: EvaluationConfig
 ) -> tuple[RankedPairs, dict[str, Any]]:
     """Measures a model on a test log; returns the ranks, and the part of a report made from them (`describe_test`).
 
@@ -36,7 +37,10 @@ def evaluate_test(
       >>> test["recall"], test["lists"]["by_k"]["2"]["coverage"]
       ({'2': 1.0}, 1.0)
     """
-    found = evaluate(model, log, config.tie, config.lanes)
+    if isinstance(model, FusedModel):
+        found = model.evaluate(log, config.tie)
+    else:
+        found = evaluate(model, log, config.tie, config.lanes)
     lists = list_figures(model, log, config.k)
     return found, describe_test(found, config.k, model.vocabulary.counts, lists)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,15 +15,21 @@ from tfrs_gru4rec.metrics import block_rows
 from tfrs_gru4rec.models.popularity import popularity_scores
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from tfrs_gru4rec.models.gru4rec import GRU4Rec
-
 _MAX_BATCH = 256
 _SCORE_BYTES = 64 << 20
 
 
+class Recommender(Protocol):
+    """What is asked for recommendations: a `GRU4Rec`, or one fused with its neighbours."""
+
+    vocabulary: Vocabulary
+
+    def predict_step(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Scores every item as what follows: sessions int32 [n, length], -1 for none → [n, n_items]."""
+
+
 def recommend(
-    model: GRU4Rec,
+    model: Recommender,
     sessions: Sequence[Sequence[Any]] | Mapping[Any, Sequence[Any]],
     k: int = RecommendConfig.top_k,
     exclude_seen: bool = RecommendConfig.exclude_seen,
@@ -109,7 +115,7 @@ def session_rows(vocabulary: Vocabulary, session: Any) -> np.ndarray:
 
 
 def _blocks(
-    model: GRU4Rec, rows: list[np.ndarray], k: int, exclude_seen: bool
+    model: Recommender, rows: list[np.ndarray], k: int, exclude_seen: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields the best rows and their scores, each [sessions, k], for some sessions at a time; left out ones at -inf."""
     n_items = model.vocabulary.n_items
@@ -121,7 +127,7 @@ def _blocks(
         for place, session in enumerate(block):
             padded[place, : len(session)] = session
         is_known = (padded >= 0).any(axis=1)
-        scores = model.scores(model(tf.constant(padded))[0])
+        scores = model.predict_step(tf.constant(padded))
         scores = tf.where(is_known[:, np.newaxis], scores, popular)
         if exclude_seen:
             seen = np.argwhere(padded >= 0)

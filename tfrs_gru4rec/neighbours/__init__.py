@@ -2,15 +2,21 @@
 
 from tfrs_gru4rec.neighbours.baseline import Baseline
 from tfrs_gru4rec.neighbours.compare import evaluate_baselines, rank_by_baselines
+from tfrs_gru4rec.neighbours.fusion import Fusion
+from tfrs_gru4rec.neighbours.item_knn import ItemKNN
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.neighbours.popularity import Popularity
+from tfrs_gru4rec.neighbours.sequential_rules import SequentialRules
 from tfrs_gru4rec.neighbours.session_knn import SessionKNN
 from tfrs_gru4rec.neighbours.transitions import Transitions
 
 __all__ = [
     "Baseline",
+    "Fusion",
+    "ItemKNN",
     "NextClicks",
     "Popularity",
+    "SequentialRules",
     "SessionKNN",
     "Transitions",
     "evaluate_baselines",

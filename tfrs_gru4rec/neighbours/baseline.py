@@ -90,7 +90,7 @@ class Baseline(abc.ABC):
         """
         clicks = NextClicks.of(log) if clicks is None else clicks
         above, level = np.empty(len(clicks)), np.empty(len(clicks))
-        for block in _blocks(self.work(log.items, clicks), block_entries):
+        for block in blocks(self.work(log.items, clicks), block_entries):
             asked = clicks.take(block)
             above[block], level[block] = self._before_and_level(self.scores(log.items, asked), asked.targets)
         return tie_ranks(above, level, tie)
@@ -124,7 +124,7 @@ class Baseline(abc.ABC):
         return above, level
 
 
-def _blocks(work: np.ndarray, limit: int) -> Iterator[slice]:
+def blocks(work: np.ndarray, limit: int) -> Iterator[slice]:
     """Cuts a sequence into runs whose work adds up to at most `limit`; a longer element is a run by itself."""
     total = np.cumsum(work)
     begin = 0

@@ -62,20 +62,12 @@ class SessionKNN(Baseline):
         super().__init__(log)
         self._n_neighbours = n_neighbours
         self._n_candidates = n_candidates
-        shape = (log.n_sessions, log.vocabulary.n_items)
-        parts = (np.ones(log.n_events), log.items, log.offsets)
-        self._sessions = sparse.csr_array(
-            parts, shape=shape, copy=True
-        )  # what follows would write into the log
-        self._sessions.sum_duplicates()
-        self._sessions.data[:] = 1.0
-        holders = (
-            self._sessions.T.tocsr()
-        )  # [n_items, n_sessions], the sessions of each item, the oldest first
+        holders = sessions_of_items(log)
+        self._sessions = holders.T.tocsr()  # [n_sessions, n_items]
         n_holders = np.maximum(np.diff(holders.indptr), 1)
         self._idf = np.log(log.n_sessions / n_holders) if idf else np.ones(log.vocabulary.n_items)
         # A session that is not among the n_candidates latest of one of its items is no candidate by that item.
-        self._holders = _keep(holders, _from_end(holders) <= n_candidates)
+        self._holders = keep(holders, from_end(holders) <= n_candidates)
 
     def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
         """Returns the scores of the module's equations, [n_clicks, n_items]."""
@@ -110,22 +102,32 @@ class SessionKNN(Baseline):
         """Returns the similarities [n_clicks, n_sessions] of the neighbours alone."""
         similarity = positions @ self._holders
         similarity.sort_indices()  # by recency
-        candidates = _keep(similarity, _from_end(similarity) <= self._n_candidates)
+        candidates = keep(similarity, from_end(similarity) <= self._n_candidates)
         rows = np.repeat(np.arange(candidates.shape[0]), np.diff(candidates.indptr))
         order = np.lexsort(
             (candidates.data, rows)
         )  # stable: of equally similar ones the more recent come last
         is_near = np.empty(order.size, bool)
-        is_near[order] = _from_end(candidates) <= self._n_neighbours
-        return _keep(candidates, is_near)
+        is_near[order] = from_end(candidates) <= self._n_neighbours
+        return keep(candidates, is_near)
 
 
-def _from_end(matrix: sparse.csr_array) -> np.ndarray:
+def sessions_of_items(log: SessionLog) -> sparse.csr_array:
+    """Returns a matrix [n_items, n_sessions] that is 1 where a session has an item, the oldest session first."""
+    shape = (log.n_sessions, log.vocabulary.n_items)
+    # What follows would write into the log.
+    sessions = sparse.csr_array((np.ones(log.n_events), log.items, log.offsets), shape=shape, copy=True)
+    sessions.sum_duplicates()
+    sessions.data[:] = 1.0
+    return sessions.T.tocsr()
+
+
+def from_end(matrix: sparse.csr_array) -> np.ndarray:
     """Returns each stored entry's place in its row, counted from the end: the last is 1; int64 [n_stored]."""
     return np.repeat(matrix.indptr[1:], np.diff(matrix.indptr)) - np.arange(matrix.nnz)
 
 
-def _keep(matrix: sparse.csr_array, is_kept: np.ndarray) -> sparse.csr_array:
+def keep(matrix: sparse.csr_array, is_kept: np.ndarray) -> sparse.csr_array:
     """Returns a matrix of the stored entries that are marked, bool [n_stored]."""
     kept_before = np.concatenate([[0], np.cumsum(is_kept)])
     parts = (matrix.data[is_kept], matrix.indices[is_kept], kept_before[matrix.indptr])

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import sparse
-
-from tfrs_gru4rec.neighbours.baseline import Baseline
-from tfrs_gru4rec.neighbours.next_clicks import NextClicks
+from tfrs_gru4rec.neighbours.sequential_rules import SequentialRules
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 
-class Transitions(Baseline):
-    """score(j | last item i) = number of times that j directly followed i in a training session.
+class Transitions(SequentialRules):
+    """score(j | last item i) = share of the clicks on i that j directly followed in a training session.
 
     Example:
       >>> import pandas as pd
@@ -23,16 +19,4 @@ class Transitions(Baseline):
 
     def __init__(self, log: SessionLog) -> None:
         """Counts which item followed which in a training log."""
-        super().__init__(log)
-        clicks, n_items = NextClicks.of(log), log.vocabulary.n_items
-        ones = np.ones(len(clicks))
-        # Equal pairs are added up.
-        self._followed = sparse.csr_array((ones, (clicks.inputs, clicks.targets)), shape=(n_items, n_items))
-
-    def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
-        """Returns the counts of what followed the last item, [n_clicks, n_items]."""
-        return self._followed[clicks.inputs]
-
-    def work(self, items: np.ndarray, clicks: NextClicks) -> np.ndarray:
-        """Returns how many different items followed the last one, int64 [n_clicks]."""
-        return np.diff(self._followed.indptr)[clicks.inputs].astype(np.int64)
+        super().__init__(log, max_distance=1, n_top=None, n_clicks=1)

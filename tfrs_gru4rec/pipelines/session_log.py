@@ -24,6 +24,7 @@ from tfrs_gru4rec.events.times import event_times
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
 
 _SECONDS_PER_DAY = 86_400
+_SECONDS_WORTH_A_LINE = 1.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -289,7 +290,8 @@ def _from_columns(
     sessions, _ = id_codes(source.pop())
     log = log_of_events(sessions, item_codes, item_ids, times, vocabulary)
     seconds = max(time.monotonic() - started, 1e-9)
-    logging.info(
+    logging.log(
+        logging.INFO if seconds > _SECONDS_WORTH_A_LINE else logging.DEBUG,
         "Sorted %d events of %d sessions, %d items, %.0f events/s.",
         log.n_events,
         log.n_sessions,

@@ -127,6 +127,22 @@ class ModelFolder:
         require(is_known, rule, model_dir=os.fspath(self.path), format=settings["format"])
         return settings
 
+    def report(self) -> dict[str, Any]:
+        """Returns the content of report.json, nothing if a run has not come to its end yet.
+
+        Raises:
+          ValueError: report.json is damaged.
+        """
+        if not self.report_path.exists():
+            return {}
+        try:
+            report: dict[str, Any] = json.loads(self.report_path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{self.report_path} is damaged: {error}. Remove it to go on without."
+            ) from error
+        return report
+
     def vocabulary(self) -> Vocabulary:
         """Returns the items.
 

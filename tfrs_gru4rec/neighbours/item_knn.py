@@ -1,0 +1,73 @@
+"""Item neighbours: what the latest sessions of an item hold besides it.
+
+A session kNN (V-SkNN, `session_knn`) in which every session that holds one of the last clicks' items votes by its
+similarity alone is linear in the clicks, so it is a table (`item_to_item`):
+
+    table[i, j] = idf(j) * sum over the n_sessions latest sessions with i of 2 ** (-age / half_life) * [j is in it]
+    idf(j)      = log(number of sessions / number of those with j)
+
+age is the number of later sessions with i. The latest sessions count most, so that a table follows what is popular
+with what now.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from tfrs_gru4rec import checks
+from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS, N_TOP, ItemToItem, table_of
+from tfrs_gru4rec.neighbours.session_knn import from_end, keep, sessions_of_items
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+
+class ItemKNN(ItemToItem):
+    """The neighbours of the module.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 3, 3], "ItemId": list("abacde"), "Time": range(6)})
+      >>> log = SessionLog.from_frame(frame)
+      >>> a, b, c = log.vocabulary.rows(np.array(["a", "b", "c"], object))
+      >>> table = ItemKNN(log, half_life=1).table  # of the sessions of a, that with b is one older
+      >>> [round(float(table[a, each]), 3) for each in (b, c)], round(float(np.log(3)), 3)
+      ([0.549, 1.099], 1.099)
+    """
+
+    def __init__(
+        self,
+        log: SessionLog,
+        n_sessions: int = 200,
+        half_life: float = 40.0,
+        n_top: int | None = N_TOP,
+        n_clicks: int = N_CLICKS,
+        click_decay: float = CLICK_DECAY,
+    ) -> None:
+        """Counts the neighbours in a training log.
+
+        Args:
+          log: the training log.
+          n_sessions: latest sessions of an item that count.
+          half_life: sessions of an item after which one counts half.
+          n_top: neighbours kept for an item; None keeps all.
+          n_clicks: latest clicks of a session that count.
+          click_decay: what a click weighs of the one after it.
+
+        Raises:
+          ValueError: a number is out of its range.
+        """
+        checks.require_at_least(1, n_sessions=n_sessions)
+        checks.require_positive(half_life=half_life)
+        holders = sessions_of_items(log)
+        idf = np.log(log.n_sessions / np.maximum(np.diff(holders.indptr), 1))
+        latest = keep(holders, from_end(holders) <= n_sessions)
+        latest.data = 0.5 ** ((from_end(latest) - 1) / half_life)
+        sessions = holders.T.tocsr()
+
+        def rows(block: slice) -> sparse.csr_array:
+            part = sparse.csr_array(latest[block] @ sessions)
+            part.data *= idf[part.indices]
+            return part
+
+        table = table_of(rows, latest @ np.diff(sessions.indptr), n_top)
+        super().__init__(log, table, n_clicks, click_decay)

@@ -1,0 +1,131 @@
+"""Recommenders that are one table: for each item, what goes with it; the last clicks' rows are added up.
+
+    score(j) = sum over the last clicks i_0 (the latest), i_1, … of decay ** a * table[i_a, j]
+
+Such a table is bounded, a row needs no session to be read, and a server looks it up by stock operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import sparse
+
+from tfrs_gru4rec import checks
+from tfrs_gru4rec.neighbours.baseline import Baseline, blocks
+from tfrs_gru4rec.neighbours.next_clicks import NextClicks
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+N_CLICKS, CLICK_DECAY, N_TOP = 10, 0.8, 100
+TABLE_ENTRIES = 1 << 22  # about 100 MB while a table is made
+
+
+class ItemToItem(Baseline):
+    """Scores by the rows of the last clicks; a subclass counts the table.
+
+    Attributes:
+      table: float64 [n_items, n_items], not negative.
+      n_clicks: latest clicks of a session that count.
+      click_decay: what a click weighs of the one after it.
+    """
+
+    def __init__(
+        self,
+        log: SessionLog,
+        table: sparse.csr_array,
+        n_clicks: int = N_CLICKS,
+        click_decay: float = CLICK_DECAY,
+    ) -> None:
+        """Keeps a table.
+
+        Args:
+          log: the training log.
+          table: [n_items, n_items], what goes with each item.
+          n_clicks: latest clicks of a session that count.
+          click_decay: what a click weighs of the one after it, above 0.
+
+        Raises:
+          ValueError: a number is out of its range.
+        """
+        checks.require_at_least(1, n_clicks=n_clicks)
+        checks.require_positive(click_decay=click_decay)
+        super().__init__(log)
+        self.table = table
+        self.n_clicks, self.click_decay = n_clicks, click_decay
+
+    def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
+        """Returns the scores of the module's equation, [n_clicks, n_items]."""
+        latest = latest_clicks(items, clicks, self.n_clicks)
+        rows, ages = np.nonzero(latest >= 0)
+        parts = (self.click_decay**ages, (rows, latest[rows, ages]))
+        # Built from coordinates, so that the weights of an item clicked twice are added up.
+        weights = sparse.csr_array(parts, shape=(len(clicks), self.counts.size))
+        return sparse.csr_array(weights @ self.table)
+
+    def work(self, items: np.ndarray, clicks: NextClicks) -> np.ndarray:
+        """Returns how many entries the rows of the last clicks have, int64 [n_clicks]."""
+        lengths = np.append(np.diff(self.table.indptr), 0).astype(np.int64)
+        return lengths[latest_clicks(items, clicks, self.n_clicks)].sum(axis=1) + 1
+
+
+def table_of(
+    rows: Callable[[slice], sparse.csr_array],
+    work: np.ndarray,
+    n_top: int | None,
+    block_entries: int = TABLE_ENTRIES,
+) -> sparse.csr_array:
+    """Makes a table of bounded rows, some rows at a time, as before they are cut they may be many times longer.
+
+    Args:
+      rows: returns the rows of a slice of items, [n, n_items].
+      work: [n_items], at least as many entries as an item's row has before it is cut.
+      n_top: entries kept in a row, the largest; None keeps all.
+      block_entries: how many entries are held at a time.
+
+    >>> table_of(lambda items: sparse.csr_array([[3.0, 1.0]] * 2)[items], np.array([2, 2]), 1).toarray().tolist()
+    [[3.0, 0.0], [3.0, 0.0]]
+    """
+    parts = []
+    for block in blocks(work, block_entries):
+        part = rows(block)
+        parts.append(part if n_top is None else top_of_rows(part, n_top))
+    return sparse.csr_array(sparse.vstack(parts))
+
+
+def latest_clicks(items: np.ndarray, clicks: NextClicks, n: int) -> np.ndarray:
+    """Lists the items that questions saw last.
+
+    Args:
+      items: int32 [n_events], rows of the items of the log.
+      clicks: questions of that log.
+      n: how many.
+
+    Returns:
+      int32 [n_clicks, n], the latest first, -1 before a session's first.
+
+    >>> clicks = NextClicks(np.array([0]), np.array([2]), np.array([8]), np.array([9]))
+    >>> latest_clicks(np.array([7, 8, 9]), clicks, 3).tolist()
+    [[8, 7, -1]]
+    """
+    ages = np.arange(n)
+    places = (clicks.starts + clicks.positions - 1)[:, np.newaxis] - ages
+    is_there = ages < clicks.positions[:, np.newaxis]
+    return np.where(is_there, items[np.maximum(places, 0)], -1).astype(np.int32)
+
+
+def top_of_rows(table: sparse.csr_array, n: int) -> sparse.csr_array:
+    """Keeps the n largest entries of each row; of equal ones those of lower columns.
+
+    Raises:
+      ValueError: n is below 1.
+
+    >>> top_of_rows(sparse.csr_array([[3.0, 1.0, 1.0], [0.0, 0.0, 2.0]]), 2).toarray().tolist()
+    [[3.0, 1.0, 0.0], [0.0, 0.0, 2.0]]
+    """
+    checks.require_at_least(1, n=n)
+    table.sort_indices()
+    rows = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr))
+    order = np.lexsort((-table.data, rows))  # stable: of equal entries the lower column comes first
+    kept = np.sort(order[np.arange(table.nnz) - table.indptr[rows] < n])
+    return sparse.csr_array((table.data[kept], (rows[kept], table.indices[kept])), shape=table.shape)

@@ -1,0 +1,71 @@
+"""Sequential rules: what is clicked later in a session, the sooner the stronger.
+
+Ludewig and Jannach 2018, "Evaluation of Session-based Recommendation Algorithms", arXiv:1803.09587, SR, with each
+item's row divided by its number of clicks n(i), and over several of the last clicks (`item_to_item`):
+
+    table[i, j] = sum over clicks on i, and on j d clicks later in the session, 1 <= d <= max_distance, of 1 / d / n(i)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from tfrs_gru4rec import checks
+from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS, N_TOP, ItemToItem, table_of
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+
+class SequentialRules(ItemToItem):
+    """The rules of the module.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 2], "ItemId": list("abca"), "Time": range(4)})
+      >>> log = SessionLog.from_frame(frame)
+      >>> a, b, c = log.vocabulary.rows(np.array(["a", "b", "c"], object))
+      >>> rules = SequentialRules(log)  # a has two clicks; b comes right after one of them, c two later
+      >>> float(rules.table[a, b]), float(rules.table[a, c]), float(rules.table[b, c])
+      (0.5, 0.25, 1.0)
+    """
+
+    def __init__(
+        self,
+        log: SessionLog,
+        max_distance: int = 10,
+        n_top: int | None = N_TOP,
+        n_clicks: int = N_CLICKS,
+        click_decay: float = CLICK_DECAY,
+    ) -> None:
+        """Counts the rules of a training log.
+
+        Args:
+          log: the training log.
+          max_distance: clicks between an item and what is counted as later.
+          n_top: later items kept for an item; None keeps all.
+          n_clicks: latest clicks of a session that count.
+          click_decay: what a click weighs of the one after it.
+
+        Raises:
+          ValueError: a number is out of its range.
+        """
+        checks.require_at_least(1, max_distance=max_distance)
+        max_distance = min(max_distance, max(1, int(log.lengths.max(initial=0)) - 1))
+        clicks = np.bincount(log.items, minlength=log.vocabulary.n_items)
+        by_item, before = np.argsort(log.items, kind="stable"), np.concatenate([[0], np.cumsum(clicks)])
+        ends = np.repeat(log.offsets[1:], log.lengths)
+
+        def rows(block: slice) -> sparse.csr_array:
+            events = by_item[before[block.start] : before[block.stop]]
+            later = events[:, np.newaxis] + np.arange(1, max_distance + 1)
+            places, distances = np.nonzero(later < ends[events][:, np.newaxis])
+            items = log.items[events[places]]
+            parts = (
+                1 / ((distances + 1) * clicks[items]),
+                (items - block.start, log.items[later[places, distances]]),
+            )
+            # Equal pairs are added up.
+            return sparse.csr_array(parts, shape=(block.stop - block.start, len(clicks)))
+
+        table = table_of(rows, max_distance * clicks, n_top)
+        super().__init__(log, table, n_clicks, click_decay)
