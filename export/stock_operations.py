@@ -16,8 +16,8 @@ _NAMES = """
     LookupTableImportV2 MatMul Max Maximum MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual OnesLike Pack
     PartitionedCall Placeholder Range Rank ReadVariableOp Reshape ResourceAccumulatorApplyGradient
     ResourceAccumulatorTakeGradient ResourceConditionalAccumulator ResourceGather ResourceGatherNd
-    ResourceScatterNdUpdate RestoreV2 SaveV2 Select SelectV2 Shape ShardedFilename Sigmoid Size SplitV
-    StatefulPartitionedCall StaticRegexFullMatch StridedSlice StringJoin StringLength
+    ResourceScatterNdUpdate RestoreV2 SaveV2 ScatterNd Select SelectV2 Shape ShardedFilename Sigmoid Size SplitV
+    StatefulPartitionedCall StatelessIf StaticRegexFullMatch StridedSlice StringJoin StringLength
     StringToHashBucketStrong Sub Sum Tanh TensorListConcatV2 TensorListReserve TensorListSetItem
     TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack UnsortedSegmentMax UnsortedSegmentSum
     VarHandleOp Where While ZerosLike
