@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tfrs_gru4rec.atomic_files import flush_to_disk, flush_tree_to_disk, make_folder, temporary_path
 from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.export.contract import read_contract, require_contract_kept
 from tfrs_gru4rec.export.version_folders import MAX_VERSION, held, remove_old_versions, version_folders
 
 
@@ -40,7 +41,8 @@ def publish(
       The version's folder.
 
     Raises:
-      ValueError: the version is out of range or exists already, or no version is to be kept.
+      ValueError: the version is out of range or exists already, no version is to be kept, or the new one would break
+        what clients of the newest version rely on (see `contract.Contract`).
       OSError: the folder cannot be written, or the disk is full. Nothing is left behind.
 
     >>> import tempfile
@@ -65,6 +67,9 @@ def publish(
         hidden.mkdir()
         with held(hidden):
             write(hidden)
+            contract = read_contract(hidden)
+            if contract is not None:
+                require_contract_kept(export_path, contract)
             flush_tree_to_disk(hidden)
             published = _appear(hidden, export_path, version)
             remove_old_versions(export_path, keep_versions)

@@ -1,12 +1,14 @@
 """From session records to recommendations and scores."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.export.availability import Availability
+from tfrs_gru4rec.export.groups import Groups
 from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
 from tfrs_gru4rec.export.top_k import BLOCK, top_k
@@ -14,10 +16,25 @@ from tfrs_gru4rec.models.popularity import popularity_scores
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores
 from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS
+from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 # Scores held at a time; larger batches are ranked in parts, so memory does not grow with batch times
 # catalogue.
 MAX_SCORES = 1 << 26
+
+
+class Filters(NamedTuple):
+    """What a call leaves out.
+
+    Attributes:
+      excluded_rows: int32 [n, n_excluded], items, -1 for none.
+      exclude_seen: bool [n], whether the items that the session has seen are left out too.
+      allow_groups: string [n, n_groups], the only groups recommended from; empty text for none, all if there is none.
+    """
+
+    excluded_rows: tf.Tensor
+    exclude_seen: tf.Tensor
+    allow_groups: tf.Tensor
 
 
 class Ranking(tf.Module):
@@ -27,13 +44,14 @@ class Ranking(tf.Module):
         self,
         model: NextItemModel,
         records: SessionRecords,
-        counts: np.ndarray,
+        vocabulary: Vocabulary,
         top: int,
         max_scores: int = MAX_SCORES,
         n_excluded: int = 0,
         fusion: Fusion | None = None,
+        group_of: Mapping[Any, str] | None = None,
     ) -> None:
-        """Copies the items' output weights, and ranks the popular items for sessions that have no known item.
+        """Copies the items' output weights, and scores items by popularity for sessions that have no known item.
 
         TensorFlow copies a variable whole at every read once rows have been gathered from it, and a shared
         embedding is gathered at every step: 15 MB a request at 37 thousand items of 100 units. Weights that are
@@ -43,16 +61,18 @@ class Ranking(tf.Module):
         Args:
           model: has the weights.
           records: reads the sessions' records.
-          counts: [n_items] training events of each item.
+          vocabulary: the items and their training events.
           top: how many items to recommend.
           max_scores: scores held at a time; see `MAX_SCORES`.
-          n_excluded: how many of a session's latest items are not recommended.
+          n_excluded: how many of a session's latest items are not recommended, where a call does not say.
           fusion: what neighbours add to the scores.
+          group_of: group by item id.
         """
+        counts = vocabulary.counts
         super().__init__(name="ranking")
         self._records = records
         self._n_items = len(counts)
-        self._top = top
+        self._n_top = top
         # A side's scores, and what they are written to, are as large as the scores.
         self._max_scores = max_scores if fusion is None else max_scores // 3
         self._n_excluded = n_excluded
@@ -63,24 +83,32 @@ class Ranking(tf.Module):
         self.padded_biases = tf.Variable(
             tf.pad(bias, [[0, padding]], constant_values=-np.inf), trainable=False
         )
-        popularity = popularity_scores(counts)
-        popular_rows = np.argsort(-popularity, kind="stable")[:top].astype(np.int32)
-        self._popularity = tf.constant(popularity)
-        self._popular_rows = tf.constant(popular_rows)
-        self._popular_scores = tf.constant(popularity[popular_rows])
+        self._popularity = tf.constant(
+            np.pad(popularity_scores(counts), [0, padding], constant_values=-np.inf)
+        )
+        self.availability = Availability(self._n_items + padding)
+        self.groups = Groups(vocabulary, group_of or {}, self._n_items + padding)
 
-    def top(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def top(self, records: tf.Tensor, filters: Filters | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Recommends items.
 
         Args:
           records: [n, size].
+          filters: of the rows; those of the export if None.
 
         Returns:
-          Item rows int32 [n, top], best first, ties by row; their scores [n, top].
+          Item rows int32 [n, top], best first, ties by row; their scores [n, top], minus infinity where there are
+          no more items that may be recommended.
         """
-        rows, scores = self._in_parts(self._top_of_known, [tf.int32, tf.float32], records)
-        is_known = self._records.is_known(records)[:, tf.newaxis]
-        return tf.where(is_known, rows, self._popular_rows), tf.where(is_known, scores, self._popular_scores)
+        if filters is not None:
+            seen = self._records.seen_rows(records, self._n_items)
+            seen = tf.where(filters.exclude_seen[:, tf.newaxis], seen, -1)
+            excluded = tf.concat([filters.excluded_rows, seen], axis=1)
+            given = [excluded, self.groups.penalties(filters.allow_groups)]
+        else:
+            given = [self._latest(records, self._n_excluded)] if self._n_excluded else []
+        rows, scores = self._in_parts(self._top, [tf.int32, tf.float32], records, *given)
+        return rows, scores
 
     def candidates(self, records: tf.Tensor, candidate_rows: tf.Tensor) -> tf.Tensor:
         """Scores chosen items.
@@ -102,18 +130,35 @@ class Ranking(tf.Module):
         scores = tf.where(is_known, scores, tf.gather(self._popularity, rows))
         return tf.where(candidate_rows >= 0, scores, -np.inf)
 
-    def _scores(self, records: tf.Tensor) -> tf.Tensor:
-        scores = tf.matmul(self._records.query(records), self._weights) + self.padded_biases
-        return self._fused(scores, self._latest(records, N_CLICKS)) if self._fused else scores
+    def _scores(self, records: tf.Tensor, penalties: tf.Tensor | float = 0.0) -> tf.Tensor:
+        product = tf.matmul(self._records.query(records), self._weights)
+        if self._fused is None:
+            return product + (self.padded_biases + penalties)
+        return self._fused(product + self.padded_biases, self._latest(records, N_CLICKS)) + penalties
 
     def _latest(self, records: tf.Tensor, n: int) -> tf.Tensor:
         return self._records.seen_rows(records, self._n_items)[:, :n]
 
-    def _top_of_known(self, records: tf.Tensor) -> list[tf.Tensor]:
-        scores = self._scores(records)
-        if self._n_excluded:
-            scores = _exclude(scores, self._latest(records, self._n_excluded))
-        values, rows = top_k(scores, self._top)
+    def _top(
+        self,
+        records: tf.Tensor,
+        excluded_rows: tf.Tensor | None = None,
+        group_penalties: tf.Tensor | None = None,
+    ) -> list[tf.Tensor]:
+        penalties = self.availability.penalties()
+        scores = self._scores(records, penalties)
+        is_known = self._records.is_known(records)
+        # Most batches have no empty session, and are spared another pass over the scores.
+        scores = tf.cond(
+            tf.reduce_all(is_known),
+            lambda: scores,
+            lambda: tf.where(is_known[:, tf.newaxis], scores, self._popularity + penalties),
+        )
+        if group_penalties is not None:
+            scores += self.groups.of_columns(group_penalties)
+        if excluded_rows is not None:
+            scores = _exclude(scores, excluded_rows)
+        values, rows = top_k(tf.ensure_shape(scores, [None, self._weights.shape[1]]), self._n_top)
         return [rows, values]
 
     def _in_parts(

@@ -8,9 +8,11 @@ from typing import Any
 import tensorflow as tf
 
 from tfrs_gru4rec.config import ExportConfig
+from tfrs_gru4rec.export.contract import Contract, require_contract_kept
 from tfrs_gru4rec.export.model_card import model_card, write_model_card
 from tfrs_gru4rec.export.publishing import publish
 from tfrs_gru4rec.export.serving_model import ServingModel
+from tfrs_gru4rec.export.signatures import SIGNATURES
 from tfrs_gru4rec.export.verification import sample_scores, verify
 from tfrs_gru4rec.export.warm_up import write_warm_up
 from tfrs_gru4rec.models import GRU4Rec
@@ -28,14 +30,15 @@ def export_saved_model(
     idle_seconds: float = ExportConfig.idle_seconds,
     exclude_seen: bool = ExportConfig.exclude_seen,
     keep_versions: int | None = ExportConfig.keep_versions,
+    group_of: Mapping[Any, str] | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> str:
     """Publishes a model as `<export_dir>/<version>/`, with the signatures of `export.signatures`.
 
     The folder appears at once and whole, after it has been loaded back and compared with the model. On disk
     it holds the weights and the vocabulary. The memory of the sessions is made where the model is loaded, which
-    the check here does too: `max_sessions * (4 * (2 + units of all layers) + 24)` bytes, and 200 more a
-    session with `exclude_seen`, or 40 with a fusion, whose tables take 8 bytes an entry beside that.
+    the check here does too: `max_sessions * (4 * (52 + units of all layers) + 24)` bytes, as 50 items seen are
+    remembered, beside 8 bytes an entry of a fusion's tables.
 
     >>> import tempfile
     >>> import tfrs_gru4rec as g4r
@@ -57,19 +60,25 @@ def export_saved_model(
       exclude_seen: leave a session's latest 50 known items (fewer if the catalogue is not larger than that by
         `top_k`) out of its recommendations; `score` scores them all the same.
       keep_versions: how many of the largest versions stay; see `publish`.
+      group_of: group by item id, such as its category, which requests may restrict answers to; items may be left out.
       about: what the version's model card says of training, see `model_card`.
 
     Returns:
       The version's folder.
 
     Raises:
-      ValueError: an argument is out of its range, the version exists, the vocabulary holds the id that pads
+      ValueError: an argument is out of its range, the version exists, it would break what clients of the folder's
+        newest version rely on (the type of item ids, top_k, signatures), the vocabulary holds the id that pads
         requests, the fusion is of another one, or the written model does not do what the model does. Nothing is
         published.
       OSError: the folder cannot be written to, or the disk is full. Nothing is left behind.
     """
+    vocabulary = model.vocabulary
+    # Before the work; `publish` asks again.
+    offered = Contract(vocabulary.item_type, top_k, frozenset(SIGNATURES))
+    require_contract_kept(export_dir, offered, item_id=vocabulary.ids[0])
     serving_model = ServingModel(
-        model, model.vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, fusion
+        model, vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, fusion, group_of
     )
     expected = sample_scores(model, model.vocabulary, fusion)
     answers = {

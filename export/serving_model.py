@@ -1,12 +1,15 @@
 """The functions behind the signatures, and the object that is saved."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.export import signatures
 from tfrs_gru4rec.export.catalogue import Catalogue
-from tfrs_gru4rec.export.ranking import Ranking, require_finite
+from tfrs_gru4rec.export.ranking import Filters, Ranking, require_finite
 from tfrs_gru4rec.export.request_checks import checked
 from tfrs_gru4rec.export.rows_of_one_session import apply_in_order, order_in_sessions
 from tfrs_gru4rec.export.session_memory import require_session_memory
@@ -21,6 +24,7 @@ from tfrs_gru4rec.export.session_record import (
 from tfrs_gru4rec.export.session_store import SessionStore
 from tfrs_gru4rec.export.signatures import (
     RECOMMEND,
+    SEEN_ITEMS,
     SERVING_DEFAULT,
     SIGNATURES,
     WARM_UP_SESSION_ID,
@@ -31,9 +35,6 @@ from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
-# With exclude_seen, this many of a session's latest items are left out of its recommendations.
-SEEN_ITEMS = 50
-
 Tensors = dict[str, tf.Tensor]
 
 
@@ -43,6 +44,7 @@ class ServingModel(tf.Module):
     Attributes:
       catalogue: raw item ids and rows.
       sessions: the store.
+      availability: which items may be recommended.
       state_size: floats of the explicit state, a record but for its length.
       top_k: items recommended.
     """
@@ -56,6 +58,7 @@ class ServingModel(tf.Module):
         idle_seconds: float,
         exclude_seen: bool,
         fusion: Fusion | None = None,
+        group_of: Mapping[Any, str] | None = None,
     ) -> None:
         """Puts the parts together; see `export_saved_model` for the arguments."""
         super().__init__(name="serving_model")
@@ -67,18 +70,18 @@ class ServingModel(tf.Module):
             top_k=top_k,
             n_items=n_items,
         )
-        # Remembering more than n_items - top_k items could leave fewer than top_k to recommend.
+        # To exclude more than n_items - top_k items could leave fewer than top_k to recommend.
         n_excluded = min(SEEN_ITEMS, n_items - top_k) if exclude_seen else 0
-        n_seen = max(n_excluded, N_CLICKS if fusion else 0)
-        require_exact_rows(n_items, n_seen)
+        require_exact_rows(n_items)
         if fusion:
             fusion.require_vocabulary(vocabulary)
         self.top_k = top_k
         self.catalogue = Catalogue(vocabulary)
-        self._records = SessionRecords(model, n_seen)
+        self._records = SessionRecords(model, max(min(SEEN_ITEMS, n_items), N_CLICKS if fusion else 0))
         self._ranking = Ranking(
-            model, self._records, vocabulary.counts, top_k, n_excluded=n_excluded, fusion=fusion
+            model, self._records, vocabulary, top_k, n_excluded=n_excluded, fusion=fusion, group_of=group_of
         )
+        self.availability = self._ranking.availability
         self.state_size = self._records.size - 1
         require_session_memory(max_sessions, self._records.size)
         self.sessions = SessionStore(max_sessions, self._records.size, idle_seconds, WARM_UP_SESSION_ID)
@@ -118,10 +121,10 @@ class ServingModel(tf.Module):
             )
             for tensor in signature.inputs
         }
-        implementation = getattr(self, signature.name)
+        implementation = getattr(self, signature.name.removesuffix(signatures.FILTERED))
 
         def function(**inputs: tf.Tensor) -> Tensors:
-            outputs = implementation(**checked(signature, inputs))
+            outputs = implementation(**self._with_filters(checked(signature, inputs)))
             return {
                 tensor.name: tf.ensure_shape(outputs[tensor.name], tensor.resolved_shape(**sizes))
                 for tensor in signature.outputs
@@ -130,19 +133,37 @@ class ServingModel(tf.Module):
         function.__name__ = signature.name
         return tf.function(function, autograph=False).get_concrete_function(**specs)
 
-    def recommend(self, item_ids: tf.Tensor) -> Tensors:
+    def _with_filters(self, inputs: Tensors) -> dict[str, Any]:
+        """Puts the filters among the inputs into one argument, if there are any."""
+        if "exclude_ids" not in inputs:
+            return inputs
+        excluded_rows = self.catalogue.rows(inputs.pop("exclude_ids"))
+        names = ("exclude_seen", "allow_groups")
+        return {"filters": Filters(excluded_rows, **{name: inputs.pop(name) for name in names}), **inputs}
+
+    def recommend(self, item_ids: tf.Tensor, filters: Filters | None = None) -> Tensors:
         """Recommends for whole sessions, item_ids [batch, length]."""
         records, _ = self._follow(item_ids)
-        return self._answer(records)
+        return self._answer(records, filters)
 
-    def step(self, session_id: tf.Tensor, item_id: tf.Tensor, position: tf.Tensor) -> Tensors:
+    def step(
+        self,
+        session_id: tf.Tensor,
+        item_id: tf.Tensor,
+        position: tf.Tensor,
+        filters: Filters | None = None,
+    ) -> Tensors:
         """Applies one event a row to live sessions; all inputs [batch]."""
         # Rows of one session take turns, so that each turn has a session once.
         item_rows = self.catalogue.rows(item_id)
         order = order_in_sessions(tf.unique(session_id).idx, position)
         events = (session_id, position, item_rows)
         records, status = apply_in_order(order, self._take_turn, events, self._records.size)
-        return {**self._answer(records), "session_length": session_lengths(records), "status": status}
+        return {
+            **self._answer(records, filters),
+            "session_length": session_lengths(records),
+            "status": status,
+        }
 
     def _take_turn(
         self, session_id: tf.Tensor, position: tf.Tensor, item_rows: tf.Tensor
@@ -162,7 +183,7 @@ class ServingModel(tf.Module):
         after, status = accept_events(opened.records, position, item_rows, self._records.advance)  # 3
         return self.sessions.close(opened, after, status < Status.REPEATED, (after, status))  # 4, 5
 
-    def replay(self, session_id: tf.Tensor, item_ids: tf.Tensor) -> Tensors:
+    def replay(self, session_id: tf.Tensor, item_ids: tf.Tensor, filters: Filters | None = None) -> Tensors:
         """Replaces live sessions [batch] by what item_ids [batch, length] make."""
         records, has_unknown = self._follow(item_ids)
         lengths = session_lengths(records)
@@ -177,13 +198,21 @@ class ServingModel(tf.Module):
         opened = self.sessions.open(distinct_ids, [replacement, has_items])
         self.sessions.close(opened, replacement, tf.ones_like(last, tf.bool), counts=False)
         status = tf.where(has_unknown, int(Status.UNKNOWN_ITEM), int(Status.APPLIED))
-        return {**self._answer(records), "session_length": lengths, "status": status}
+        return {**self._answer(records, filters), "session_length": lengths, "status": status}
 
-    def step_explicit(self, item_id: tf.Tensor, state: tf.Tensor) -> Tensors:
+    def step_explicit(self, item_id: tf.Tensor, state: tf.Tensor, filters: Filters | None = None) -> Tensors:
         """Applies items [batch] to states [batch, state_size]: records without their length."""
         item_rows = self.catalogue.rows(item_id)
         records = self._records.advance(tf.concat([tf.zeros_like(state[:, :1]), state], axis=1), item_rows)
-        return {**self._answer(records), "state": records[:, 1:], "status": accepted_status(item_rows)}
+        return {
+            **self._answer(records, filters),
+            "state": records[:, 1:],
+            "status": accepted_status(item_rows),
+        }
+
+    def set_availability(self, item_id: tf.Tensor, available: tf.Tensor) -> Tensors:
+        """Changes whether items [batch] may be recommended."""
+        return {"known": self._ranking.availability.set(self.catalogue.rows(item_id), available)}
 
     def score(self, session_id: tf.Tensor, candidate_ids: tf.Tensor) -> Tensors:
         """Scores candidates [batch, n] for live sessions [batch]."""
@@ -219,6 +248,7 @@ class ServingModel(tf.Module):
         records = self._records.fold(item_rows, tf.math.count_nonzero(is_event, axis=1, dtype=tf.int32))
         return records, tf.reduce_any(is_event & (item_rows < 0), axis=1)
 
-    def _answer(self, records: tf.Tensor) -> Tensors:
-        rows, scores = self._ranking.top(records)
-        return {"item_ids": self.catalogue.ids(rows), "scores": scores}
+    def _answer(self, records: tf.Tensor, filters: Filters | None) -> Tensors:
+        rows, scores = self._ranking.top(records, filters)
+        pad = signatures.pad_id(self.catalogue.item_dtype)
+        return {"item_ids": tf.where(scores > -np.inf, self.catalogue.ids(rows), pad), "scores": scores}

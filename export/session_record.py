@@ -3,9 +3,9 @@
     length | known | state of layer 1 | ... | state of layer n | items seen
 
 `length` counts the session's events, those with unknown items included, up to `MAX_SESSION_EVENTS`. `known` is 1 once
-the session has an item of the vocabulary. `items seen` is there if seen items are excluded or neighbours are asked:
-the rows of the latest known items plus 1, latest first, 0 where there are none yet. The record of a session without
-an event is all zeros. A record is always finite: an item after which it would not be counts, and changes nothing else.
+the session has an item of the vocabulary. `items seen` are the rows of the latest known
+items plus 1, latest first, 0 where there are none yet. The record of a session without an event
+is all zeros. A record is always finite: an item after which it would not be counts, and changes nothing else.
 """
 
 from collections.abc import Callable
@@ -126,17 +126,13 @@ class SessionRecords:
         return tf.where(is_finite, after, parts)
 
 
-def require_exact_rows(n_items: int, n_seen: int) -> None:
+def require_exact_rows(n_items: int) -> None:
     """Raises ValueError unless a record can hold the rows of seen items, which it does as floats.
 
-    Args:
-      n_items: of the catalogue.
-      n_seen: items seen that are remembered.
-
-    >>> require_exact_rows(n_items=100_000_000, n_seen=0)
+    >>> require_exact_rows(n_items=10_000_000)
     """
-    rule = f"exclude_seen and fusion need a catalogue of at most {EXACT_FLOATS} items: export without."
-    require(n_seen == 0 or n_items <= EXACT_FLOATS, rule, n_items=n_items)
+    rule = f"A catalogue of at most {EXACT_FLOATS} items can be exported."
+    require(n_items <= EXACT_FLOATS, rule, n_items=n_items)
 
 
 def accept_events(

@@ -42,6 +42,9 @@ MAX_BATCH = 1024  # rows of a request, after any merging by the server
 MAX_SESSION_EVENTS = 1 << 24  # of a live session; the next one is a GAP, and a replay begins anew
 MAX_LENGTH = 1024  # columns of item_ids: the longest history that can be sent
 MAX_CANDIDATES = 10_000  # columns of candidate_ids
+MAX_EXCLUDED = 1024  # columns of exclude_ids
+MAX_GROUPS = 64  # columns of allow_groups
+SEEN_ITEMS = 50  # of a session's latest known items are remembered, for exclude_seen
 MAX_SESSION_ID_BYTES = 128
 MAX_ITEM_ID_BYTES = 256
 
@@ -49,6 +52,8 @@ ITEM = "item"  # placeholder dtype: "string" or "int64", fixed at export by the 
 BATCH = "batch"
 LENGTH = "length"
 CANDIDATES = "candidates"
+EXCLUDED = "excluded"
+GROUPS = "groups"
 TOP_K = "top_k"
 STATE_SIZE = "state_size"
 
@@ -132,9 +137,14 @@ _SESSION_ID = Tensor("session_id", "string", (BATCH,), "The session, an id the c
 _ITEM_ID = Tensor("item_id", ITEM, (BATCH,), "The item clicked now; not the pad id.")
 _ITEM_IDS = Tensor("item_ids", ITEM, (BATCH, LENGTH), "The session's items, oldest first, padded.")
 _CANDIDATE_IDS = Tensor("candidate_ids", ITEM, (BATCH, CANDIDATES), "The items to score, padded.")
-_TOP_IDS = Tensor("item_ids", ITEM, (BATCH, TOP_K), "The recommended items, best first.")
+_TOP_IDS = Tensor(
+    "item_ids", ITEM, (BATCH, TOP_K), "The recommended items, best first; pads if fewer may be recommended."
+)
 _TOP_SCORES = Tensor(
-    "scores", "float32", (BATCH, TOP_K), "Their scores, falling; comparable within one row only."
+    "scores",
+    "float32",
+    (BATCH, TOP_K),
+    "Their scores, falling; comparable within one row only; minus infinity for pads.",
 )
 _CANDIDATE_SCORES = Tensor(
     "scores",
@@ -190,6 +200,42 @@ STEP_EXPLICIT = Signature(
     meaning="One click, for clients that keep the state themselves: it comes with the request, the new one "
     "goes back. Only for the version that made it.",
 )
+_FILTERS = (
+    Tensor("exclude_ids", ITEM, (BATCH, EXCLUDED), "Items not to recommend, padded."),
+    Tensor(
+        "exclude_seen", "bool", (BATCH,), f"Not to recommend the session's latest {SEEN_ITEMS} known items."
+    ),
+    Tensor(
+        "allow_groups",
+        "string",
+        (BATCH, GROUPS),
+        "Groups, as exported, to recommend from, padded by empty text; all items where a row names none.",
+    ),
+)
+FILTERED = "_filtered"
+
+
+def _filtered(signature: Signature) -> Signature:
+    meaning = f"As {signature.name}, with filters in place of the export's own exclude_seen."
+    inputs = (*signature.inputs, *_FILTERS)
+    return dataclasses.replace(signature, name=f"{signature.name}{FILTERED}", inputs=inputs, meaning=meaning)
+
+
+RECOMMEND_FILTERED, STEP_FILTERED, REPLAY_FILTERED, STEP_EXPLICIT_FILTERED = map(
+    _filtered, (RECOMMEND, STEP, REPLAY, STEP_EXPLICIT)
+)
+STEPS = frozenset({STEP.name, STEP_FILTERED.name})
+SET_AVAILABILITY = Signature(
+    "set_availability",
+    inputs=(
+        Tensor("item_id", ITEM, (BATCH,), "The item; of rows that repeat it the last counts."),
+        Tensor("available", "bool", (BATCH,), "Whether it may be recommended from now on."),
+    ),
+    outputs=(Tensor("known", "bool", (BATCH,), "Whether the model has the item."),),
+    writes=True,
+    meaning="Changes what all signatures recommend, until the version is unloaded; the embedded server tells the next "
+    "version. At first all items are available. Scores of chosen items stay as they are.",
+)
 SCORE = Signature(
     "score",
     inputs=(_SESSION_ID, _CANDIDATE_IDS),
@@ -234,6 +280,11 @@ SIGNATURES: dict[str, Signature] = {
         STEP,
         REPLAY,
         STEP_EXPLICIT,
+        RECOMMEND_FILTERED,
+        STEP_FILTERED,
+        REPLAY_FILTERED,
+        STEP_EXPLICIT_FILTERED,
+        SET_AVAILABILITY,
         SCORE,
         SCORE_ITEMS,
         END_SESSION,
@@ -242,7 +293,13 @@ SIGNATURES: dict[str, Signature] = {
 }
 
 
-MAX_SIZES = {BATCH: MAX_BATCH, LENGTH: MAX_LENGTH, CANDIDATES: MAX_CANDIDATES}
+MAX_SIZES = {
+    BATCH: MAX_BATCH,
+    LENGTH: MAX_LENGTH,
+    CANDIDATES: MAX_CANDIDATES,
+    EXCLUDED: MAX_EXCLUDED,
+    GROUPS: MAX_GROUPS,
+}
 
 
 def max_shape(signature: str, name: str) -> tuple[int | None, ...] | None:

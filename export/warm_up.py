@@ -34,6 +34,10 @@ def warm_up_inputs(
         "candidate_ids": [[item_id]],
         "state": [[0.0] * state_size],
         "probe": [0],
+        "exclude_ids": [[item_id]],
+        "exclude_seen": [True],
+        "allow_groups": [[""]],
+        "available": [True],
     }
     return {
         tensor.name: tf.constant(values[tensor.name], tensor.resolved_dtype(item_dtype))

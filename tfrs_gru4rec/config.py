@@ -12,6 +12,7 @@ FUSIONS = ("none", "rules", "knn", "both", "auto")
 TIES = ("standard", "conservative", "median")
 LOSSES = ("cross-entropy", "bpr-max", "top1-max", "bpr", "top1")
 NEW_ITEM_ROWS = ("initial", "neighbours")
+ITEM_TYPES = ("auto", "string", "integer")
 _SHARE, _FEWEST_SESSIONS = 0.1, 1000  # of a validation by valid_auto
 
 _Count = Annotated[int, Range(at_least=0)]
@@ -259,20 +260,23 @@ class DailyConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class ColumnConfig(Settings):
-    """What the columns of a log are called.
+    """What the columns of a log are called, and what the ids of its items are.
 
     >>> ColumnConfig(item_key="sku").to_dict()
-    {'session_key': 'SessionId', 'item_key': 'sku', 'time_key': 'Time'}
+    {'session_key': 'SessionId', 'item_key': 'sku', 'time_key': 'Time', 'item_type': 'auto'}
 
     Attributes:
       session_key: column of session ids.
       item_key: column of item ids.
       time_key: column of event times: numbers, or ISO dates.
+      item_type: what item ids are to a model and its clients; by default integers if all of a log are, or as those of
+        the older model or the export folder that is gone on from. A log with other ids is refused.
     """
 
     session_key: str = "SessionId"
     item_key: str = "ItemId"
     time_key: str = "Time"
+    item_type: Annotated[str, OneOf(ITEM_TYPES)] = "auto"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ from tfrs_gru4rec.export.serving import errors, tensors
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.servable import ServedSignature
 from tfrs_gru4rec.export.serving.tensors import Column, Columns
-from tfrs_gru4rec.export.signatures import MAX_ROWS_OF_A_SESSION, STEP
+from tfrs_gru4rec.export.signatures import MAX_ROWS_OF_A_SESSION, STEPS
 
 _IDS_OF_A_ROW, _BYTES_OF_A_ROW = 16, 1 << 14
 Result = list[Column] | Exception
@@ -46,7 +46,7 @@ class _Waiting:
 
     @property
     def is_step(self) -> bool:
-        return self.signature.name == STEP.name
+        return self.signature.name in STEPS
 
 
 class Batcher:

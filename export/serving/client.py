@@ -23,12 +23,15 @@ from tfrs_gru4rec.export.serving.predict_messages import (
     PredictRequest,
     PredictResponse,
     get,
+    id_dtype,
+    put_bools,
     put_ids,
     put_int32,
 )
 
 # How often a click follows another writer's position before it gives up.
 _MAX_CATCH_UPS = 3
+_AVAILABILITY_ROWS = 128  # what an embedded server takes in one request
 _CHANNEL_OPTIONS = (
     # A restarted server should be found again in a moment, not after gRPC's default of up to 2 minutes.
     ("grpc.initial_reconnect_backoff_ms", 50),
@@ -42,8 +45,9 @@ class ServedRecommendations:
     """An answer.
 
     Attributes:
-      item_ids: recommended items, best first: str, or int if the model's ids are integers.
-      scores: float32 [top_k], falling; comparable within one answer only.
+      item_ids: [n] recommended items, top_k if so many may be recommended, best first: str, or int if the model's ids
+        are integers.
+      scores: float32 [n], falling; comparable within one answer only.
       session_length: events of the session, this one included.
       status: what became of the event.
     """
@@ -52,6 +56,21 @@ class ServedRecommendations:
     scores: np.ndarray
     session_length: int
     status: signatures.Status
+
+
+@dataclasses.dataclass(frozen=True)
+class Filters:
+    """What one call may recommend.
+
+    Attributes:
+      exclude_ids: items not to recommend, at most `signatures.MAX_EXCLUDED`.
+      exclude_seen: not to recommend the session's latest `signatures.SEEN_ITEMS` items.
+      allow_groups: groups, as exported, to recommend from; empty for all items.
+    """
+
+    exclude_ids: Sequence[ItemId] = ()
+    exclude_seen: bool = False
+    allow_groups: Sequence[str] = ()
 
 
 class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
@@ -105,6 +124,8 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         self._choice, self._policy = ModelChoice(model_name, version), policy
         self._breaker = retry.CircuitBreaker(policy)
         self._histories = Histories(max_sessions, max_items)
+        self._unavailable: set[ItemId] = set()
+        self._told: int | None = None  # the version that answered last, and knows them
         if credentials is None:
             self._channel = grpc.insecure_channel(target, _CHANNEL_OPTIONS)
         else:
@@ -122,7 +143,9 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         """Closes the channel. Sessions live on in the server."""
         self._channel.close()
 
-    def click(self, session_id: str, item_id: ItemId) -> ServedRecommendations:
+    def click(
+        self, session_id: str, item_id: ItemId, filters: Filters | None = None
+    ) -> ServedRecommendations:
         """Tells a click and returns what to recommend after it.
 
         If this raises, the click does not count; whether or not the server took it, the next click of
@@ -131,18 +154,20 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         Args:
           session_id: an id of the caller's making, unique per live session.
           item_id: the item clicked, as in the training log.
+          filters: what may be recommended; all that is available if None.
 
         Raises:
           grpc.RpcError: the server could not be reached in time, or refused the request.
+          ValueError: the id is not of the type of the model's ids.
           RuntimeError: other clients write to this session faster than this one can follow.
         """
         with self._method() as deadline, self._histories.hold(session_id, deadline) as history:
             if history.must_replay:
-                return self._replay(deadline, session_id, history, item_id)
+                return self._replay(deadline, session_id, history, item_id, filters=filters)
             for _ in range(_MAX_CATCH_UPS):
-                answer, attempts = self._step(deadline, session_id, history, item_id)
+                answer, attempts = self._step(deadline, session_id, history, item_id, filters)
                 if answer.status == signatures.Status.GAP:
-                    return self._replay(deadline, session_id, history, item_id)
+                    return self._replay(deadline, session_id, history, item_id, filters=filters)
                 # "Repeated" is our own event if its answer was lost, else the server is ahead of us.
                 is_own = attempts > 1 and answer.session_length == history.length + 1
                 history.length = answer.session_length
@@ -153,16 +178,17 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
             f"Session {session_id!r} changes faster than this client can follow: let one client write to it."
         )
 
-    def recommend(self, item_ids: Sequence[ItemId]) -> ServedRecommendations:
+    def recommend(self, item_ids: Sequence[ItemId], filters: Filters | None = None) -> ServedRecommendations:
         """Returns recommendations for a session sent whole; the server keeps nothing.
 
         Args:
           item_ids: 1 to `signatures.MAX_LENGTH` items, oldest first.
+          filters: see `click`.
 
         Raises:
           grpc.RpcError: see `click`.
         """
-        request = self._choice.request(signatures.RECOMMEND.name)
+        request = self._filtered_request(signatures.RECOMMEND, filters, item_ids)
         self._put_row(request, "item_ids", item_ids, signatures.MAX_LENGTH)
         response = self._ask(request)
         return _recommendations(response, len(item_ids), signatures.Status.APPLIED)
@@ -222,10 +248,56 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         response = self._ask(request)
         return {name: int(get(response, name)[0]) for name in sorted(response.outputs)}
 
+    def set_availability(self, item_ids: Sequence[ItemId], available: bool) -> None:
+        """Has the server recommend items no more, or again.
+
+        The embedded server tells the versions that follow; to any other server this client tells it again when it
+        sees that another version answers.
+
+        Args:
+          item_ids: the items; those that the model does not know are passed over.
+          available: whether they may be recommended.
+
+        Raises:
+          grpc.RpcError: see `click`.
+        """
+        require(not isinstance(item_ids, str | bytes), "item_ids must be a list of ids.", item_ids=item_ids)
+        with self._method() as deadline:
+            self._tell_availability(item_ids, available, deadline)
+        (self._unavailable.difference_update if available else self._unavailable.update)(item_ids)
+
+    def _tell_availability(
+        self, item_ids: Sequence[ItemId], available: bool, deadline: retry.Deadline
+    ) -> None:
+        for start in range(0, len(item_ids), _AVAILABILITY_ROWS):
+            part = item_ids[start : start + _AVAILABILITY_ROWS]
+            request = self._choice.request(signatures.SET_AVAILABILITY.name)
+            put_ids(request, "item_id", part, len(part))
+            put_bools(request, "available", [available] * len(part))
+            self._predict(request, deadline)
+
+    def _filtered_request(
+        self, signature: signatures.Signature, filters: Filters | None, ids: Sequence[ItemId]
+    ) -> Message:
+        """Returns a request without its other inputs; `ids` are of the type of those to exclude."""
+        if filters is None:
+            return self._choice.request(signature.name)
+        request = self._choice.request(f"{signature.name}{signatures.FILTERED}")
+        excluded = filters.exclude_ids or [signatures.pad_id(id_dtype("item_ids", ids[:1]))]
+        self._put_row(request, "exclude_ids", excluded, signatures.MAX_EXCLUDED)
+        put_bools(request, "exclude_seen", [filters.exclude_seen])
+        self._put_row(request, "allow_groups", filters.allow_groups or [""], signatures.MAX_GROUPS)
+        return request
+
     def _step(
-        self, deadline: retry.Deadline, session_id: str, history: History, item_id: ItemId
+        self,
+        deadline: retry.Deadline,
+        session_id: str,
+        history: History,
+        item_id: ItemId,
+        filters: Filters | None,
     ) -> tuple[ServedRecommendations, int]:
-        request = self._choice.request(signatures.STEP.name)
+        request = self._filtered_request(signatures.STEP, filters, [item_id])
         put_ids(request, "session_id", [session_id], 1)
         put_ids(request, "item_id", [item_id], 1)
         put_ids(request, "position", [history.length + 1], 1)
@@ -238,11 +310,16 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         return _live_recommendations(response), attempts
 
     def _replay(
-        self, deadline: retry.Deadline, session_id: str, history: History, *new_items: ItemId
+        self,
+        deadline: retry.Deadline,
+        session_id: str,
+        history: History,
+        *new_items: ItemId,
+        filters: Filters | None = None,
     ) -> ServedRecommendations:
         """Sends the items kept, and new ones, in place of what the server holds."""
         items = [*history.items, *new_items][-(history.items.maxlen or 1) :]
-        request = self._choice.request(signatures.REPLAY.name)
+        request = self._filtered_request(signatures.REPLAY, filters, items)
         put_ids(request, "session_id", [session_id], 1)
         self._put_row(request, "item_ids", items, signatures.MAX_LENGTH)
         history.must_replay = True
@@ -257,7 +334,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         require(not isinstance(ids, str | bytes), f"{name} must be a list of ids, not one text.", ids=ids)
         require(1 <= len(ids) <= limit, f"{name} must hold 1 to {limit} ids.", length=len(ids))
         width = min(max(signatures.padded_length(len(ids)), self._min_row_length), limit)
-        pad = signatures.pad_id("int64" if isinstance(ids[0], int) else "string")
+        pad = signatures.pad_id(id_dtype(name, ids))
         put_ids(request, name, [*ids, *[pad] * (width - len(ids))], 1, width)
 
     @contextlib.contextmanager
@@ -277,7 +354,35 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
             return self._predict(request, deadline)[0]
 
     def _predict(self, request: Message, deadline: retry.Deadline) -> tuple[Message, int]:
-        return retry.call(lambda seconds: self._call(request, timeout=seconds), self._policy, deadline)
+        try:
+            answer = retry.call(lambda seconds: self._call(request, timeout=seconds), self._policy, deadline)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+                self._require_item_type(request, deadline)
+            raise
+        version = answer[0].model_spec.version.value
+        told, self._told = self._told, version
+        if self._unavailable and version != told:
+            self._tell_availability(list(self._unavailable), False, deadline)
+        return answer
+
+    def _require_item_type(self, request: Message, deadline: retry.Deadline) -> None:
+        """Raises ValueError, which names an id, if the model takes ids of the other type than a refused request has."""
+        inputs = signatures.SIGNATURES[request.model_spec.signature_name].inputs
+        name = next((tensor.name for tensor in inputs if tensor.dtype == signatures.ITEM), None)
+        if name is None:
+            return
+        ids = request.inputs[name]
+        item_id, wanted = (
+            (ids.string_val[0].decode(), "int64") if ids.string_val else (ids.int64_val[0], "string")
+        )
+        probe = self._choice.request(signatures.RECOMMEND.name)
+        put_ids(probe, "item_ids", [signatures.pad_id(wanted)], 1, 1)
+        try:
+            self._call(probe, timeout=min(self._policy.attempt_seconds, deadline.seconds_left()))
+        except grpc.RpcError:
+            return  # it is something else
+        raise ValueError(f"The model's item ids have the type {wanted}. Received: {name}={item_id!r}.")
 
 
 def _live_recommendations(response: Message) -> ServedRecommendations:
@@ -287,4 +392,6 @@ def _live_recommendations(response: Message) -> ServedRecommendations:
 
 def _recommendations(response: Message, length: int, status: signatures.Status) -> ServedRecommendations:
     ids = [value.decode() if isinstance(value, bytes) else int(value) for value in get(response, "item_ids")]
-    return ServedRecommendations(ids, np.asarray(get(response, "scores")), length, status)
+    scores = np.asarray(get(response, "scores"))
+    n_items = int(np.count_nonzero(scores > -np.inf))  # the others are pads
+    return ServedRecommendations(ids[:n_items], scores[:n_items], length, status)

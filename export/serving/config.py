@@ -44,6 +44,8 @@ class ServerConfig(Settings):
       connection_idle_seconds: a connection without a call for so long is closed.
       connection_age_seconds: a connection is closed after so long; clients make a new one without losing a call.
       drain_seconds: time that calls under way have to finish at shutdown.
+      unavailable_path: text file with an item id a line: items not to recommend at first; clients change that by
+        `set_availability`, which survives new versions but not the server's end.
       metrics_port: port of the Prometheus metrics; none: no metrics, 0: any port that is free.
       metrics_host: address of the metrics.
       tls_certificate: PEM file of the server's certificate chain; none: no TLS.
@@ -72,6 +74,7 @@ class ServerConfig(Settings):
     connection_idle_seconds: _Count = 300
     connection_age_seconds: _Count = 3600
     drain_seconds: _NotNegative = 10.0
+    unavailable_path: Path | None = None
     metrics_port: Annotated[int | None, _Port] = None
     metrics_host: str = "127.0.0.1"
     tls_certificate: Path | None = None

@@ -117,22 +117,56 @@ class ModelChoice:
         return request
 
 
+def id_dtype(name: str, ids: Sequence[ItemId]) -> str:
+    """Returns "string" or "int64", whichever ids are; raises ValueError that names the first that is neither.
+
+    >>> id_dtype("item_ids", [7, "A12"])
+    Traceback (most recent call last):
+    ValueError: Ids must be all integers or all strings. Received: item_ids='A12', beside 7.
+    """
+    kinds = [_id_dtype(value) for value in ids]
+    bad = next((place for place, kind in enumerate(kinds) if kind is None or kind != kinds[0]), None)
+    if bad is not None:
+        beside = f", beside {ids[0]!r}" if bad else ""
+        raise ValueError(f"Ids must be all integers or all strings. Received: {name}={ids[bad]!r}{beside}.")
+    return kinds[0] or ""
+
+
+def _id_dtype(value: Any) -> str | None:
+    if isinstance(value, (str, bytes)):
+        return "string"
+    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return "int64" if is_integer and -(1 << 63) <= value < 1 << 63 else None
+
+
 def put_ids(request: Message, name: str, ids: Sequence[ItemId], *shape: int) -> None:
-    """Adds an input of ids, all ints or all str or bytes, of a shape: int64 if the first is an int, else strings.
+    """Adds an input of ids, all ints or all str or bytes, of a shape: int64 or strings.
+
+    Raises:
+      ValueError: an id is neither an integer of 64 bits nor a string, or not what the others are.
 
     >>> request = ModelChoice("shop").request("recommend")
     >>> put_ids(request, "item_ids", ["shoe", "hat"], 1, 2)
     >>> request.inputs["item_ids"].string_val
     [b'shoe', b'hat']
     """
+    dtype = id_dtype(name, ids)
     proto = request.inputs[name]
     _set_shape(proto, shape)
-    if isinstance(ids[0], (str, bytes)):
+    if dtype == "string":
         proto.dtype = DT_STRING
         proto.string_val.extend(value.encode() if isinstance(value, str) else value for value in ids)
     else:
         proto.dtype = DT_INT64
         proto.int64_val.extend(ids)
+
+
+def put_bools(request: Message, name: str, values: Sequence[bool]) -> None:
+    """Adds an input of one bool a row."""
+    proto = request.inputs[name]
+    _set_shape(proto, (len(values),))
+    proto.dtype = DT_BOOL
+    proto.bool_val.extend(values)
 
 
 def put_int32(request: Message, name: str, value: int) -> None:

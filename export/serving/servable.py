@@ -26,6 +26,7 @@ from tfrs_gru4rec.export.signatures import (
     MAX_ROWS_OF_A_SESSION,
     SERVING_DEFAULT,
     STEP,
+    STEPS,
     WARM_UP_SESSION_ID,
     max_shape,
 )
@@ -88,7 +89,7 @@ class ServedSignature:
     def count_sessions(self, columns: tensors.Columns) -> collections.Counter[Any]:
         """Returns the rows of each session in a `step`, which take turns; none for any other signature."""
         named = {spec.alias: column for spec, column in zip(self.inputs, columns, strict=True)}
-        return collections.Counter(named["session_id"].values if self.name == STEP.name else ())
+        return collections.Counter(named["session_id"].values if self.name in STEPS else ())
 
     def run_one(self, columns: tensors.Columns) -> list[np.ndarray]:
         """Runs one request; takes its inputs as `read_inputs` gives them, returns its outputs in order."""

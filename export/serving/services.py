@@ -16,6 +16,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from tfrs_gru4rec.export.serving import batching, errors, metrics, servable, tensors, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
+from tfrs_gru4rec.export.signatures import SET_AVAILABILITY
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
@@ -66,7 +67,7 @@ class Services:
                 label = signature.name
                 selected = signature.select_outputs(request.output_filter)
                 columns = signature.read_inputs(request.inputs, self._config)
-                outputs = await self._batcher.submit(signature, columns)
+                outputs = await self._run(signature, columns)
                 return _response(request, model, signature, selected, outputs)
         except asyncio.CancelledError:
             code = grpc.StatusCode.CANCELLED
@@ -76,6 +77,14 @@ class Services:
             raise
         finally:
             self._metrics.observe_request(label, code.name, time.perf_counter() - started)
+
+    async def _run(
+        self, signature: servable.ServedSignature, columns: tensors.Columns
+    ) -> list[tensors.Column]:
+        if signature.name != SET_AVAILABILITY.name:
+            return await self._batcher.submit(signature, columns)
+        set_availability = self._models.set_availability
+        return await asyncio.get_running_loop().run_in_executor(None, set_availability, columns)
 
     async def get_model_metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest

@@ -23,9 +23,11 @@ import grpc
 from absl import logging
 from tensorflow_serving.apis import model_pb2
 
-from tfrs_gru4rec.export.serving import errors, retry, servable
+from tfrs_gru4rec.export.serving import errors, retry, servable, tensors
+from tfrs_gru4rec.export.serving.availability import Availability
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.memory import available_bytes, require_memory
+from tfrs_gru4rec.export.signatures import SET_AVAILABILITY
 from tfrs_gru4rec.export.stock_operations import require_stock_operations
 from tfrs_gru4rec.export.version_folders import require_inside, version_folders
 
@@ -100,6 +102,7 @@ class Versions:
         self._is_reloading = False
         self._statuses: dict[int, VersionStatus] = {}
         self._failed: dict[int, _Failure] = {}
+        self._availability = Availability(config.unavailable_path)
         self._idle = threading.Condition()  # guards everything above
 
     def poll(self) -> None:
@@ -154,6 +157,22 @@ class Versions:
                 loaded.calls -= 1
                 if loaded.calls == 0 and loaded is not self._current:
                     self._idle.notify_all()
+
+    def set_availability(self, columns: tensors.Columns) -> list[tensors.Column]:
+        """Runs `set_availability` on the version in service, and tells the versions after it.
+
+        Raises:
+          ServingError, tf.errors.OpError: no version is in service, or the call failed.
+        """
+        with self._availability.lock:
+            loaded = self._current
+            if loaded is None:
+                raise errors.Overloaded("No version is in service; try again later.")
+            signature = loaded.model.signature(SET_AVAILABILITY.name)
+            outputs = signature.run_one(columns)
+            named = {spec.alias: column for spec, column in zip(signature.inputs, columns, strict=True)}
+            self._availability.remember(named["item_id"].values, named["available"].values)
+        return [tensors.Column(output.reshape(-1).tolist(), output.shape) for output in outputs]
 
     def statuses(self, spec: model_pb2.ModelSpec) -> list[VersionStatus]:
         """Returns the status of the version asked for, or of all, largest first.
@@ -225,9 +244,13 @@ class Versions:
 
     def _replace(self, new: _Loaded | None, wait_seconds: float | None = None) -> None:
         """Puts a version in service and unloads the one before, after the last call on it or `drain_seconds`."""
-        with self._idle:
-            old, self._current = self._current, new
-            self._is_reloading &= new is None
+        # What is set from now on is set in the new version.
+        with self._availability.lock:
+            if new is not None:
+                self._availability.tell(new.model)
+            with self._idle:
+                old, self._current = self._current, new
+                self._is_reloading &= new is None
         self._on_change(new is not None)
         if new is not None:
             self._set_status(VersionStatus(new.model.version, VersionState.AVAILABLE))

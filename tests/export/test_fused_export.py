@@ -76,7 +76,7 @@ def assert_top(outputs, index, fusion, rows, is_unseen):
 
 def test_every_way_to_the_answer_gives_the_scores_of_slow_loops(call, saved, fusion):
     is_unseen, name = saved[1], [b"click by click"]
-    state = np.zeros([1, 1 + sum(tiny_tower.UNITS) + 10], np.float32)
+    state = np.zeros([1, 1 + sum(tiny_tower.UNITS) + tiny_tower.N_ITEMS], np.float32)
     candidates = [[*INTEGER_IDS, UNKNOWN]]
     for seen, item in enumerate(ids_of(SESSION), 1):
         rows = SESSION[:seen]

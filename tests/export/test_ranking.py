@@ -2,11 +2,12 @@
 
 import numpy as np
 import tensorflow as tf
-from export_support.tiny_model import TinyModel
+from export_support.tiny_model import STRING_IDS, TinyModel
 
 from tfrs_gru4rec.export import ranking
 from tfrs_gru4rec.export.session_record import SessionRecords
 from tfrs_gru4rec.models.popularity import popularity_scores
+from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 from oracle import tiny_tower
 
@@ -19,12 +20,15 @@ _, OUTPUT_TABLE, BIAS = tiny_tower.weights()
 ROUNDING = 3 * EPSILON * float(np.max(QUERY * np.abs(OUTPUT_TABLE).sum(axis=1) + np.abs(BIAS)))
 # An item passes eight roundings at most: two products, two sums, and a tanh that is good to four.
 QUERY_ROUNDING = 3 * 8 * EPSILON * QUERY * float(np.max(np.abs(OUTPUT_TABLE).sum(axis=1)))
+VOCABULARY = Vocabulary(STRING_IDS, tiny_tower.counts())
 
 
 def rank(sessions, candidate_rows, **settings):
     model = TinyModel()
     records = SessionRecords(model, n_seen=0)
-    ranked = ranking.Ranking(model, records, tiny_tower.counts(), top=4, **settings)
+    ranked = ranking.Ranking(model, records, VOCABULARY, top=4, **settings)
+
+    ranked.availability.initialize()
 
     @tf.function
     def run(sessions, candidate_rows):

@@ -64,7 +64,7 @@ def test_only_the_weights_in_use_are_saved(published):
 
 def test_signatures_are_those_of_the_contract(loaded):
     assert set(loaded.signatures) == set(SIGNATURES)
-    sizes = {"top_k": 5, "state_size": 5}
+    sizes = {"top_k": 5, "state_size": 5 + N_ITEMS}
     for name, signature in SIGNATURES.items():
         function = loaded.signatures[name]
         for tensors, specs in [
@@ -144,6 +144,7 @@ VARIANTS = {
 def traced(serving_model):
     """Returns a function that calls `step` and `recommend` as they are before they are saved."""
     serving_model.sessions.initialize()
+    serving_model.availability.initialize()
     text, item, number = (
         tf.TensorSpec([None], dtype) for dtype in ("string", serving_model.catalogue.item_dtype, "int64")
     )

@@ -115,7 +115,7 @@ def test_last_replay_of_a_session_in_a_batch_counts(call, new_session):
 
 
 def test_step_explicit_is_step_with_the_state_outside(call):
-    state_size = 1 + sum(tiny_tower.UNITS)
+    state_size = 1 + sum(tiny_tower.UNITS) + tiny_tower.N_ITEMS  # all of which can be remembered
     state = np.zeros([2, state_size], np.float32)
     for rows in ([4, -1], [-1, -1], [9, 3]):
         outputs = call("step_explicit", item_id=ids_of(rows), state=state)

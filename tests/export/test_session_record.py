@@ -54,11 +54,9 @@ def test_a_session_as_long_as_a_float_counts_takes_no_more_and_says_so():
     assert np.float32(full) + np.float32(1.0) == np.float32(full) == np.float32(full - 1) + np.float32(1.0)
 
 
-def test_seen_items_of_a_catalogue_beyond_exact_floats_are_refused():
-    require_exact_rows(EXACT_FLOATS, 50)
-    require_exact_rows(EXACT_FLOATS + 1, 0)
-    with pytest.raises(
-        ValueError, match="exclude_seen and fusion need a catalogue of at most 16777216 items"
-    ):
-        require_exact_rows(EXACT_FLOATS + 1, 1)
-    assert serving_model(exclude_seen=True).sessions.record_size == 1 + 1 + 3 + 2 + 9
+def test_a_catalogue_beyond_exact_floats_is_refused():
+    require_exact_rows(EXACT_FLOATS)
+    with pytest.raises(ValueError, match="at most 16777216 items"):
+        require_exact_rows(EXACT_FLOATS + 1)
+    # Length, whether known, two layers, and all twelve items.
+    assert serving_model().sessions.record_size == 1 + 1 + 3 + 2 + 12

@@ -34,10 +34,10 @@ class TinyModel(tf.Module):
 
 
 def serving_model(
-    ids=STRING_IDS, top_k=3, max_sessions=4096, idle_seconds=3600.0, exclude_seen=False, fusion=None
+    ids=STRING_IDS, top_k=3, max_sessions=4096, idle_seconds=3600.0, exclude_seen=False, **settings
 ):
     vocabulary = Vocabulary(ids, tiny_tower.counts())
-    return ServingModel(TinyModel(), vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, fusion)
+    return ServingModel(TinyModel(), vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, **settings)
 
 
 def save(path: Path, model: ServingModel) -> Path:

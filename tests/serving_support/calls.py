@@ -9,7 +9,13 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
-DTYPES = {"position": tf.int64, "state": tf.float32, "probe": tf.int32}
+DTYPES = {
+    "position": tf.int64,
+    "state": tf.float32,
+    "probe": tf.int32,
+    "exclude_seen": tf.bool,
+    "available": tf.bool,
+}
 
 
 class Caller:

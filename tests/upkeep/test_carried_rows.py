@@ -46,12 +46,10 @@ def test_old_counts_fade():
     assert list(rows.vocabulary.counts) == [3, 5, 1, 2]
 
 
-def test_integers_and_strings_meet_as_strings():
+def test_integers_and_strings_do_not_meet():
     old = Vocabulary(np.array([7, 12]), np.array([2, 1]))
-    rows = carried_rows.map_rows(old, vocabulary(**{"12": 3, "x": 1}))
-    assert list(rows.vocabulary.ids) == ["7", "12", "x"]
-    assert list(rows.vocabulary.counts) == [1, 3, 1]
-    assert list(rows.old_rows) == [0, 1, -1]
+    with pytest.raises(ValueError, match="item_type=integer.*item_id='12'"):
+        carried_rows.map_rows(old, vocabulary(**{"12": 3, "x": 1}))
 
 
 def test_log_in_the_joined_rows_has_the_same_items():

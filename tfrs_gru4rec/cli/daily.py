@@ -10,6 +10,7 @@ by day. The first day's model is exported whatever it is worth. Run the command 
 for instance: days that are done are not done again, and a run that was stopped goes on where it was.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from absl import logging
 
 from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.cli.logs import columns_of_model
 from tfrs_gru4rec.config import (
     CheckpointConfig,
     ColumnConfig,
@@ -41,6 +43,9 @@ def main(
     logging.info("Looking for logs in %s.", days.days_dir)
     import tensorflow as tf
 
+    if days.warm_start_from:
+        columns = columns_of_model(columns, days.warm_start_from)
+    columns = _columns_of_folder(columns, days.export_dir, export.top_k)
     from tfrs_gru4rec.upkeep.day_loop import DayLoop, DayLoopConfig
 
     # Each day has a model of its own size, so TensorFlow would warn at every one that it traces anew.
@@ -60,6 +65,20 @@ def main(
     entries = DayLoop(days.days_dir, days.work_dir, publisher, config).run()
     print(_table(entries) if entries else "No day to work: each needs the following day's log to be there.")
     return 0
+
+
+def _columns_of_folder(columns: ColumnConfig, export_dir: Path, top_k: int) -> ColumnConfig:
+    """Has logs read with item ids of the type that is served, and refuses before training what cannot be exported."""
+    from tfrs_gru4rec.export.contract import Contract, require_contract_kept, served_contract
+    from tfrs_gru4rec.export.signatures import SIGNATURES
+
+    served = served_contract(export_dir)
+    if served is None:
+        return columns
+    if columns.item_type == "auto":
+        columns = dataclasses.replace(columns, item_type=served[1].item_type)
+    require_contract_kept(export_dir, Contract(columns.item_type, top_k, frozenset(SIGNATURES)))
+    return columns
 
 
 class SavedModelVersions:
@@ -96,6 +115,9 @@ class SavedModelVersions:
 def _table(entries: list[dict[str, Any]]) -> str:
     lines = [f"{'day':16}{'stale':>9}{'serving':>9}{'refreshed':>11}{'items':>9}{'new':>7}{'version':>9}"]
     for entry in entries:
+        if "held_back" in entry:
+            lines.append(f"{entry['day']:16} held back: {entry['held_back']}")
+            continue
         recalls = [
             entry[name]["recall"] if entry[name] else None for name in ("stale", "serving", "refreshed")
         ]

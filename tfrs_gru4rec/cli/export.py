@@ -12,6 +12,8 @@ from typing import Annotated
 from absl import logging
 
 from tfrs_gru4rec.cli.command import Command
+from tfrs_gru4rec.cli.flag_groups import require_flags
+from tfrs_gru4rec.cli.item_names import NamesConfig
 from tfrs_gru4rec.config import ExportConfig
 from tfrs_gru4rec.settings import Range, Settings
 
@@ -31,8 +33,41 @@ class VersionConfig(Settings):
     version: Annotated[int | None, Range(at_least=1)] = None
 
 
-def main(version: VersionConfig, recommendations: ExportConfig) -> int:
+@dataclasses.dataclass(frozen=True)
+class GroupConfig(Settings):
+    """Groups of items that requests may restrict answers to.
+
+    Attributes:
+      group_column: column of item_columns with each item's group, such as its category.
+    """
+
+    group_column: str | None = None
+
+    def read(self, item_names: NamesConfig) -> dict[str, str]:
+        """Returns group by item id, as text; nothing without the column.
+
+        Raises:
+          ValueError: the file has no such column.
+        """
+        require_flags(
+            bool(self.group_column) == bool(item_names.item_columns),
+            "--item_columns and --group_column go together.",
+            group_column=self.group_column,
+        )
+        names = item_names.read()
+        if names is None:
+            return {}
+        present = list(names.columns.columns)
+        rule = "--group_column must be a column of --item_columns."
+        require_flags(self.group_column in present, rule, group_column=self.group_column, present=present)
+        return names.columns[self.group_column].to_dict()
+
+
+def main(
+    version: VersionConfig, recommendations: ExportConfig, item_names: NamesConfig, groups: GroupConfig
+) -> int:
     """Exports the model and prints the version's folder; returns the exit code."""
+    group_of = groups.read(item_names)
     logging.info("Loading the model in %s.", version.model_dir)
     # These load TensorFlow, so not before the flags have been found right.
     from tfrs_gru4rec.export.saved_model import export_saved_model
@@ -47,7 +82,7 @@ def main(version: VersionConfig, recommendations: ExportConfig) -> int:
         )
     logging.info("Exporting, then checking what was written.")
     about = {**folder.settings(), **folder.report()}
-    settings = {**recommendations.to_dict(), "fusion": fusion, "about": about}
+    settings = {**recommendations.to_dict(), "fusion": fusion, "group_of": group_of, "about": about}
     print(export_saved_model(model, version.export_dir, version.version, **settings))
     return 0
 

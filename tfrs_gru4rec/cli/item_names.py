@@ -20,8 +20,8 @@ class NamesConfig(Settings):
     True
 
     Attributes:
-      item_columns: CSV or TSV file with a header line, item ids in the first column and names in the others; tables
-        show the names beside the ids.
+      item_columns: CSV, TSV or Parquet file with a header line, item ids in the first column and names in the others;
+        tables show the names beside the ids.
     """
 
     item_columns: Path | None = None

@@ -160,3 +160,13 @@ class DataConfig(Settings):
             return SessionLog.from_tfds(
                 self.dataset, split, vocabulary, data_dir=self.data_dir, manual_dir=self.manual_dir
             )
+
+
+def columns_of_model(columns: ColumnConfig, model_dir: Path) -> ColumnConfig:
+    """Has a log read with item ids of the type of a model's, unless a type is given."""
+    path = model_dir / "vocabulary.parquet"
+    if columns.item_type != "auto" or not path.exists():
+        return columns
+    from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
+
+    return dataclasses.replace(columns, item_type=Vocabulary.load(path).item_type)

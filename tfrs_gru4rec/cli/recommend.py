@@ -3,9 +3,11 @@
     gru4rec-recommend --model_dir models/shop --items 214,9,31
     gru4rec-recommend --model_dir models/shop --sessions_path sessions.txt
     gru4rec-recommend --model_dir models/shop --item_columns items.csv
+    gru4rec-recommend --model_dir models/shop --sessions_path s.parquet --output_path recs.parquet
 
-A file has one session a line, its items parted by commas, oldest first. Without --items and --sessions_path the
-command asks for sessions at a prompt; an empty line ends it.
+A file has one session a line, its items parted by commas, oldest first. With --output_path it is a log, as for
+training, or JSON lines such as {"session": 17, "items": [214, 9]}, and a table of session, rank, item and score is
+written. Without --items and --sessions_path the command asks for sessions at a prompt; an empty line ends it.
 """
 
 import dataclasses
@@ -19,7 +21,8 @@ from absl import logging
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.item_names import NamesConfig
-from tfrs_gru4rec.config import RecommendConfig
+from tfrs_gru4rec.cli.session_files import OUTPUT_SUFFIXES, read_sessions, write_recommendations
+from tfrs_gru4rec.config import ColumnConfig, RecommendConfig
 from tfrs_gru4rec.settings import Settings
 
 
@@ -30,12 +33,14 @@ class SessionConfig(Settings):
     Attributes:
       model_dir: folder of the trained model.
       items: items of one session, oldest first.
-      sessions_path: file with one session a line.
+      sessions_path: file with one session a line; with output_path a log, or JSON lines.
+      output_path: file to write, .parquet, .tsv, .csv or .jsonl.
     """
 
     model_dir: Path
     items: tuple[str, ...] | None = None
     sessions_path: Path | None = None
+    output_path: Path | None = None
 
     def __post_init__(self) -> None:
         """Checks that the sessions come from one place."""
@@ -47,17 +52,33 @@ class SessionConfig(Settings):
             items=self.items,
             sessions_path=self.sessions_path,
         )
+        if self.output_path:
+            require_flags(
+                bool(self.sessions_path), "--output_path needs --sessions_path.", sessions_path=None
+            )
+            is_known = self.output_path.suffix in OUTPUT_SUFFIXES
+            rule = f"--output_path must end in one of {', '.join(OUTPUT_SUFFIXES)}."
+            require_flags(is_known, rule, output_path=str(self.output_path))
 
 
-def main(sessions: SessionConfig, recommendations: RecommendConfig, item_names: NamesConfig) -> int:
+def main(
+    sessions: SessionConfig, columns: ColumnConfig, recommendations: RecommendConfig, item_names: NamesConfig
+) -> int:
     """Recommends for each session; returns the exit code."""
     names = item_names.read()
+    path = sessions.sessions_path
+    by_id = read_sessions(path, columns) if path and sessions.output_path else {}
     logging.info("Loading the model in %s.", sessions.model_dir)
     from tfrs_gru4rec.evaluation.fused import with_fusion
     from tfrs_gru4rec.models.recommend import recommend, session_rows
     from tfrs_gru4rec.training import load_model
 
     model = with_fusion(load_model(sessions.model_dir), sessions.model_dir)
+    if sessions.output_path:
+        found = recommend(model, by_id, recommendations.top_k, recommendations.exclude_seen)
+        write_recommendations(found, sessions.output_path)
+        print(f"{len(found)} recommendations for {len(by_id)} sessions are in {sessions.output_path}.")
+        return 0
     for session in _sessions(sessions):
         rows = session_rows(model.vocabulary, session)
         unknown = [item for item, row in zip(session, rows, strict=True) if row < 0]

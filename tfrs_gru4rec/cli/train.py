@@ -24,7 +24,7 @@ from absl import logging
 
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
-from tfrs_gru4rec.cli.logs import DataConfig, TrainingLogs
+from tfrs_gru4rec.cli.logs import DataConfig, TrainingLogs, columns_of_model
 from tfrs_gru4rec.cli.tables import print_test
 from tfrs_gru4rec.config import (
     CheckpointConfig,
@@ -95,6 +95,8 @@ def main(
     comparison: ComparisonConfig,
 ) -> int:
     """Trains, evaluates and writes the report; returns the exit code."""
+    if output.warm_start_from:
+        columns = columns_of_model(columns, output.warm_start_from)
     logs = data.read_training_logs(columns, validation)
     validation = logs.validation
     warm_start = dataclasses.replace(warm_start, ticks_per_second=data.ticks_per_second)

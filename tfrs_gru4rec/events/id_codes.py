@@ -16,25 +16,32 @@ _KIND_RULE = "Ids must be integers or strings."
 _NULL_SPELLINGS = pa.array(["nan", "null", "none", "na", "n/a", "#n/a", "<na>"])
 
 
-def id_codes(column: LogColumn) -> tuple[np.ndarray, np.ndarray]:
+class WrongIdType(ValueError):
+    """An id is not of the type that the ids of a model have."""
+
+
+def id_codes(column: LogColumn, id_type: str = "auto") -> tuple[np.ndarray, np.ndarray]:
     """Replaces the ids of a column by codes of the distinct ids, in the order of their appearance.
 
-    Ids of a text file become integers if every one is an integer's plain spelling; a single "007" or "A1"
-    leaves all of them strings. Ids of a typed column keep their type.
+    Left to themselves, ids of a text file become integers if every one is an integer's plain spelling; a single "007"
+    or "A1" leaves all of them strings. Ids of a typed column keep their type.
 
     Args:
       column: ids, integers or strings.
+      id_type: "string" or "integer", which all ids are made, or "auto".
 
     Returns:
       codes int32 [n_events] and ids [n_ids], int64 or an object array of Python str; the id of event e is
       ids[codes[e]].
 
     Raises:
+      WrongIdType: an id is no integer, and all are to be integers.
       ValueError: an id is empty, or the column is neither of integers nor of strings.
 
-    >>> codes, ids = id_codes(LogColumn(pa.chunked_array([["12", "7", "12"]]), {}, is_text=True))
-    >>> codes.tolist(), ids.tolist()
-    ([0, 1, 0], [12, 7])
+    >>> column = LogColumn(pa.chunked_array([["12", "7", "12"]]), {}, is_text=True)
+    >>> codes, ids = id_codes(column)
+    >>> codes.tolist(), ids.tolist(), id_codes(column, "string")[1].tolist()
+    ([0, 1, 0], [12, 7], ['12', '7'])
     """
     encoded = _integers_or_strings(column).dictionary_encode()
     codes = np.empty(len(encoded), dtype=np.int32)
@@ -45,13 +52,29 @@ def id_codes(column: LogColumn) -> tuple[np.ndarray, np.ndarray]:
     ids = encoded.chunk(0).dictionary  # all chunks share it
     if is_text_type(ids.type):
         _warn_of_words(column, codes, ids)
-    if not column.is_text:
-        return codes, ids.to_numpy(zero_copy_only=False)
-    is_empty = is_empty_text(ids).to_numpy(zero_copy_only=False)
-    if is_empty.any():
-        column.reject_first(is_empty[codes], _EMPTY_RULE)
-    integers = raw_ids.integers_from_text(ids)
-    return codes, ids.to_numpy(zero_copy_only=False) if integers is None else integers
+    if column.is_text:
+        is_empty = is_empty_text(ids).to_numpy(zero_copy_only=False)
+        if is_empty.any():
+            column.reject_first(is_empty[codes], _EMPTY_RULE)
+    return codes, _of_type(column, codes, ids, id_type)
+
+
+def _of_type(column: LogColumn, codes: np.ndarray, ids: pa.Array, id_type: str) -> np.ndarray:
+    if id_type == "string":
+        return ids.cast(pa.string()).to_numpy(zero_copy_only=False)
+    may_be_read = is_text_type(ids.type) and (column.is_text or id_type == "integer")
+    integers = raw_ids.integers_from_text(ids) if may_be_read else None
+    if may_be_read and integers is None and id_type == "integer":
+        is_plain = raw_ids.is_plain_integer(ids).to_numpy(zero_copy_only=False)
+        # Where all are plain, one has 19 digits and more than 64 bits.
+        is_bad = (
+            ~is_plain if not is_plain.all() else np.array([abs(int(each.as_py())) >= 1 << 63 for each in ids])
+        )
+        try:
+            column.reject_first(is_bad[codes], "The ids must be integers, as those of the model are.")
+        except ValueError as error:
+            raise WrongIdType(str(error)) from None
+    return ids.to_numpy(zero_copy_only=False) if integers is None else integers
 
 
 def rising_codes(codes: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

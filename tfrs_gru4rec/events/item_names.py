@@ -37,7 +37,9 @@ class ItemNames:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> ItemNames:
-        """Reads a CSV or TSV file, gzipped or not: a header line, item ids in the first column, names in the others.
+        """Reads a CSV or TSV file, gzipped or not, or a Parquet file.
+
+        It has a header line, item ids in the first column, and names in the others.
 
         Raises:
           FileNotFoundError: there is no such file.
@@ -75,9 +77,13 @@ class ItemNames:
 
 
 def _read(path: pathlib.Path) -> pd.DataFrame:
+    rule = "Item names must have a header line, the item ids in the first column, and a column of names beside it."
+    if path.suffix.lower() == ".parquet":
+        frame = pd.read_parquet(path).astype("string").fillna("").astype(object)
+        require(frame.shape[1] > 1, rule, file=str(path), columns=list(frame.columns))
+        return frame.set_index(frame.columns[0])
     lines = TextLines(path, path.suffix.lower() == ".gz")
     separator, present = split_header(lines.header()[0], ())
-    rule = "Item names must have a header line, the item ids in the first column, and a column of names beside it."
     require(len(set(present)) == len(present) > 1, rule, file=str(path), columns=present)
     try:
         with pa.input_stream(path, compression="gzip" if lines.is_gzip else None) as stream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,10 +60,16 @@ def recommend(
     """
     require_positive(k=k)
     by_id = sessions if isinstance(sessions, Mapping) else dict(enumerate(sessions))
-    rows = [session_rows(model.vocabulary, session) for session in by_id.values()]
-    blocks = list(_blocks(model, rows, min(k, model.vocabulary.n_items), exclude_seen))
-    items = np.concatenate([items for items, _ in blocks]) if blocks else np.zeros([0, 1], np.int32)
-    scores = np.concatenate([scores for _, scores in blocks]) if blocks else np.zeros([0, 1], np.float32)
+    rows = _all_rows(model.vocabulary, by_id.values())
+    k = min(k, model.vocabulary.n_items)
+    items, scores = np.zeros([len(rows), k], np.int32), np.zeros([len(rows), k], np.float32)
+    # Sessions of like lengths together, so that little is padded.
+    order = np.argsort([len(session) for session in rows], kind="stable")
+    first = 0
+    for block in _blocks(model, [rows[place] for place in order], k, exclude_seen):
+        places = order[first : first + len(block[0])]
+        items[places], scores[places] = block
+        first += len(places)
     places, columns = np.nonzero(~np.isneginf(scores))
     ids = pd.Series(list(by_id), dtype=None if by_id else np.int64)
     return pd.DataFrame(
@@ -74,6 +80,15 @@ def recommend(
             "score": scores[places, columns],
         }
     )
+
+
+def _all_rows(vocabulary: Vocabulary, sessions: Collection[Any]) -> list[np.ndarray]:
+    """Returns the rows of each session; those of many arrays of one type are looked up at once."""
+    kinds = {session.dtype if isinstance(session, np.ndarray) else None for session in sessions}
+    if len(kinds) != 1 or None in kinds:
+        return [session_rows(vocabulary, session) for session in sessions]
+    rows = vocabulary.rows(np.concatenate(list(sessions)))
+    return np.split(rows, np.cumsum([len(session) for session in sessions])[:-1])
 
 
 def session_rows(vocabulary: Vocabulary, session: Any) -> np.ndarray:

@@ -160,6 +160,7 @@ class SessionLog:
         session_key: str = ColumnConfig.session_key,
         item_key: str = ColumnConfig.item_key,
         time_key: str = ColumnConfig.time_key,
+        item_type: str = ColumnConfig.item_type,
     ) -> SessionLog:
         """Loads a log from a TSV, CSV or Parquet file, gzipped or not.
 
@@ -170,16 +171,19 @@ class SessionLog:
           session_key: name of the column of session ids.
           item_key: name of the column of item ids.
           time_key: name of the column of times.
+          item_type: of the ids of a log that is read without a vocabulary: "integer", "string", or "auto", as in
+            `id_codes`.
 
         Returns:
           The log.
 
         Raises:
           FileNotFoundError: there is no such file.
+          WrongIdType: an item id is no integer, though item_type says so.
           ValueError: the file or its content is no log; the message names file, column and first bad line.
         """
         source = read_log_columns(path, (session_key, item_key, time_key))
-        return _from_columns(source, vocabulary, {"file": os.fspath(path)})
+        return _from_columns(source, vocabulary, {"file": os.fspath(path)}, item_type)
 
     @classmethod
     def from_parquet(
@@ -276,12 +280,13 @@ def _frame_column(frame: pd.DataFrame, key: str) -> LogColumn:
 
 
 def _from_columns(
-    source: list[LogColumn], vocabulary: Vocabulary | None, place: dict[str, str]
+    source: list[LogColumn], vocabulary: Vocabulary | None, place: dict[str, str], item_type: str = "auto"
 ) -> SessionLog:
     """Builds the log, letting go of each column as soon as it is used, for the sake of peak memory."""
     started = time.monotonic()
     times = event_times(source.pop())
-    item_codes, item_ids = id_codes(source.pop())
+    # A vocabulary finds ids of either type by their spelling.
+    item_codes, item_ids = id_codes(source.pop(), "auto" if vocabulary else item_type)
     sessions, _ = id_codes(source.pop())
     log = log_of_events(sessions, item_codes, item_ids, times, vocabulary)
     seconds = max(time.monotonic() - started, 1e-9)

@@ -96,6 +96,11 @@ class Vocabulary:
         """Whether raw ids are integers rather than strings."""
         return self.ids.dtype == np.int64
 
+    @property
+    def item_type(self) -> str:
+        """What raw ids are: "integer" or "string"."""
+        return "integer" if self.is_integer else "string"
+
     def rows(self, raw_ids: Iterable[int] | Iterable[str] | np.ndarray) -> np.ndarray:
         """Looks up raw ids.
 

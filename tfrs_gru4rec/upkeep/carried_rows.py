@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
+from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.pipelines.session_log import SessionLog, log_of_events
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
 
@@ -41,8 +42,6 @@ def map_rows(
 ) -> RowMap:
     """Joins the vocabularies of an old model and of a new log.
 
-    Integers and strings are joined as strings; 12 and "12" are then the same item.
-
     Args:
       old: the vocabulary of the old model.
       fresh: the vocabulary of the new log alone.
@@ -52,31 +51,33 @@ def map_rows(
     Returns:
       The new vocabulary and its rows in the old one.
 
+    Raises:
+      ValueError: the ids of one are integers, those of the other strings.
+
     Example:
       >>> old, fresh = Vocabulary.from_items(list("aab")), Vocabulary.from_items(list("xxb"))
       >>> rows = map_rows(old, fresh)
       >>> list(rows.vocabulary.ids), rows.vocabulary.counts.tolist(), rows.old_rows.tolist()
       (['a', 'b', 'x'], [1, 1, 2], [0, 1, -1])
     """
-    old_ids, fresh_ids = _of_one_kind(old.ids, fresh.ids)
-    place = fresh.rows(old_ids)
+    require(
+        old.item_type == fresh.item_type,
+        f"The item ids of the new log must be of the old model's type: read it with item_type={old.item_type}.",
+        item_type=fresh.item_type,
+        item_id=fresh.ids[0],
+    )
+    place = fresh.rows(old.ids)
     is_seen = place != UNKNOWN_ROW
     kept = np.arange(old.n_items) if is_retired is None else np.flatnonzero(is_seen | ~is_retired)
-    is_new = old.rows(fresh_ids) == UNKNOWN_ROW
+    is_new = old.rows(fresh.ids) == UNKNOWN_ROW
     counts = count_decay * old.counts + np.where(is_seen, fresh.counts[place], 0)
     kept_counts = np.maximum(np.rint(counts[kept]), 1).astype(np.int64)
     vocabulary = Vocabulary(
-        np.concatenate([old_ids[kept], fresh_ids[is_new]]),
+        np.concatenate([old.ids[kept], fresh.ids[is_new]]),
         np.concatenate([kept_counts, fresh.counts[is_new]]),
     )
     old_rows = np.concatenate([kept, np.full(np.count_nonzero(is_new), UNKNOWN_ROW)])
     return RowMap(vocabulary, old_rows, old.n_items - len(kept))
-
-
-def _of_one_kind(*ids: np.ndarray) -> tuple[np.ndarray, ...]:
-    if len({each.dtype for each in ids}) == 1:
-        return ids
-    return tuple(each.astype(str).astype(object) for each in ids)
 
 
 def in_rows_of(log: SessionLog, vocabulary: Vocabulary) -> SessionLog:

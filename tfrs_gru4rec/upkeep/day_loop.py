@@ -6,7 +6,8 @@ one unless its recall is lower than the serving one's by more than a margin; (4)
 
 The ledger is the truth. What was done of a day before a stop is found again in the day's folder: training goes on from
 its last checkpoint, and a version that was published is not published again (`publish_once`). A day that was begun with
-another log or other settings, or whose folder is damaged, starts again.
+another log or other settings, or whose folder is damaged, starts again. A day whose item ids are not of the models'
+type is held back: its entry says why, no model learns from it, and what is serving goes on.
 """
 
 import dataclasses
@@ -25,6 +26,7 @@ from tfrs_gru4rec.checks import require, require_at_least, require_positive
 from tfrs_gru4rec.config import CheckpointConfig, DailyConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation.plots import plot_days
 from tfrs_gru4rec.evaluation.report import make_report
+from tfrs_gru4rec.events.id_codes import WrongIdType
 from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
@@ -158,9 +160,15 @@ class DayLoop:
     def _work(self, name: str, path: Path, next_path: Path) -> dict[str, Any]:
         """Does all of a day but entering it; returns its entry."""
         started = time.monotonic()
-        model, trained_on = self._train(self._folder(name), path)
+        try:
+            model, trained_on = self._train(self._folder(name), path)
+        except WrongIdType as error:
+            logging.error("Day %s is held back: %s", name, error)
+            return {"day": name, "next_day": next_path.name, "version": None, "held_back": str(error)}
         trained = time.monotonic()
-        compared = self._compare(name, model, SessionLog.from_file(next_path, **self._config.columns))
+        # To be measured on, ids of the following day may be of any type.
+        next_log = SessionLog.from_file(next_path, **{**self._config.columns, "item_type": "auto"})
+        compared = self._compare(name, model, next_log)
         return {
             "day": name,
             "next_day": next_path.name,
@@ -174,8 +182,11 @@ class DayLoop:
 
     def _train(self, folder: ModelFolder, path: Path) -> tuple[GRU4Rec, dict[str, int]]:
         """Trains on a day's log, from the newest model on; returns the model and what it was trained on."""
-        config, log = self._config, SessionLog.from_file(path, **self._config.columns)
-        previous = self._folder(self.ledger.names[-1]).path if self.ledger.days else config.first_model
+        config, columns, trained = self._config, dict(self._config.columns), self.ledger.trained
+        previous = self._folder(trained[-1]["day"]).path if trained else config.first_model
+        if previous and columns.get("item_type", "auto") == "auto":
+            columns["item_type"] = ModelFolder(previous).vocabulary().item_type
+        log = SessionLog.from_file(path, **columns)
         start = WarmStart(previous, log, config.warm_start) if previous else None
         log = start.log if start else log
         training = config.training
@@ -213,7 +224,7 @@ class DayLoop:
         serving = self.ledger.serving
         days = {
             "refreshed": name,
-            "stale": self.ledger.names[0] if self.ledger.days else name,
+            "stale": self.ledger.trained[0]["day"] if self.ledger.trained else name,
             "serving": serving["day"] if serving else None,
         }
         figures: dict[str | None, dict[str, Any] | None] = {None: None}
@@ -235,12 +246,12 @@ class DayLoop:
 
     def _tidy(self) -> None:
         """Draws the curve, and removes what no later day asks for: weights, and with `keep_days` whole folders."""
-        names, serving = self.ledger.names, self.ledger.serving
+        names, serving = [day["day"] for day in self.ledger.trained], self.ledger.serving
         if not names:
             return
         plot_path = self._path / "daily.png"
         if not plot_path.exists() or plot_path.stat().st_mtime < self.ledger.path.stat().st_mtime:
-            plot_days(self.ledger.days, plot_path, self._config.k)
+            plot_days(self.ledger.trained, plot_path, self._config.k)
         needed = {names[0], names[-1], serving["day"] if serving else None}
         kept = needed | set(names[-self._config.keep_days :])
         for name in names:

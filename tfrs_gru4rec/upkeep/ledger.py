@@ -17,7 +17,8 @@ class Ledger:
 
     Attributes:
       path: the file.
-      days: the entries: `day`, its name, and `version`, None if none was exported, among others.
+      days: the entries: `day`, its name, and `version`, None if none was exported, among others. A day that was not
+        trained on has `held_back`, the reason.
 
     Example:
       >>> import tempfile
@@ -55,6 +56,11 @@ class Ledger:
     def names(self) -> list[str]:
         """The names of the days that are done, oldest first."""
         return [day["day"] for day in self.days]
+
+    @property
+    def trained(self) -> list[dict[str, Any]]:
+        """The entries of the days that were trained on, oldest first."""
+        return [day for day in self.days if "held_back" not in day]
 
     @property
     def serving(self) -> dict[str, Any] | None:

@@ -62,6 +62,10 @@ class Fuzzer:
             "candidate_ids": [pick([*ITEMS, ""], columns) for _ in range(rows)],
             "state": np.zeros([rows, self._state_size], np.float32),
             "probe": [0] * rows,
+            "exclude_ids": [pick([*ITEMS, ""], columns) for _ in range(rows)],
+            "exclude_seen": [True] * rows,
+            "allow_groups": [pick(["shoes", ""], columns) for _ in range(rows)],
+            "available": [True] * rows,
         }
         names = [tensor.name for tensor in SIGNATURES[signature].inputs]
         return self._server.request(signature, **{name: values[name] for name in names})
