@@ -39,10 +39,10 @@ help:
 
 demo: $(INSTALLED)
 	@rm -rf .demo/model .demo/export
-	$(BIN)/gru4rec-train --dataset synthetic_sessions --data_dir .demo/data --model_dir .demo/model --n_epochs 6
-	$(BIN)/gru4rec-recommend --model_dir .demo/model --items 451,847 --top_k 5 --verbosity -1
+	$(BIN)/gru4rec-train --dataset synthetic_sessions --data_dir .demo/data --model_dir .demo/model --n_epochs 3
+	$(BIN)/gru4rec-recommend --model_dir .demo/model --items 451,847 --top_k 3 --verbosity -1
 	$(BIN)/gru4rec-export --model_dir .demo/model --export_dir .demo/export --top_k 5 --verbosity -1
-	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17 --clicks 3
+	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17 --clicks 2
 
 test: lint
 	$(PYTEST) -m "not slow"

@@ -89,7 +89,10 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
                     "are not whole. Fetch them again."
                 )
             statistics = describe(events, loaded.ticks_per_second)
-            logging.info("%s", statistics.to_line(f"{self.name} {name}"))
+            level = (
+                logging.INFO if name in ("train", "test") else logging.DEBUG
+            )  # the others are parts of train
+            logging.log(level, "%s", statistics.to_line(f"{self.name} {name}"))
             _compare(f"{self.name} {name}", statistics, loaded.published.get(name, {}))
         return {name: self._generate_examples(loaded, name) for name in SPLIT_NAMES}
 

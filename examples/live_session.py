@@ -25,7 +25,6 @@ def serving(export_dir: str, port: int) -> Iterator[str]:
         try:
             for line in process.stdout or ():
                 if line.startswith("listening on "):
-                    print(f"[server] {line.rstrip()}")
                     yield line.split()[-1]
                     return
             raise RuntimeError("The server did not start; its own messages are above.")

@@ -204,7 +204,7 @@ def learn_fusion(
     for name in names:
         part = _of_sides(everything, [sides.index(side) for side in CHOICES[name]])
         found[name] = _figures(part.ranks(learn_weights(part.take(is_learned))), ~is_learned)
-        logging.info("Fusion %s: %s; the model alone: %s.", name, found[name], found["none"])
+        logging.debug("Fusion %s: recall@20 %.4f, MRR@20 %.4f.", name, *found[name].values())
     chosen = max(found, key=lambda name: _gain(found[name], found["none"])) if choice == "auto" else choice
     report = {"chosen": chosen, **found}
     if chosen == "none":

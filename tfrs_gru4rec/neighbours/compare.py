@@ -109,7 +109,7 @@ def rank_by_baselines(
     for name, baseline in BASELINES.items():
         asked = clicks.sample(max_pairs, seed) if baseline is SessionKNN else clicks
         if len(asked) < len(clicks):
-            logging.info("Baseline %s is measured on %d of %d pairs.", name, len(asked), len(clicks))
+            logging.debug("Baseline %s is measured on %d of %d pairs.", name, len(asked), len(clicks))
         started = time.monotonic()
         trained = baseline(train_log)
         results[name] = rank_by(trained, test_log, tie, asked, time.monotonic() - started)
