@@ -42,7 +42,7 @@ def model_card(model: GRU4Rec, recommendations: Mapping[str, Any], about: Mappin
       model: what is exported.
       recommendations: how it answers, as `ExportConfig` has it.
       about: what is known of its training, each part if there is any: `training` (settings), `data` (numbers of
-        events, sessions, items), `epochs`, `test` and `baselines`, as config.json and report.json have them.
+        events, sessions, items), `test`, `test_alone` and `baselines`, as config.json and report.json have them.
     """
     counts = model.vocabulary.counts
     known = {name: value for name, value in about.get("data", {}).items() if name != "checksum"}
@@ -73,7 +73,10 @@ def _figures(about: Mapping[str, Any]) -> str:
         return (
             "## Figures\n\nNone are known: they are measured when training gets a test log (`--test_path`)."
         )
-    rows = {"GRU4Rec": about["test"], **about.get("baselines", {})}
+    rows = {"GRU4Rec": about["test"]}
+    if "test_alone" in about:
+        rows = {"GRU4Rec, fused with neighbours": about["test"], "GRU4Rec alone": about["test_alone"]}
+    rows |= about.get("baselines", {})
     k = max(about["test"]["recall"], key=int)
     cells = [(name, *(_figure(row, figure, k) for figure in ("recall", "mrr"))) for name, row in rows.items()]
     text = "## Figures\n\nOn the test log, next item among all items, with 95 % intervals where they were measured.\n\n"

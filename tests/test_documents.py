@@ -100,7 +100,7 @@ def test_commands_and_code_are_found():
 def test_the_page_of_a_command_has_its_flags(generated):
     page = generated["commands/train.md"]
     assert "--sample_alpha=NUMBER" in page
-    assert "at least 0; default: 0.5" in page
+    assert "(greater than 0; default: 128)" in page, "the default of the command, which a preset gives"
 
 
 def test_the_reference_names_every_public_class_and_function(generated):

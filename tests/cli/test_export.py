@@ -1,5 +1,7 @@
 """gru4rec-export on a folder that gru4rec-train wrote."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -42,7 +44,13 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     assert capsys.readouterr().out == f"{export_dir / '1'}\n"
     # Three sessions of eight events; the run's settings and the export's.
     card = (export_dir / "1" / "assets.extra" / "model_card.md").read_text().splitlines()
-    assert {"| sessions | 3 |", "| events | 8 |", "| batch_size | 2 |", "| top_k | 2 |"} <= set(card)
+    assert {
+        "| sessions | 3 |",
+        "| events | 8 |",
+        "| batch_size | 2 |",
+        "| top_k | 2 |",
+        "| neighbours | none |",
+    } <= set(card)
     recommend = tf.saved_model.load(str(export_dir / "1")).signatures["serving_default"]
     outputs = recommend(item_ids=tf.constant([["green"]]))
     model = load_model(model_dir)
@@ -52,9 +60,11 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     assert sorted(model.vocabulary.ids[rows]) == ["blue", "red"]
     tf.debugging.assert_near(outputs["scores"][0], tf.gather(scores, rows))
     # With a fusion in the model's folder, the next version has it inside.
-    fusion = Fusion.count(SessionLog.from_file(tmp_path / "log.tsv"), np.ones([4, 3]), ["rules"])
-    fusion.save(model_dir)
-    assert run(export, **settings) == 0
+    fusion = Fusion.count(SessionLog.from_file(model_dir.parent / "log.tsv"), np.ones([4, 3]), ["rules"])
+    fused_dir = shutil.copytree(model_dir, tmp_path / "fused")
+    fusion.save(fused_dir)
+    assert run(export, **{**settings, "model_dir": fused_dir}) == 0
+    assert "| neighbours | rules |" in (export_dir / "2" / "assets.extra" / "model_card.md").read_text()
     score = tf.saved_model.load(str(export_dir / "2")).signatures["score_items"]
     names = ["red", "green", "blue"]
     outputs = score(item_ids=tf.constant([["green", "red"]]), candidate_ids=tf.constant([names]))

@@ -37,6 +37,13 @@ def test_what_is_known_of_training_is_in_the_card(model):
     assert not any("checksum" in line for line in lines)
 
 
+def test_a_fused_model_has_its_figures_with_and_without_neighbours(model):
+    alone = {"recall": {"20": 0.375}, "mrr": {"20": 0.15}}
+    card = model_card(model, {"top_k": 2}, {**ABOUT, "test_alone": alone})
+    assert "| GRU4Rec, fused with neighbours | 0.5000 (0.4000 to 0.6000) | 0.2000 |" in card
+    assert "| GRU4Rec alone | 0.3750 | 0.1500 |" in card
+
+
 def test_a_model_of_which_nothing_is_known_has_a_card_that_says_so(model):
     card = model_card(model, {"top_k": 2}, {})
     assert "| events | 9 |" in card  # 5 + 3 + 1

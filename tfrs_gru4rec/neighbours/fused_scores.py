@@ -1,8 +1,4 @@
-"""Adds a fusion's part to a model's scores, by the operations that a server has.
-
-The equation is that of `fusion`. A side's scores are scattered into a row of the catalogue, where those of one item add
-up, and gathered again at the items named. An item named twice is then written twice, with the same value.
-"""
+"""Adds a fusion's part to a model's scores, by the operations that a server has; the equation is that of `fusion`."""
 
 import numpy as np
 import tensorflow as tf
@@ -92,11 +88,12 @@ def _add_side(
     rows, columns, values = table.look_up(latest)
     session = rows // N_CLICKS
     values *= tf.gather(tf.constant(CLICK_DECAY ** np.arange(N_CLICKS), tf.float32), rows % N_CLICKS)
-    places = session * shape[1] + columns
-    sums = tf.gather(tf.scatter_nd(places[:, tf.newaxis], values, tf.shape(flat)), places)
-    totals = tf.gather(tf.scatter_nd(session[:, tf.newaxis], values, shape[:1]), session)
-    gains = tf.gather(weights, session) * tf.math.log1p(tf.math.divide_no_nan(sums, totals) * (1 / EPSILON))
-    return _add_once(flat, places, gains)
+    places, index = tf.unique(session * shape[1] + columns)
+    sums = tf.math.unsorted_segment_sum(values, index, tf.size(places))
+    totals = tf.math.unsorted_segment_sum(values, session, shape[0])
+    session = places // shape[1]
+    shares = tf.math.divide_no_nan(sums, tf.gather(totals, session))
+    return _add_once(flat, places, tf.gather(weights, session) * tf.math.log1p(shares * (1 / EPSILON)))
 
 
 def _add_once(flat: tf.Tensor, places: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
