@@ -128,7 +128,7 @@ def test_two_loads_in_one_process_do_not_share_sessions(published, loaded):
 def test_a_million_sessions_weigh_nothing_on_disk(published, loaded):
     stats = loaded.signatures["stats"](probe=tf.constant([0]))
     assert stats["capacity"].numpy().tolist() == [1_000_000]
-    assert sum(path.stat().st_size for path in published[1].rglob("*") if path.is_file()) < 600_000
+    assert sum(path.stat().st_size for path in published[1].rglob("*") if path.is_file()) < 1_000_000
 
 
 ONE_HOT = {"constrained_embedding": False}

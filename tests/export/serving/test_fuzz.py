@@ -18,6 +18,8 @@ from serving_support.exports import ITEMS, UNKNOWN_ITEM
 from tfrs_gru4rec.export.signatures import (
     MAX_BATCH,
     MAX_CANDIDATES,
+    MAX_EXCLUDED,
+    MAX_GROUPS,
     MAX_ITEM_ID_BYTES,
     MAX_LENGTH,
     MAX_SESSION_ID_BYTES,
@@ -128,7 +130,8 @@ class Fuzzer:
     def with_torn_contents(self, request, signature):
         proto = request.inputs[self._some_input(request)]
         proto.ClearField("string_val")
-        proto.tensor_content = self._chance.randbytes(self._chance.choice([1, 3, 7, 1001]))
+        # Of at most five rows, so too long for bools, and no multiple of what numbers take.
+        proto.tensor_content = self._chance.randbytes(self._chance.choice([7, 9, 1001]))
         return {INVALID}
 
     def with_no_values(self, request, signature):
@@ -136,7 +139,7 @@ class Fuzzer:
         if not IS_EMBEDDED:
             return None
         proto = request.inputs[self._some_input(request)]
-        for field in ("string_val", "int64_val", "int_val", "float_val", "tensor_content"):
+        for field in ("string_val", "int64_val", "int_val", "float_val", "bool_val", "tensor_content"):
             proto.ClearField(field)
         return {INVALID}
 
@@ -161,7 +164,12 @@ class Fuzzer:
         return {INVALID}
 
     def with_too_many_columns(self, request, signature):
-        limits = {"item_ids": MAX_LENGTH, "candidate_ids": MAX_CANDIDATES}
+        limits = {
+            "item_ids": MAX_LENGTH,
+            "candidate_ids": MAX_CANDIDATES,
+            "exclude_ids": MAX_EXCLUDED,
+            "allow_groups": MAX_GROUPS,
+        }
         names = sorted(limits.keys() & request.inputs.keys())
         if not names:
             return None
@@ -207,7 +215,7 @@ class Fuzzer:
         return self._replace(request, "state", array, tf.float32)
 
     def with_an_empty_replay(self, request, signature):
-        if signature != "replay":
+        if not signature.startswith("replay"):
             return None
         array = tf.make_ndarray(request.inputs["item_ids"]).copy()
         array[self._chance.randrange(len(array))] = b""

@@ -287,8 +287,8 @@ def test_a_version_that_does_not_fit_in_memory_leaves_the_old_one_in_service(pub
 
 
 def test_the_memory_of_sessions_is_part_of_the_estimate(real_export):
-    # 4,096 sessions of a length, a flag and 16 units, with 24 bytes each, and a spare bucket of 64.
-    sessions = (4096 + 64) * (4 * 18 + 24)
+    # 4,096 sessions of a length, a flag, 16 units and 50 items seen, with 24 bytes each, and a spare bucket of 64.
+    sessions = (4096 + 64) * (4 * 68 + 24)
     weights = 200 * 16 * 4 + 16 * 48 * 4
     graph = 4 * (real_export / "saved_model.pb").stat().st_size
     found = memory.required_bytes(real_export)
