@@ -75,7 +75,7 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
 
 def test_more_sessions_than_memory_are_refused_before_anything_is_written(model_dir, tmp_path):
     settings = {"model_dir": model_dir, "export_dir": tmp_path / "shop", "top_k": 2}
-    # 10^11 sessions of 24 bytes and 6 floats
-    with pytest.raises(ValueError, match=r"must fit into this machine.*gigabytes=4800\.0"):
+    # 10^11 sessions of 24 bytes and 9 floats: two counts, 4 units, and all 3 items of the catalogue seen
+    with pytest.raises(ValueError, match=r"must fit into this machine.*gigabytes=6000\.0"):
         run(export, **settings, max_sessions=100_000_000_000)
     assert not (tmp_path / "shop").exists()
