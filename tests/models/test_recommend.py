@@ -75,3 +75,20 @@ def test_what_is_no_list_of_sessions_is_refused(model):
         recommend(model, ["a", "b"])
     with pytest.raises(ValueError, match="k must be greater than 0"):
         recommend(model, [["a"]], k=0)
+
+
+def test_many_sessions_get_what_they_get_in_another_order():
+    model = GRU4Rec(Vocabulary.from_items(list("aabbccdde")), GRU4RecConfig(layers=(3,), n_sample=0))
+    random = np.random.default_rng(4)
+    # More than are scored at a time, one of them without a known item.
+    sessions = {number: list(random.choice(list("abcdex"), random.integers(1, 6))) for number in range(300)}
+    sessions[7] = ["x"]
+    found = recommend(model, sessions, k=3)
+    backwards = recommend(model, dict(reversed(sessions.items())), k=3)
+    both = found.merge(backwards, on=["session", "rank"], suffixes=("", "_backwards"))
+    assert len(both) == len(found) == 900
+    assert both["item"].equals(both["item_backwards"])
+    # A score is a sum of three products of numbers below 1.
+    np.testing.assert_allclose(both["score"], both["score_backwards"], atol=1e-6)
+    assert list(found["session"].unique()) == list(sessions)
+    assert found[found["session"] == 7]["item"].tolist() == ["a", "b", "c"]

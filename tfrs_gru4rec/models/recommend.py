@@ -121,14 +121,18 @@ def _blocks(
     n_items = model.vocabulary.n_items
     size = min(_MAX_BATCH, block_rows(n_items, _SCORE_BYTES))
     popular = tf.constant(popularity_scores(model.vocabulary.counts))
+    score = model.predict_step
+    if len(rows) > size:  # a graph takes half the time, once it is traced
+        score = tf.function(score, input_signature=[tf.TensorSpec([None, None], tf.int32)])
     for first in range(0, len(rows), size):
         block = rows[first : first + size]
         padded = np.full([len(block), max(1, *map(len, block))], -1, np.int32)
         for place, session in enumerate(block):
             padded[place, : len(session)] = session
         is_known = (padded >= 0).any(axis=1)
-        scores = model.predict_step(tf.constant(padded))
-        scores = tf.where(is_known[:, np.newaxis], scores, popular)
+        scores = score(tf.constant(padded))
+        if not is_known.all():
+            scores = tf.where(is_known[:, np.newaxis], scores, popular)
         if exclude_seen:
             seen = np.argwhere(padded >= 0)
             places = np.stack([seen[:, 0], padded[seen[:, 0], seen[:, 1]]], axis=1)
