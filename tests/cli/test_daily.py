@@ -68,7 +68,7 @@ def test_warm_start_by_command_takes_over_the_old_settings(monday, tmp_path, cap
     assert report["config"]["n_epochs"] == len(report["epochs"]) == 1
     assert (report["config"]["layers"], report["config"]["momentum"]) == ([6], 0.1)
     assert report["warm_start"]["new_items"] == 1
-    assert report["test"]["coverage"]["lists"] == report["test"]["events"]
+    assert report["test"]["lists"]["lists"] == report["test"]["events"]
     assert sum(row["events"] for row in report["test"]["by_popularity"].values()) == report["test"]["events"]
     assert (tmp_path / "tuesday" / "report.png").read_bytes().startswith(b"\x89PNG")
     assert list(load_model(tmp_path / "tuesday").vocabulary.ids) == [

@@ -51,7 +51,8 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
         "| top_k | 2 |",
         "| neighbours | none |",
     } <= set(card)
-    recommend = tf.saved_model.load(str(export_dir / "1")).signatures["serving_default"]
+    loaded = tf.saved_model.load(str(export_dir / "1"))  # kept, and with it what the signatures read
+    recommend = loaded.signatures["serving_default"]
     outputs = recommend(item_ids=tf.constant([["green"]]))
     model = load_model(model_dir)
     rows = model.vocabulary.rows([item.decode() for item in outputs["item_ids"][0].numpy()])
@@ -65,7 +66,8 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     fusion.save(fused_dir)
     assert run(export, **{**settings, "model_dir": fused_dir}) == 0
     assert "| neighbours | rules |" in (export_dir / "2" / "assets.extra" / "model_card.md").read_text()
-    score = tf.saved_model.load(str(export_dir / "2")).signatures["score_items"]
+    loaded = tf.saved_model.load(str(export_dir / "2"))
+    score = loaded.signatures["score_items"]
     names = ["red", "green", "blue"]
     outputs = score(item_ids=tf.constant([["green", "red"]]), candidate_ids=tf.constant([names]))
     session = tf.constant([model.vocabulary.rows(["green", "red"])])

@@ -10,7 +10,7 @@ from tfrs_gru4rec.export.signatures import MAX_BATCH, MAX_CANDIDATES, MAX_LENGTH
 
 ITEM = STRING_IDS[0]
 LONG_SESSION_ID, LONG_ITEM_ID = "x" * 129, "x" * 257
-SIX = np.zeros([1, 6], np.float32)
+STATE = np.zeros([1, 6 + len(STRING_IDS)], np.float32)  # units of both layers, and the items seen
 
 
 def step(session_ids, item_ids, positions):
@@ -40,8 +40,8 @@ MALFORMED = [
     ),
     ("score", {"session_id": [""], "candidate_ids": [[ITEM]]}, "session_id must be 1"),
     ("score_items", {"item_ids": [[ITEM]], "candidate_ids": [[ITEM]] * 2}, "as many rows as"),
-    ("step_explicit", {"item_id": [ITEM], "state": SIX + np.nan}, "state must be finite"),
-    ("step_explicit", {"item_id": [ITEM] * 2, "state": SIX}, "as many rows as"),
+    ("step_explicit", {"item_id": [ITEM], "state": STATE + np.nan}, "state must be finite"),
+    ("step_explicit", {"item_id": [ITEM] * 2, "state": STATE}, "as many rows as"),
     ("end_session", {"session_id": ["live", ""]}, "session_id must be 1"),
     ("stats", {"probe": []}, "must have 1 to 1024 rows"),
 ]
@@ -55,8 +55,8 @@ WRONG_RANK = [
     ("recommend", {"item_ids": ITEM}),
     ("recommend", {"item_ids": [[[ITEM]]]}),
     ("score", {"session_id": ["live"], "candidate_ids": [ITEM]}),
-    ("step_explicit", {"item_id": [ITEM], "state": SIX[0]}),
-    ("step_explicit", {"item_id": [ITEM], "state": SIX[:, :5]}),
+    ("step_explicit", {"item_id": [ITEM], "state": STATE[0]}),
+    ("step_explicit", {"item_id": [ITEM], "state": STATE[:, :5]}),
     ("end_session", {"session_id": [["live"]]}),
 ]
 

@@ -78,6 +78,8 @@ class FakeServer(prediction_service_pb2_grpc.PredictionServiceServicer):
         return self._answer(items, UNKNOWN_ITEM if UNKNOWN in items else APPLIED)
 
     def recommend(self, context, item_ids):
+        if item_ids.dtype != object:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "item_ids must be strings")
         answer = self._answer([item for item in item_ids[0].tolist() if item], APPLIED)
         return {name: answer[name] for name in ("item_ids", "scores")}
 
