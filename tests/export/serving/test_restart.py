@@ -91,8 +91,12 @@ def export(real_export, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(contract_address, size):
+    """The answers of a server that nothing happens to; other tests, and the other size, use it too."""
     with SessionClient(contract_address, policy=PATIENT) as client:
-        return drive(client, size[1], Disturbance({}))
+        answers = drive(client, size[1], Disturbance({}))
+        for name in sessions(size[1]):
+            client.end(name)
+    return answers
 
 
 # Micro-batches of other sizes sum the same products in another order, so scores are equal up to rounding only.
