@@ -95,9 +95,10 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What builds from source is installed first, so that no build fetches tools of its own; all files are checked by hash.
+# So is pip: that of Python 3.10 takes no version from the lock for what is asked for with extras, such as etils[epath].
 $(INSTALLED): setup.py pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Installing into $(VENV): some minutes, once."
-	@mkdir -p build && sed -n '/^\(packaging\|setuptools\|wheel\)==/,/[^\\]$$/p' requirements.lock > build/build-tools.lock
+	@mkdir -p build && sed -n '/^\(packaging\|pip\|setuptools\|wheel\)==/,/[^\\]$$/p' requirements.lock > build/build-tools.lock
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement build/build-tools.lock
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
