@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.datasets.preparation import drop_short_sessions, keep_items_of
 from tfrs_gru4rec.events.events import Events
-from tfrs_gru4rec.events.order import visiting_order
+from tfrs_gru4rec.events.order import start_of_last, visiting_order
 
 SplitTime = Callable[[Events], float]
 Divider = Callable[[Events, float], tuple[Events, Events]]
@@ -74,9 +73,7 @@ def start_quantile(events: Events, test_fraction: float) -> float:
     require(0 < test_fraction < 1, "The test fraction must lie between 0 and 1.", test_fraction=test_fraction)
     starts = events.first_times
     require(len(starts) > 0, "There must be a session to split.", sessions=len(starts))
-    n_test = math.ceil(test_fraction * len(starts) - 1e-9)  # 0.07 * 100 is above 7 in floating point
-    position = len(starts) - n_test
-    return float(np.partition(starts, position)[position])
+    return float(start_of_last(starts, test_fraction))
 
 
 def four_splits(

@@ -80,15 +80,7 @@ def evaluate(
         )
     ranks = np.empty(len(clicks), np.float32)
     ranks[_lane_order(log, clicks, lanes)] = np.concatenate(all_ranks)
-    return RankedPairs(
-        ranks,
-        clicks.positions,
-        log.dropped_events,
-        time.monotonic() - started,
-        clicks.targets,
-        clicks.events,
-        log.known_share,
-    )
+    return clicks.ranked(ranks, log, time.monotonic() - started)
 
 
 def _lane_order(log: SessionLog, clicks: NextClicks, lanes: int) -> np.ndarray:

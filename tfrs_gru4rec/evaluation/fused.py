@@ -21,6 +21,7 @@ from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores, latest_of_sessions
 from tfrs_gru4rec.neighbours.fusion import (
     FILE,
+    FIRST_POSITIONS,
     N_REPEATS,
     SIDES,
     Fusion,
@@ -139,16 +140,7 @@ class FusedModel:
             asked = clicks.take(block)
             fused = self._fused(scores, latest_clicks(log.items, asked, N_CLICKS))
             found[block] = _ranks(fused, asked.targets, tie).numpy()
-        seconds = time.monotonic() - started
-        return RankedPairs(
-            found,
-            clicks.positions,
-            log.dropped_events,
-            seconds,
-            clicks.targets,
-            clicks.events,
-            log.known_share,
-        )
+        return clicks.ranked(found, log, time.monotonic() - started)
 
 
 @tf.function(jit_compile=True, reduce_retracing=True)
@@ -200,7 +192,11 @@ def learn_fusion(
     sides = sorted({side for name in names for side in CHOICES[name]}, key=list(SIDES).index)
     models = {side: SIDES[side](train_log) for side in sides}
     everything = _candidates(model, valid_log, clicks, list(models.values()))
-    found = {"none": _figures(everything.ranks(np.zeros([4, len(sides) + N_REPEATS])), ~is_learned)}
+    found = {
+        "none": _figures(
+            everything.ranks(np.zeros([len(FIRST_POSITIONS), len(sides) + N_REPEATS])), ~is_learned
+        )
+    }
     for name in names:
         part = _of_sides(everything, [sides.index(side) for side in CHOICES[name]])
         found[name] = _figures(part.ranks(learn_weights(part.take(is_learned))), ~is_learned)
@@ -210,7 +206,7 @@ def learn_fusion(
     if chosen == "none":
         return None, report
     weights = learn_weights(_of_sides(everything, [sides.index(side) for side in CHOICES[chosen]]))
-    return Fusion.count(train_log, weights, CHOICES[chosen]), report
+    return Fusion.of({side: models[side] for side in CHOICES[chosen]}, weights, train_log.vocabulary), report
 
 
 def _figures(found: np.ndarray, is_meant: np.ndarray) -> dict[str, float]:

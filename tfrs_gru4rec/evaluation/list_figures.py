@@ -11,6 +11,7 @@ from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.metrics.figures import DEFAULT_K, require_list_lengths
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.models.popularity import popularity_scores
+from tfrs_gru4rec.neighbours.item_to_item import latest_clicks
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
@@ -67,8 +68,9 @@ def list_figures(
     asked = NextClicks.of(log).sample(max_lists, seed)
     longest, lists = min(max(k), model.vocabulary.n_items), []
     for first in range(0, len(asked), _BLOCK):
-        histories = _histories(log.items, asked.take(slice(first, first + _BLOCK)))
-        lists.append(tf.math.top_k(model.predict_step(tf.constant(histories)), longest)[1].numpy())
+        histories = latest_clicks(log.items, asked.take(slice(first, first + _BLOCK)), _HISTORY)
+        scores = model.predict_step(tf.constant(histories[:, ::-1]))
+        lists.append(tf.math.top_k(scores, longest)[1].numpy())
     items, counts = np.concatenate(lists), model.vocabulary.counts
     return {
         "lists": len(asked),
@@ -85,10 +87,3 @@ def _describe(items: np.ndarray, counts: np.ndarray) -> dict[str, float]:
         "novelty": float(np.mean(-popularity_scores(counts)[items], dtype=np.float64) / np.log(2)),
         "popularity": float(np.mean(counts[items])),
     }
-
-
-def _histories(items: np.ndarray, asked: NextClicks) -> np.ndarray:
-    """Returns the rows of the latest events before each click, int32 [n_clicks, 20], short ones with -1 on the left."""
-    from_start = asked.positions[:, np.newaxis] - np.arange(_HISTORY, 0, -1)
-    events = asked.starts[:, np.newaxis] + np.maximum(from_start, 0)
-    return np.where(from_start >= 0, items[events], -1).astype(np.int32)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
 from tfrs_gru4rec.events.events import Events
@@ -100,6 +103,24 @@ def visiting_order(first_times: np.ndarray, appearance: np.ndarray | None = None
     if appearance is None:
         return np.argsort(first_times, kind="stable")
     return np.lexsort((appearance, first_times))
+
+
+def start_of_last(first_times: np.ndarray, share: float) -> Any:
+    """Finds the time from which on the last share of the sessions, rounded up, start.
+
+    Args:
+      first_times: [n_sessions] numbers, one at least, in any order.
+      share: above 0 and below 1.
+
+    Returns:
+      The start of the session that is `ceil(share * n_sessions)` from the end, by start.
+
+    >>> int(start_of_last(np.array([10, 50, 30, 20, 40]), 0.3))
+    40
+    """
+    n_last = math.ceil(share * len(first_times) - 1e-9)  # 0.07 * 100 is above 7 in floating point
+    position = len(first_times) - n_last
+    return np.partition(first_times, position)[position]
 
 
 def session_order(sessions: np.ndarray, times: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:

@@ -137,5 +137,4 @@ def rank_by(
     ranks = baseline.ranks(log, tie, clicks)
     seconds += time.monotonic() - started
     logging.debug("%s took %.1f s for %d pairs.", type(baseline).__name__, seconds, len(clicks))
-    counted = (log.dropped_events, seconds, clicks.targets, clicks.events, log.known_share)
-    return RankedPairs(ranks, clicks.positions, *counted)
+    return clicks.ranked(ranks, log, seconds)

@@ -18,7 +18,7 @@ import dataclasses
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +80,13 @@ class Fusion:
           weights: as the attribute.
           sides: of `SIDES`.
         """
-        tables = {side: SIDES[side](log).table.astype(np.float32) for side in sides}
-        return cls(tables, np.asarray(weights, np.float32), checksum_of(log.vocabulary))
+        return cls.of({side: SIDES[side](log) for side in sides}, weights, log.vocabulary)
+
+    @classmethod
+    def of(cls, sides: Mapping[str, ItemToItem], weights: np.ndarray, vocabulary: Vocabulary) -> Fusion:
+        """Makes a fusion of sides that are counted already; arguments otherwise as for `count`."""
+        tables = {side: counted.table.astype(np.float32) for side, counted in sides.items()}
+        return cls(tables, np.asarray(weights, np.float32), checksum_of(vocabulary))
 
     @property
     def bytes(self) -> int:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from tfrs_gru4rec import checks
+from tfrs_gru4rec.metrics.ranked_pairs import RankedPairs
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 
@@ -70,6 +71,17 @@ class NextClicks:
         checks.require_at_least(1, max_clicks=max_clicks)
         chosen = np.random.default_rng(seed).choice(len(self), max_clicks, replace=False)
         return self.take(np.sort(chosen))
+
+    def ranked(self, ranks: np.ndarray, log: SessionLog, seconds: float) -> RankedPairs:
+        """Puts the ranks of the questions' answers, float [n_clicks], together with what names the questions.
+
+        Args:
+          ranks: 1 the best.
+          log: that of the questions.
+          seconds: time taken.
+        """
+        counted = (log.dropped_events, seconds, self.targets, self.events, log.known_share)
+        return RankedPairs(ranks, self.positions, *counted)
 
     def seen_events(self) -> tuple[np.ndarray, np.ndarray]:
         """Lists the events that each question has seen, oldest first.

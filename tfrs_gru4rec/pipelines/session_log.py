@@ -19,7 +19,7 @@ from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.events.columns import LogColumn
 from tfrs_gru4rec.events.id_codes import id_codes
 from tfrs_gru4rec.events.log_files import read_log_columns
-from tfrs_gru4rec.events.order import session_order
+from tfrs_gru4rec.events.order import session_order, start_of_last
 from tfrs_gru4rec.events.times import event_times
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
 
@@ -115,8 +115,7 @@ class SessionLog:
         require((days is None) != (share is None), "Give either days or share.", **received)
         if share is not None:
             require(0 < share < 1, "share must lie between 0 and 1.", share=share)
-            n_later = math.ceil(share * self.n_sessions - 1e-9)  # 0.07 * 100 is above 7 in floating point
-            split_time = starts[self.n_sessions - n_later]
+            split_time = start_of_last(starts, share)
         else:
             days = days or 0.0
             require(0 < days < math.inf, "days must be above 0.", days=days)

@@ -20,6 +20,7 @@ from tfrs_gru4rec.training import ModelFolder, fit
 from tfrs_gru4rec.training.best_epoch import MRR, RECALL
 from tfrs_gru4rec.training.callbacks import DivergedError
 from tfrs_gru4rec.tuning.budget import Budget, OutOfTimeError, StopWhenSpent
+from tfrs_gru4rec.tuning.search import value_of
 from tfrs_gru4rec.tuning.space import SearchSpace
 
 # What the slow kNN is asked in a trial: the standard error of a recall of one half is then .007.
@@ -32,7 +33,7 @@ class _Report(keras.callbacks.Callback):
     def __init__(self, trial: optuna.Trial) -> None:
         super().__init__()
         self._trial = trial
-        self._told = set(trial.study.trials[trial.number].intermediate_values)
+        self._told = set(_stored(trial).intermediate_values)
         self._seconds_before = trial.user_attrs.get("seconds", 0.0)
         self._started = time.monotonic()
 
@@ -46,7 +47,7 @@ class _Report(keras.callbacks.Callback):
             return  # a stop waits; the run that goes on measures
         if epoch + 1 not in self._told:
             self._trial.report(logs[RECALL], epoch + 1)
-            if logs[RECALL] >= max(self._trial.study.trials[self._trial.number].intermediate_values.values()):
+            if logs[RECALL] >= value_of(_stored(self._trial)):
                 self._trial.set_user_attr("mrr", logs[MRR])
                 self._trial.set_user_attr("best_epoch", epoch + 1)
         self.note_seconds()
@@ -107,11 +108,16 @@ def train_trial(
     except DivergedError as error:
         raise optuna.TrialPruned(f"diverged: {error}") from error
     except OutOfTimeError:
-        if not trial.study.trials[trial.number].intermediate_values:
+        if not _stored(trial).intermediate_values:
             raise
     finally:
         report.note_seconds()
-    return float(max(trial.study.trials[trial.number].intermediate_values.values()))
+    return value_of(_stored(trial))
+
+
+def _stored(trial: optuna.Trial) -> optuna.trial.FrozenTrial:
+    """Returns what the study holds of a trial."""
+    return trial.study.get_trials(deepcopy=False)[trial.number]
 
 
 def measure_knn(trial: optuna.Trial, folder: Path, logs: tuple[SessionLog, SessionLog], seed: int) -> float:
