@@ -3,9 +3,8 @@
 import json
 import resource
 
-import numpy as np
-import pandas as pd
 import pytest
+from cli_support import run, write_ring
 
 from tfrs_gru4rec.cli import daily, train
 from tfrs_gru4rec.export.publishing import publish, versions
@@ -22,18 +21,7 @@ SETTINGS = {
 }
 
 
-def run(command, **settings):
-    return command.COMMAND.work(["command", *(f"--{name}={value}" for name, value in settings.items())])
-
-
-def write(path, day, items):
-    rng = np.random.default_rng(day)
-    firsts = rng.integers(0, len(items), 30)
-    frame = pd.DataFrame({"sid": np.repeat(np.arange(30), 3)})
-    frame["ItemId"] = [items[(first + step) % len(items)] for first in firsts for step in range(3)]
-    frame["Time"] = day * 86_400 + np.arange(len(frame))
-    frame.to_csv(path, index=False)
-    return path
+LOG = {"n_sessions": 30, "session_key": "sid"}
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +29,9 @@ def monday(uncompiled, tmp_path_factory):
     """A model, and the folder of the logs after it."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "logs").mkdir()
-    write(folder / "monday.csv", 0, RING)
+    write_ring(folder / "monday.csv", RING, 0, **LOG)
     for day in range(1, 4):
-        write(folder / "logs" / f"{day}.csv", day, [*RING, f"new-{day}"])
+        write_ring(folder / "logs" / f"{day}.csv", [*RING, f"new-{day}"], day, **LOG)
     path = folder / "monday.csv"
     arguments = {"train_path": path, "model_dir": folder / "monday", "progress": False, "session_key": "sid"}
     assert run(train, **arguments, **SETTINGS) == 0

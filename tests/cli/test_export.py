@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from cli_support import run
 
 from tfrs_gru4rec.cli import export, train
 from tfrs_gru4rec.evaluation.fused import FusedModel
@@ -22,10 +23,6 @@ LOG = """SessionId\tItemId\tTime
 3\tblue\t7
 3\tgreen\t8
 """
-
-
-def run(command, **settings):
-    return command.COMMAND.work(["command", *(f"--{name}={value}" for name, value in settings.items())])
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
+from cli_support import run, write_ring
 from serving_support.servers import serving, until
 
 from tfrs_gru4rec.cli import daily, export, train
@@ -16,25 +16,11 @@ SETTINGS = {"layers": 4, "batch_size": 4, "n_epochs": 1, "n_sample": 4}
 EXPORT = {"max_sessions": 128, "top_k": 5}
 
 
-def run(command, **settings):
-    return command.COMMAND.work(["command", *(f"--{name}={value}" for name, value in settings.items())])
-
-
-def write(path, items, day=0):
-    rng = np.random.default_rng(day)
-    firsts = rng.integers(0, len(items), 20)
-    frame = pd.DataFrame({"SessionId": np.repeat(np.arange(20), 3)})
-    frame["ItemId"] = [items[(first + step) % len(items)] for first in firsts for step in range(3)]
-    frame["Time"] = day * 86_400 + np.arange(len(frame))
-    frame.to_csv(path, index=False)
-    return path
-
-
 @pytest.fixture(scope="module")
 def of_integers(tmp_path_factory):
     """A model of integer ids."""
     folder = tmp_path_factory.mktemp("integers")
-    log = write(folder / "log.csv", range(10, 20))
+    log = write_ring(folder / "log.csv", range(10, 20))
     assert run(train, train_path=log, model_dir=folder / "model", progress=False, **SETTINGS) == 0
     return folder / "model"
 
@@ -44,7 +30,7 @@ def test_no_click_fails_when_a_day_has_another_type(tmp_path):
     days = [list(range(10, 20)) for _ in range(4)]
     days[1][3] = "A12"
     for day, items in enumerate(days):
-        write(tmp_path / "logs" / f"{day}.csv", items, day)
+        write_ring(tmp_path / "logs" / f"{day}.csv", items, day)
     arguments = {name: tmp_path / name for name in ("work_dir", "export_dir")}
     arguments |= {"days_dir": tmp_path / "logs", "margin": 1.0, **EXPORT}
     late = [path.rename(tmp_path / path.name) for path in sorted((tmp_path / "logs").iterdir())[2:]]
@@ -82,7 +68,7 @@ def served(server):
 
 
 def test_a_warm_start_refuses_another_type_before_training(of_integers, tmp_path):
-    log = write(tmp_path / "log.csv", [*range(10, 15), "A12"], 1)
+    log = write_ring(tmp_path / "log.csv", [*range(10, 15), "A12"], 1)
     line = 1 + next(row for row, text in enumerate(log.read_text().splitlines()) if "A12" in text)
     arguments = {"train_path": log, "model_dir": tmp_path / "new", "warm_start_from": of_integers}
     with pytest.raises(ValueError, match=rf"log.csv', .*line={line}, value='A12'"):
@@ -96,7 +82,7 @@ def test_an_export_into_a_folder_of_another_type_is_refused(of_integers, tmp_pat
     target = {"export_dir": tmp_path / "shop", **EXPORT}
     assert run(export, model_dir=of_integers, **target) == 0
     # All of these look like integers, and the flag decides.
-    log = write(tmp_path / "log.csv", range(10, 20))
+    log = write_ring(tmp_path / "log.csv", range(10, 20))
     model = {"model_dir": tmp_path / "model"}
     assert run(train, train_path=log, item_type="string", progress=False, **model, **SETTINGS) == 0
     assert sorted(load_model(tmp_path / "model").vocabulary.ids) == [str(item) for item in range(10, 20)]

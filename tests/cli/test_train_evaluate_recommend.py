@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from cli_support import run
 
 from tfrs_gru4rec.cli import evaluate, recommend, train
 from tfrs_gru4rec.cli.flag_groups import UsageError
@@ -32,10 +33,6 @@ def files(tmp_path_factory):
             frame.loc[len(frame)] = [39, "never-seen", len(frame)]
         frame.to_csv(folder / f"{name}.csv", index=False)
     return folder
-
-
-def run(command, **settings):
-    return command.COMMAND.work(["command", *(f"--{name}={value}" for name, value in settings.items())])
 
 
 COLUMNS = {"session_key": "sid", "item_key": "item", "time_key": "when"}
