@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 
@@ -72,6 +73,19 @@ class Source:
     homepage: str = ""
     instructions: str = ""
     published: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+
+
+PUBLISHED = ("coveo", "diginetica", "rees46", "retailrocket", "yoochoose")
+
+
+def published_source(name: str) -> Source:
+    """Returns the declaration of one of `PUBLISHED`, the sets that follow a recipe.
+
+    >>> published_source("retailrocket").recipe.test_days
+    7
+    """
+    source: Source = importlib.import_module(f"tfrs_gru4rec.datasets.{name}.source").SOURCE
+    return source
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.datasets.preparation import drop_short_sessions, keep_items_of
-from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.events import Events, engine_rule
 from tfrs_gru4rec.events.order import start_of_last, visiting_order
 
-SplitTime = Callable[[Events], float]
-Divider = Callable[[Events, float], tuple[Events, Events]]
+SplitTime = Callable[[Any], float]
+Divider = Callable[[Any, float], tuple[Any, Any]]
 
 SPLIT_NAMES = ("train", "test", "train_tr", "valid")
 
 
+@engine_rule
 def split_by_start(events: Events, split_time: float, min_length: int = 2) -> tuple[Events, Events]:
     """Splits as the published sets but RSC15 do.
 
@@ -56,6 +58,13 @@ def split_by_end(events: Events, split_time: float, min_length: int = 2) -> tupl
     return train, drop_short_sessions(test, min_length)
 
 
+@engine_rule
+def last_time(events: Events) -> float:
+    """Returns the time of the last event."""
+    return events.times.max()
+
+
+@engine_rule
 def start_quantile(events: Events, test_fraction: float) -> float:
     """Finds the split time that leaves about a fraction of the sessions to the test set.
 

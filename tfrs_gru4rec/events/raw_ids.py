@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tfrs_gru4rec.checks import require
 
 _LARGEST = np.iinfo(np.int64).max
-_PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
+PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 _KIND_RULE = "Ids must be all integers or all strings."
 
 
@@ -68,7 +68,7 @@ def is_plain_integer(strings: pa.Array) -> pa.BooleanArray:
     Returns:
       bool [n].
     """
-    return pc.match_substring_regex(strings, _PLAIN_INTEGER)
+    return pc.match_substring_regex(strings, PLAIN_INTEGER)
 
 
 def integers_from_text(strings: pa.Array) -> np.ndarray | None:
