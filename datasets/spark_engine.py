@@ -20,8 +20,15 @@ from tfrs_gru4rec.datasets import preparation, recipe, session_statistics, split
 from tfrs_gru4rec.datasets.spark_session import SparkFolder
 from tfrs_gru4rec.events import dwell_time, events, order
 
-_SESSION = Window.partitionBy("session")
-_IN_ORDER = _SESSION.orderBy("time", F.col("item").asc_nulls_first())
+
+def _session() -> Any:
+    """A window over the events of a session, or user."""
+    return Window.partitionBy("session")
+
+
+def _in_order() -> Any:
+    """The same by time, then item, unwanted ones first."""
+    return _session().orderBy("time", F.col("item").asc_nulls_first())
 
 
 class SparkEvents:
@@ -80,7 +87,7 @@ class SparkLog:
     def capped(self, max_events: int, over_all_events: bool = False) -> SparkLog:
         """As `RawLog.capped`. What is too much of a user's is dropped where it is read, before it meets the rest."""
         rows = (self.events if over_all_events else self.sorted_wanted()).rows
-        latest_first = _SESSION.orderBy(F.desc("time"), F.col("item").desc_nulls_last())
+        latest_first = _session().orderBy(F.desc("time"), F.col("item").desc_nulls_last())
         rows = rows.withColumn("place", F.row_number().over(latest_first)).where(F.col("place") <= max_events)
         kept = self.events.derive(rows.drop("place"))
         kept.saved()
@@ -89,9 +96,9 @@ class SparkLog:
     def cut_at_gaps(self, gap: float, over_all_events: bool = False) -> SparkEvents:
         """As `RawLog.cut_at_gaps`; sessions have the same numbers."""
         rows = (self.events if over_all_events else self.sorted_wanted()).rows
-        pause = F.col("time") - F.lag("time").over(_IN_ORDER)
+        pause = F.col("time") - F.lag("time").over(_in_order())
         is_start = F.when(pause.isNull() | (pause > F.lit(gap)), 1).otherwise(0)
-        so_far = _IN_ORDER.rowsBetween(Window.unboundedPreceding, 0)
+        so_far = _in_order().rowsBetween(Window.unboundedPreceding, 0)
         rows = rows.withColumn("is_start", is_start).withColumn("number", F.sum("is_start").over(so_far))
         rows = self.events.folder.save(rows.drop("is_start"))
         owners = _numbered(self.events.folder, rows.groupBy("session").agg(F.max("number").alias("count")))
@@ -113,7 +120,7 @@ def _numbered(folder: SparkFolder, owners: DataFrame) -> DataFrame:
 
 @preparation.collapse_repeats.register
 def _collapse_repeats(part: SparkEvents) -> SparkEvents:
-    rows = part.rows.withColumn("last", F.lag("item").over(_IN_ORDER))
+    rows = part.rows.withColumn("last", F.lag("item").over(_in_order()))
     return part.derive(rows.where("last is null or last <> item").drop("last"))
 
 
@@ -121,7 +128,7 @@ def _collapse_repeats(part: SparkEvents) -> SparkEvents:
 def _drop_short_sessions(part: SparkEvents, min_length: int) -> SparkEvents:
     if min_length <= 1:
         return part
-    rows = part.rows.withColumn("length", F.count("*").over(_SESSION))
+    rows = part.rows.withColumn("length", F.count("*").over(_session()))
     return part.derive(rows.where(F.col("length") >= min_length).drop("length"))
 
 
@@ -140,7 +147,7 @@ def _split_by_start(
 ) -> tuple[SparkEvents, SparkEvents]:
     rows = part.saved()
     train = part.derive(rows.where(F.col("time") < F.lit(split_time)))
-    starts = rows.withColumn("start", F.min("time").over(_SESSION))
+    starts = rows.withColumn("start", F.min("time").over(_session()))
     test = part.derive(starts.where(F.col("start") >= F.lit(split_time)).drop("start"))
     return _drop_short_sessions(train, min_length), test
 
@@ -176,7 +183,7 @@ def _describe(part: SparkEvents, ticks_per_second: float = 1) -> session_statist
 
 @recipe.repeat_by_dwell.register
 def _repeat_by_dwell(part: SparkEvents, seconds: float, ticks_per_second: int) -> SparkEvents:
-    dwell = F.coalesce(F.lead("time").over(_IN_ORDER) - F.col("time"), F.lit(0))
+    dwell = F.coalesce(F.lead("time").over(_in_order()) - F.col("time"), F.lit(0))
     ticks, threshold = dwell_time.in_microseconds(seconds, ticks_per_second)
     copies = F.floor(F.rint(dwell * F.lit(ticks)) / F.lit(threshold)) + 1
     rows = part.saved().withColumn("copies", copies)
@@ -207,7 +214,7 @@ def write_splits(
 
 def _split_table(part: SparkEvents, ticks_per_second: int) -> DataFrame:
     by = ("start", "session", "time", "item")
-    rows = part.saved().withColumn("start", F.min("time").over(_SESSION))
+    rows = part.saved().withColumn("start", F.min("time").over(_session()))
     rows = rows.repartitionByRange("start", "session").sortWithinPartitions(*by)
     columns = ("session", "item", _seconds(ticks_per_second))
     return rows.select(*columns).toDF(*split_files.COLUMNS)

@@ -47,7 +47,7 @@ def spark_session(
       seconds: how long to wait for the first worker of a cluster.
 
     Yields:
-      The `SparkSession`: the one that is active, which stays so, or a new one, which is stopped at the end.
+      A `SparkSession`: one of its own beside the one that is active, or one that is stopped at the end.
 
     Raises:
       ImportError: pyspark is not installed.
@@ -65,25 +65,34 @@ def spark_session(
     active = SparkSession.getActiveSession()
     if active is None:
         _require_reachable(master, SECONDS_TO_CONNECT)
-    spark = active
+    settings, spark = {**_SETTINGS, **settings}, None
     try:
-        if active is None:
+        if active is not None:
+            spark = active.newSession()
+            for name in filter(lambda name: name.startswith("spark.sql."), settings):
+                spark.conf.set(name, settings[name])
+        else:
             logging.info("Starting Spark on %s.", master)
             builder = SparkSession.builder.master(master).appName("tfrs_gru4rec")
-            spark = builder.config(map={**_SETTINGS, **settings}).getOrCreate()
+            spark = builder.config(map=settings).getOrCreate()
             if not re.fullmatch(r"local(\[.*\])?", master):
                 _wait_for_worker(spark, master, seconds)
         yield spark
     except (PySparkException, Py4JError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        # What failed on a worker is named at the end of a chain of causes.
-        causes = [line for line in lines if line.startswith("Caused by: ")]
-        said = (causes or lines or [repr(error)])[-1 if causes else 0].removeprefix("Caused by: ")[:500]
         kind = FileNotFoundError if "PATH_NOT_FOUND" in str(error) else OSError
-        raise kind(f"Spark failed: {said}") from error
+        raise kind(f"Spark failed: {_cause(str(error))}") from error
     finally:
         if spark is not None and active is None:
             spark.stop()
+
+
+def _cause(said: str) -> str:
+    """Finds the line that says what was wrong: of a worker's Python, else at the end of a chain of causes."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it does not say why."]
+    python = said.partition("Traceback (most recent call last):")[2]
+    raised = re.search(r"^[A-Za-z_][\w.]*: .*", python, re.MULTILINE)
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return (raised[0] if raised else (causes[-1] if causes else lines[0]))[:500]
 
 
 def _require_java() -> None:

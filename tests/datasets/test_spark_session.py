@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tfrs_gru4rec.datasets import spark_session as sessions
 from tfrs_gru4rec.datasets.spark_session import spark_session
 
 
@@ -44,8 +45,8 @@ def test_no_java_or_an_old_one(java, monkeypatch, tmp_path):
 
 def test_no_pyspark(java, monkeypatch):
     java("17.0.15")
-    monkeypatch.setitem(sys.modules, "pyspark", None)
-    monkeypatch.setitem(sys.modules, "py4j", None)
+    for name in ("pyspark", "pyspark.sql", "py4j.protocol"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert "pip install 'tfrs_gru4rec[spark]'" in refusal(ImportError)
 
 
@@ -57,3 +58,19 @@ def test_no_master_at_the_address(java):
         port = closed.getsockname()[1]
         said = refusal(ConnectionError, f"spark://127.0.0.1:{port}")
     assert f"cannot be reached: 127.0.0.1:{port}: " in said
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("[PATH_NOT_FOUND] No such path: a.\n\tat b", "[PATH_NOT_FOUND] No such path: a."),
+        ("Job aborted.\nCaused by: A: x\n\tat b\nCaused by: B: y\n\tat c", "B: y"),
+        (
+            "Job aborted.\nCaused by: PythonException: Traceback (most recent call last):\n"
+            '  File "a.py", line 3\n    x: int = 1\nValueError: no such item\n\tat b',
+            "ValueError: no such item",
+        ),
+    ],
+)
+def test_of_what_spark_says_the_cause_is_told(said, cause):
+    assert sessions._cause(said) == cause

@@ -8,14 +8,15 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tfrs_gru4rec.config import ColumnConfig, RecommendConfig
-from tfrs_gru4rec.datasets import spark_log
-from tfrs_gru4rec.datasets.spark_session import SparkFolder
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from tfrs_gru4rec.datasets.spark_session import SparkFolder
 
 
 def write_recommendations(
@@ -43,6 +44,8 @@ def write_recommendations(
       ValueError: the log cannot be read.
     """
     from pyspark.sql import functions as F
+
+    from tfrs_gru4rec.datasets import spark_log
 
     keys = (columns.session_key, columns.item_key, columns.time_key)
     sessions = folder.save(spark_log.read_sessions(folder, sessions_path, keys))
