@@ -9,12 +9,7 @@ _FIGURES = {"recall": "recall", "mrr": "MRR"}
 def figures_table(rows: Mapping[str, Mapping[str, Any]], k: Sequence[int]) -> str:
     """Formats recall and MRR of several recommenders, a line each, and below it half the width of their intervals.
 
-    Args:
-      rows: by name, figures with `recall` and `mrr` by k; those that a row lacks are left empty.
-      k: list lengths, a column each.
-
-    Returns:
-      Lines of text.
+    Rows are figures with `recall` and `mrr` by k, by name; list lengths that a row lacks are left empty.
     """
     head = [f"{label}@{each}" for label in _FIGURES.values() for each in k]
     width = max(map(len, [*rows, "  95 % ±"]))
@@ -31,15 +26,7 @@ def figures_table(rows: Mapping[str, Mapping[str, Any]], k: Sequence[int]) -> st
 
 
 def comparison_table(rows: Mapping[str, Mapping[str, Any]], k: int) -> str:
-    """Formats by how much a model is ahead of others in recall and MRR at one k, with 95 % intervals.
-
-    Args:
-      rows: by name, what `RankedPairs.compare` returned.
-      k: list length.
-
-    Returns:
-      Lines of text.
-    """
+    """Formats by how much a model is ahead of others, by `RankedPairs.compare`, in recall and MRR at one k."""
     width = max(map(len, rows))
     lines = [" " * width + "".join(f"{f'{label}@{k}':>28}" for label in _FIGURES.values()) + f"{'pairs':>9}"]
     for name, row in rows.items():
@@ -81,13 +68,7 @@ def position_table(by_position: Mapping[str, Mapping[str, float]], k: int) -> st
 
 
 def print_test(report: dict[str, Any], rows: dict[str, Any], k: Sequence[int]) -> None:
-    """Prints the figures of a test and of what it is compared with.
-
-    Args:
-      report: with `test` and, if there are any, `baselines`.
-      rows: figures by name, a line each.
-      k: list lengths.
-    """
+    """Prints the figures of a report's `test`, rows by name, and of what it is compared with, `baselines`, if any."""
     test = report["test"]
     print(f"\n{events_line(test)}:")
     print(figures_table(rows, k))
