@@ -5,8 +5,6 @@ the published preprocessing of the session data sets, shared by every builder an
 looks at columns is an `engine_rule`: `spark_engine.py` registers its form for Spark.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -37,11 +35,6 @@ def drop_short_sessions(events: Events, min_length: int) -> Events:
     return events.select_sessions(events.lengths >= min_length)
 
 
-def drop_long_sessions(events: Events, max_length: int) -> Events:
-    """Drops sessions of more than `max_length` events."""
-    return events.select_sessions(events.lengths <= max_length)
-
-
 @engine_rule
 def drop_rare_items(events: Events, min_support: int) -> Events:
     """Drops items with fewer than `min_support` events."""
@@ -62,8 +55,7 @@ def filter_until_stable(
 ) -> Events:
     """Drops short sessions and rare items in turn until neither rule finds any.
 
-    Dropping an item may leave a session short, dropping a session may make an item rare, so one pass is not
-    enough.
+    Dropping an item may leave a session short, dropping a session may make an item rare, so one pass is not enough.
 
     Args:
       events: sorted by session.
@@ -71,9 +63,6 @@ def filter_until_stable(
       min_support: least number of events of an item.
       observe: called with "length" and "support" and the events left when each rule was applied once; the rounds
         after that remove what the rules leave to each other.
-
-    Returns:
-      The events left; possibly none.
 
     >>> events = Events(np.array([1, 1, 2, 2]), np.array([5, 6, 6, 7], np.int32), np.arange(4))
     >>> len(filter_until_stable(events, min_length=2, min_support=2))  # 5 and 7 go, then both sessions

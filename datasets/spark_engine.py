@@ -158,9 +158,9 @@ def _last_time(part: SparkEvents) -> float:
 
 
 @time_splits.start_quantile.register
-def _start_quantile(part: SparkEvents, test_fraction: float) -> float:
+def _start_quantile(part: SparkEvents, share: float) -> float:
     starts = part.saved().groupBy("session").agg(F.min("time").alias("start")).select("start")
-    n_last = order.count_of_last(starts.count(), test_fraction)
+    n_last = order.count_of_last(starts.count(), share)
     return float(starts.orderBy(F.desc("start")).offset(n_last - 1).first()[0])
 
 

@@ -213,16 +213,19 @@ def test_what_was_there_stays_until_the_new_is_whole(spark, tmp_path):
 @pytest.mark.slow
 def test_two_executors_give_the_same_though_one_is_killed(tmp_path):
     skip_without_spark()
-    log_of_kinds(3, 3_000).to_parquet(tmp_path / "log.parquet")
+    log_of_kinds(3, 1_000).to_parquet(tmp_path / "log.parquet")
     flags = [f"--input_path={tmp_path / 'log.parquet'}", *KEYS, "--user_key=visitor", "--gap_seconds=3600"]
-    flags += ["--event_key=kind", "--event_values=view,click"]
+    flags += ["--event_key=kind", "--event_values=view,click", "--nosplit"]
     run(*flags, f"--output_dir={tmp_path / 'one'}", "--output_format=parquet")
     command = [sys.executable, "-m", "tfrs_gru4rec.cli.prepare", *flags, f"--output_dir={tmp_path / 'two'}"]
     command += ["--engine=spark", "--spark_master=local-cluster[2,1,1024]", "--spark_conf"]
-    command += ["spark.driver.memory=1g,spark.sql.shuffle.partitions=4"]
+    command += ["spark.driver.memory=1g,spark.sql.shuffle.partitions=2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as running:
-        is_killed = kill_an_executor(running, tmp_path / "two")
-        _, said = running.communicate(timeout=540)
+        try:
+            is_killed = kill_an_executor(running, tmp_path / "two")
+            _, said = running.communicate(timeout=540)
+        finally:
+            running.kill()  # Spark's own processes end with it
     assert running.returncode == 0, said
     assert "WARN" not in said
     assert is_killed

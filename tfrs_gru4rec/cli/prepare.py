@@ -40,9 +40,10 @@ from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.spark_flags import SparkConfig
 from tfrs_gru4rec.config import ColumnConfig
+from tfrs_gru4rec.datasets.published import WITH_RECIPE
 from tfrs_gru4rec.datasets.recipe import Recipe, augment_training, prepare_sessions, split_sessions
 from tfrs_gru4rec.datasets.session_statistics import describe, format_table
-from tfrs_gru4rec.datasets.source import PUBLISHED, published_source, read_source
+from tfrs_gru4rec.datasets.source import read_source
 from tfrs_gru4rec.datasets.split_files import FORMATS, split_table, write_splits
 from tfrs_gru4rec.events.raw_log import read_raw_log
 from tfrs_gru4rec.events.times import read_time
@@ -72,7 +73,7 @@ class FilesConfig(Settings):
     input_path: str
     output_dir: str
     output_format: Annotated[str, OneOf(FORMATS)] = FORMATS[0]
-    dataset: Annotated[str | None, OneOf(PUBLISHED)] = None
+    dataset: Annotated[str | None, OneOf(tuple(WITH_RECIPE))] = None
     bad_rows: Annotated[str, OneOf(("fail", "skip"))] = "fail"
 
 
@@ -163,7 +164,7 @@ def choose_recipe(files: FilesConfig, columns: RawColumnConfig, rules: Recipe, s
     is_plain = rules == Recipe(**own) and (columns, splits) == (RawColumnConfig(), SplitConfig())
     rule = "--dataset has columns and rules of its own: give no others but --max_user_events and --dwell_seconds."
     require_flags(is_plain, rule, dataset=files.dataset)
-    recipe: Any = published_source(files.dataset).recipe
+    recipe: Any = WITH_RECIPE[files.dataset].recipe
     return dataclasses.replace(recipe, **own)
 
 
@@ -185,7 +186,7 @@ def read_log(files: FilesConfig, columns: RawColumnConfig, folder: Any = None) -
     )
     kinds = (columns.event_key, columns.event_values) if columns.event_key else None
     arguments = (files.input_path, keys, columns.time_unit, kinds, files.bad_rows == "skip")
-    source = published_source(files.dataset) if files.dataset else None
+    source = WITH_RECIPE[files.dataset] if files.dataset else None
     if folder is None:
         return read_source(source, files.input_path) if source else read_raw_log(*arguments)
     from tfrs_gru4rec.datasets import spark_log
@@ -243,12 +244,7 @@ COMMAND = Command(
         }
     },
 )
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()
