@@ -237,12 +237,17 @@ def kill_an_executor(running, folder):
     """Kills one of two executors once tables are being written; returns whether it came to that."""
     while running.poll() is None:
         if len(list(folder.glob(".spark-*/*/_SUCCESS"))) >= 3:
-            executors = [
-                each for each in psutil.Process(running.pid).children(recursive=True)
-                if "CoarseGrainedExecutorBackend" in " ".join(each.cmdline())
-            ]  # fmt: skip
+            children = psutil.Process(running.pid).children(recursive=True)
+            executors = [each for each in children if is_executor(each)]
             assert len(executors) == 2
             os.kill(executors[0].pid, signal.SIGKILL)
             return True
         time.sleep(0.05)
     return False
+
+
+def is_executor(process):
+    try:
+        return "CoarseGrainedExecutorBackend" in " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return False
