@@ -210,7 +210,7 @@ def test_statistics_are_printed_and_written(events, tmp_path, capsys):
         (("--nosplit", "--test_days=1"), "--nosplit leaves no test set"),
         (("--test_from=soon",), "Times must be.*ISO 8601 dates.*--test_from.*'soon'"),
         (("--test_days=-1",), "test_days must be greater than 0"),
-        (("--test_fraction=1.5",), "test_fraction must lie between 0 and 1"),
+        (("--test_fraction=1.5",), "test_fraction must be greater than 0 and below 1"),
         (("--min_item_support=0",), "^min_item_support must be at least 1. Received: min_item_support=0"),
         (("--min_item_support=100000",), "Each split must keep an event"),
         (("--test_from=2033-01-01",), "Each split must keep an event.*split='test'"),
