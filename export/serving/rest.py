@@ -91,7 +91,7 @@ class Rest:
         except web.HTTPException as error:
             code, message = error.status, error.reason
         except Exception as error:
-            status, message = errors.to_status(error)
+            status, message = await self._served.refuse(error)
             code = _CODES.get(status.name, 500)
         return _json({"error": message}, code)
 

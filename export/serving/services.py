@@ -87,6 +87,13 @@ class Services:
         finally:
             self._inside -= 1
 
+    async def refuse(self, error: Exception) -> tuple[grpc.StatusCode, str]:
+        """Returns what to tell of an error, that of a wrong request after a wait."""
+        status = errors.to_status(error)
+        if status[0] == errors.InvalidRequest.code:
+            await asyncio.sleep(self._config.refusal_seconds)
+        return status
+
     async def answer(
         self,
         spec: model_pb2.ModelSpec,
@@ -187,7 +194,7 @@ class Services:
                     raise errors.InvalidRequest("The call has no request.")
                 return await self.admit(lambda: self._parsed(method, request_class, data))
             except Exception as error:
-                status = errors.to_status(error)
+                status = await self.refuse(error)
             return await context.abort(*status)
 
         return grpc.stream_unary_rpc_method_handler(

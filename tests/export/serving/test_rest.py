@@ -291,6 +291,13 @@ def test_a_request_that_takes_too_long_is_given_up(tiny_versions):
         assert (response.status_code, list(response.json())) == (504, ["error"])
 
 
+def test_a_wrong_request_waits_for_its_error(tiny_versions):
+    with serving(tiny_versions, rest_port=0, refusal_seconds=0.5) as server:
+        started = time.monotonic()
+        assert requests.post(url_of(server), data=b"{", timeout=20.0).status_code == 400
+        assert time.monotonic() - started >= 0.5
+
+
 def test_a_request_under_way_is_finished_at_the_end(tiny_versions):
     with serving(tiny_versions, rest_port=0) as server:
         found = []
