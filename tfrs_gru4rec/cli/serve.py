@@ -81,12 +81,7 @@ def main(server: ServerConfig, page: PageConfig, item_names: NamesConfig) -> int
 
 
 COMMAND = Command("gru4rec-serve", main)
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()
