@@ -5,7 +5,6 @@ import dataclasses
 import importlib.util
 import re
 import shlex
-import subprocess
 import xml.etree.ElementTree
 
 import pytest
@@ -121,11 +120,6 @@ def test_every_page_is_in_the_navigation(generated):
 @pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "pictures").glob("*.svg")), ids=name)
 def test_a_picture_is_whole_and_says_what_it_shows(picture):
     assert xml.etree.ElementTree.parse(picture).getroot().get("aria-label")
-
-
-def test_the_script_for_curl_is_a_script():
-    script = ROOT / "examples" / "clients" / "click.sh"
-    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
 
 
 def test_the_messages_for_other_languages_are_those_of_tensorflow_serving():
