@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # One click of a live session over plain gRPC, by curl; protoc writes and reads the messages.
 #
-#     examples/clients/click.sh localhost:8500 visitor-17 sku-575 1
+#     session=$(openssl rand -hex 16)
+#     examples/clients/click.sh localhost:8500 "$session" sku-575 1
+#     examples/clients/click.sh localhost:8500 "$session" 214 1 integer
 #
-# The last number is the event's place in its session, from 1. Integer ids: dtype: 9 and int64_val in place of
-# dtype: 7 and string_val.
+# The number is the event's place in its session, from 1; "integer" if the model's item ids are integers.
 set -euo pipefail
-server=$1 session=$2 item=$3 position=$4
+server=$1 session=$2 item=$3 position=$4 type=${5:-string}
+case $type in
+    string) item_value="dtype: 7 string_val: \"$item\"" ;;
+    integer) item_value="dtype: 9 int64_val: $item" ;;
+    *) echo "The type of item ids is string or integer. Received: $type." >&2; exit 2 ;;
+esac
 here=$(dirname "${BASH_SOURCE[0]}")
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
@@ -14,7 +20,7 @@ trap 'rm -r "$work"' EXIT
 protoc --encode=tensorflow.serving.PredictRequest -I"$here" predict.proto >"$work/request" <<MESSAGE
 model_spec { name: "gru4rec" signature_name: "step" }
 inputs { key: "session_id" value { dtype: 7 tensor_shape { dim { size: 1 } } string_val: "$session" } }
-inputs { key: "item_id" value { dtype: 7 tensor_shape { dim { size: 1 } } string_val: "$item" } }
+inputs { key: "item_id" value { $item_value tensor_shape { dim { size: 1 } } } }
 inputs { key: "position" value { dtype: 9 tensor_shape { dim { size: 1 } } int64_val: $position } }
 MESSAGE
 

@@ -76,8 +76,9 @@ class Filters:
 class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
     """A client of one model server. All methods may be called from several threads.
 
+        session_id = secrets.token_urlsafe(16)  # whoever knows it may use the session
         with SessionClient("localhost:8500") as client:
-            answer = client.click("visit-17", "shoe")
+            answer = client.click(session_id, "shoe")
             print(answer.item_ids)
 
     It numbers the events of each session, so that a click sent again after a lost answer counts
@@ -93,7 +94,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         target: str = "localhost:8500",
         model_name: str = signatures.DEFAULT_MODEL_NAME,
         *,
-        version: int | None = None,
+        version: int | str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         policy: retry.RetryPolicy = retry.RetryPolicy(),  # noqa: B008 - frozen
         max_sessions: int = 100_000,
@@ -105,7 +106,8 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         Args:
           target: "host:port".
           model_name: the name the model is served under.
-          version: which version to ask; None = the largest.
+          version: which version to ask, its number or a label that the server has for one (`--version_labels`); None =
+            the largest.
           credentials: of a TLS channel; None = no TLS.
           policy: the deadline of a method, and its attempts; after some that failed, methods fail at once for a
             while.
