@@ -38,7 +38,8 @@ def monday(uncompiled, tmp_path_factory):
     return folder
 
 
-def test_warm_start_by_command_takes_over_the_old_settings(monday, tmp_path, capsys):
+def test_warm_start_by_command_takes_over_the_old_settings(monday, tmp_path, capsys, caplog):
+    caplog.set_level("INFO")
     arguments = {
         "train_path": monday / "logs" / "1.csv",
         "test_path": monday / "logs" / "2.csv",
@@ -51,6 +52,8 @@ def test_warm_start_by_command_takes_over_the_old_settings(monday, tmp_path, cap
     }
     assert run(train, **arguments) == 0
     assert "8 items kept, 1 new, 0 retired" in capsys.readouterr().out
+    # The first sign of life: TensorFlow, which takes seconds to load, is loaded after it.
+    assert caplog.messages[0] == f"Reading the settings of the model in {monday / 'monday'}."
     report = json.loads((tmp_path / "tuesday" / "report.json").read_text())
     # Given: one epoch. Not given, so as on Monday: all else.
     assert report["config"]["n_epochs"] == len(report["epochs"]) == 1
