@@ -28,8 +28,6 @@ def rank(sessions, candidate_rows, **settings):
     records = SessionRecords(model, n_seen=1)
     ranked = ranking.Ranking(model, records, VOCABULARY, top=4, **settings)
 
-    ranked.availability.initialize()
-
     @tf.function
     def run(sessions, candidate_rows):
         followed = records.fold(sessions, tf.zeros([N_SESSIONS], tf.int32))
