@@ -58,7 +58,7 @@ class CellSearch(tf.Module):
         self._k = k
         self._a_visit = min(cells_a_visit, self.n_cells)
         self._most_visits = max(1, int(most_read * self.n_cells) // self._a_visit)
-        self._rows, self._weights, self._centres, self._radii, self._metric, self._slacks = (
+        self._rows, self._weights, self._centres, self._radii, self._slack = (
             tf.Variable(part, trainable=False) for part in cells
         )
         self.radius_share = tf.Variable(1.0, trainable=False)
@@ -98,8 +98,8 @@ class CellSearch(tf.Module):
     def _bounds(self, query: tf.Tensor) -> tf.Tensor:
         """Returns what the items of each cell score at most, [n_cells]."""
         query = tf.concat([query, [[1.0]]], axis=1)
-        reach = self.radius_share * tf.norm(tf.matmul(query, self._metric))
-        bounds = tf.matmul(query, self._centres)[0] + (reach * self._radii + tf.norm(query) * self._slacks)
+        reach = self.radius_share * self._radii + self._slack
+        bounds = tf.matmul(query, self._centres)[0] + tf.sqrt(tf.reduce_sum(query * query)) * reach
         return tf.where(tf.math.is_finite(bounds), bounds, np.inf)
 
     def _read(self, query: tf.Tensor, cells: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -110,10 +110,6 @@ class Ranking(tf.Module):
         """
         self.search, self._most_searched = search, most_searched
 
-    def queries(self, records: tf.Tensor) -> tf.Tensor:
-        """Returns the queries [n, width] of records [n, size]."""
-        return self._records.query(records)
-
     def top(self, records: tf.Tensor, filters: Filters | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Recommends items.
 
@@ -182,7 +178,7 @@ class Ranking(tf.Module):
     def _top(self, records: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
         search = self.search
         if search is None:
-            return self._top_of_product(records, *given)
+            return self.top_of_product(records, *given)
         is_small = tf.shape(records)[0] <= self._most_searched
         is_searched = is_small & tf.reduce_all(self._records.is_known(records))
         nothing = [tf.zeros([0, self._n_top], dtype) for dtype in (tf.int32, tf.float32)]
@@ -194,7 +190,7 @@ class Ranking(tf.Module):
         return tf.cond(
             tf.reduce_all(is_proven),
             lambda: [rows, scores],
-            lambda: self._top_of_product(records, *given),
+            lambda: self.top_of_product(records, *given),
         )
 
     def _found(self, search: CellSearch, records: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
@@ -215,12 +211,13 @@ class Ranking(tf.Module):
             penalties = _exclude(penalties[tf.newaxis], excluded_rows)[0]
         return search(self._records.query(record), tf.convert_to_tensor(self.padded_biases), penalties)
 
-    def _top_of_product(
+    def top_of_product(
         self,
         records: tf.Tensor,
         excluded_rows: tf.Tensor | None = None,
         group_penalties: tf.Tensor | None = None,
     ) -> list[tf.Tensor]:
+        """Finds the best items by the product with all; returns rows and scores as `top` does."""
         penalties = self.availability.penalties()
         scores = self._scores(records, penalties)
         is_known = self._records.is_known(records)
@@ -247,7 +244,7 @@ class Ranking(tf.Module):
         """Applies `rank` to inputs [n, ...], `size` of the rows at a time, and joins what it returns."""
         size = size or max(1, self._max_scores // self._weights.shape[1])
         if size >= MAX_BATCH:
-            return rank(*inputs)
+            return [*rank(*inputs)]
         starts = tf.range(0, tf.shape(inputs[0])[0], size)
         arrays = [
             tf.TensorArray(dtype, tf.size(starts), infer_shape=False, element_shape=[None, None])

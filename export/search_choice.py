@@ -50,33 +50,33 @@ def choose_search(
     Raises:
       ValueError: exact cells find something else than the product, which would be a fault.
     """
-    table, bias = (weights.numpy() for weights in (model.embedding.output_table, model.embedding.output_bias))
     if wanted == "plain":
         return "plain product, as asked for"
     if ranking.is_fused:
         return "plain product: the bounds of cells know nothing of what neighbours add to the scores"
-    if wanted == "auto" and len(table) < FEWEST_ITEMS:
+    if wanted == "auto" and model.vocabulary.n_items < FEWEST_ITEMS:
         return f"plain product: cells are tried from {FEWEST_ITEMS:,} items on"
     ranking.search_cells(None)
     records = follow(measured_sessions(model, sessions))
     ranking.availability.initialize()
     started = time.monotonic()
-    cells = make_cells(table, bias, ranking.queries(records).numpy())
-    logging.info(
-        "%d items are in %d cells after %.0f s.", len(table), len(cells.rows), time.monotonic() - started
-    )
-    product = tf.function(ranking.top, autograph=False)
+    cells = make_cells(model.embedding.output_table.numpy(), model.embedding.output_bias.numpy())
+    logging.info("The items are in %d cells after %.0f s.", len(cells.rows), time.monotonic() - started)
+    # Traced once, for any number of sessions.
+    signature = [tf.TensorSpec([None, records.shape[1]])]
+    traced = functools.partial(tf.function, input_signature=signature, autograph=False)
+    product = traced(lambda part: ranking.top(part))
     by_product = {size: _seconds(product, records, size) for size in _BATCHES}
-    expected = _in_parts(product, records)
+    expected = in_parts(product, records)
     search = CellSearch(cells, expected[0].shape[1])
-    found = tf.function(functools.partial(ranking.found, search), autograph=False)
-    recall = _calibrate(search, lambda: _recalls(_in_parts(found, records), expected), approximate_recall)
-    rows, scores, is_proven, n_read = _in_parts(found, records)
+    found = traced(lambda part: ranking.found(search, part))
+    recall = calibrate(search, lambda: recall_of(in_parts(found, records), expected), approximate_recall)
+    rows, scores, is_proven, n_read = in_parts(found, records)
     rule = "Exact cells must find what the product finds; export with top_k_search='plain', and report this."
     is_same = np.allclose(np.where(is_proven, scores, expected[1]), expected[1], 1e-4, 1e-5)
     require(is_same or approximate_recall < 1, rule, recall=recall)
     ranking.search_cells(search, most_searched=1)
-    seconds = _seconds(tf.function(ranking.top, autograph=False), records, 1)
+    seconds = _seconds(traced(lambda part: ranking.top(part)), records, 1)
     fitting = [size for size in _BATCHES if size * seconds < _GAIN * by_product[size]]
     share = np.mean(np.where(is_proven, n_read / search.n_cells, 1.0))
     figures = (
@@ -116,10 +116,8 @@ def measured_sessions(model: GRU4Rec, sessions: Sequence[Sequence[Any]] | None, 
     random = np.random.default_rng(seed)
     vocabulary = model.vocabulary
     if sessions is None:
-        rows = random.choice(
-            vocabulary.n_items, [_N_SESSIONS, 1], p=vocabulary.counts / vocabulary.counts.sum()
-        )
-        rows = rows.astype(np.int32)
+        shares = (vocabulary.counts + 1.0) / (vocabulary.counts + 1.0).sum()
+        rows = random.choice(vocabulary.n_items, [_N_SESSIONS, 1], p=shares).astype(np.int32)
         likely = min(_LIKELY, vocabulary.n_items)
         for _ in range(_LENGTH - 1):
             parts = np.array_split(rows, _N_SESSIONS // _PART)
@@ -127,31 +125,43 @@ def measured_sessions(model: GRU4Rec, sessions: Sequence[Sequence[Any]] | None, 
             chosen = random.integers(likely, size=[_N_SESSIONS, 1])
             rows = np.concatenate([rows, np.take_along_axis(np.concatenate(best), chosen, axis=1)], axis=1)
         return np.where(np.arange(_LENGTH) < random.integers(1, _LENGTH + 1, size=[_N_SESSIONS, 1]), rows, -1)
-    all_known = [rows[rows >= 0] for rows in (session_rows(vocabulary, session) for session in sessions)]
-    known = [rows for rows in all_known if len(rows)]
+    require(len(sessions) > 0, "There must be sessions to measure with.", sessions=0)
+    drawn = random.integers(len(sessions), size=4 * _N_SESSIONS)
+    known = [rows[rows >= 0] for rows in (session_rows(vocabulary, sessions[place]) for place in drawn)]
+    known = [rows for rows in known if len(rows)]
     require(bool(known), "The sessions to measure with must have items of the model.", sessions=len(sessions))
     padded = np.full([_N_SESSIONS, _LENGTH], -1, np.int32)
-    for place, number in enumerate(random.integers(len(known), size=_N_SESSIONS)):
-        rows = known[number][: random.integers(1, len(known[number]) + 1)][-_LENGTH:]
-        padded[place, : len(rows)] = rows
+    for place in range(_N_SESSIONS):
+        rows = known[place % len(known)]
+        cut = rows[: random.integers(1, len(rows) + 1)][-_LENGTH:]
+        padded[place, : len(cut)] = cut
     return padded
 
 
-def _in_parts(call: Callable[..., Any], records: tf.Tensor) -> list[np.ndarray]:
+def in_parts(call: Callable[..., Any], records: tf.Tensor) -> list[np.ndarray]:
     """Calls with some records at a time, and joins what comes."""
     results = [call(records[start : start + _PART]) for start in range(0, len(records), _PART)]
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
 
-def _recalls(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
+def recall_of(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
     """Returns the share of the best items found, of that half of the sessions where it is less."""
     rows, _, is_proven, _ = found
     is_found = (rows[:, :, np.newaxis] == expected[0][:, np.newaxis]).any(axis=1) | ~is_proven
     return float(min(half.mean() for half in (is_found[::2], is_found[1::2]) if len(half)))
 
 
-def _calibrate(search: CellSearch, measure: Callable[[], float], wanted: float) -> float:
-    """Makes bounds as short as the recall allows, by bisection, and returns the recall."""
+def calibrate(search: CellSearch, measure: Callable[[], float], wanted: float) -> float:
+    """Makes bounds as short as a wanted recall allows, by bisection.
+
+    Args:
+      search: whose `radius_share` is set.
+      measure: returns the recall with bounds as they are.
+      wanted: recall; 1 leaves the bounds exact.
+
+    Returns:
+      The recall reached.
+    """
     low, high, reached = 0.0, 1.0, 1.0
     for _ in range(_BISECTIONS if wanted < 1 else 0):
         middle = (low + high) / 2

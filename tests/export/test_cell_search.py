@@ -65,7 +65,7 @@ def test_cells_find_what_a_stable_sort_finds(
     queries = (random.integers(-16, 17, size=[5, width]) / 8).astype(np.float32)
     queries[0] = 0
     ranking = make_ranking(table, bias, k)
-    search = CellSearch(make_cells(table, bias, queries, size), k, cells_a_visit, most_read)
+    search = CellSearch(make_cells(table, bias, size), k, cells_a_visit, most_read)
     ranking.search_cells(search, most_searched=5)
     seen = random.integers(-1, n_items, size=[5, N_SEEN])
     known = np.ones([5, 2])
@@ -99,7 +99,7 @@ def test_little_is_read_where_items_lie_together_and_the_rest_is_left():
     table, bias, random = clustered()
     queries = random.normal(size=[20, 12]).astype(np.float32)
     ranking = make_ranking(table, bias, 5)
-    search = CellSearch(make_cells(table, bias, queries, 10), 5, cells_a_visit=4)
+    search = CellSearch(make_cells(table, bias, 10), 5, cells_a_visit=4)
     records = tf.constant(np.concatenate([np.ones([20, 2]), queries, np.zeros([20, N_SEEN])], 1), tf.float32)
     rows, scores, is_proven, n_read = ranking.found(search, records)
     assert is_proven.numpy().all()
@@ -120,7 +120,7 @@ def test_large_calls_and_empty_sessions_are_answered_by_the_product(n_sessions, 
     table, bias, _ = clustered()
     ranking = make_ranking(table, bias, 5)
     # The cells' weights are doubled, so that the scores show who answers.
-    search = CellSearch(make_cells(2 * table, bias, table[:9], 10), 5, cells_a_visit=4)
+    search = CellSearch(make_cells(2 * table, bias, 10), 5, cells_a_visit=4)
     ranking.search_cells(search, most_searched=2)
     queries = table[:n_sessions]
     known = np.tile([1.0, is_known], [n_sessions, 1])

@@ -87,10 +87,10 @@ def test_bounds_are_as_short_as_the_recall_allows():
     share.assign = lambda value: setattr(share, "value", value)
     search = types.SimpleNamespace(radius_share=share)
     # Recall grows with the share as its root: 0.81 is the least that gives 0.9.
-    reached = search_choice._calibrate(search, lambda: share.value**0.5, 0.9)
+    reached = search_choice.calibrate(search, lambda: share.value**0.5, 0.9)
     assert 0.9 <= reached == share.value**0.5
     assert share.value < 0.81 + 2**-6
-    assert search_choice._calibrate(search, lambda: 0.0, 1.0) == 1.0
+    assert search_choice.calibrate(search, lambda: 0.0, 1.0) == 1.0
     assert share.value == 1.0
 
 
@@ -103,7 +103,7 @@ def test_recall_is_that_of_the_worse_half():
         None,
     ]
     # Sessions 1 and 3: one of two, and two of two from the product.
-    assert search_choice._recalls(found, expected) == 0.75
+    assert search_choice.recall_of(found, expected) == 0.75
 
 
 def test_sampled_sessions_follow_the_model(model):

@@ -45,7 +45,7 @@ def serving_model(
 def search_cells(model: ServingModel) -> None:
     """Has the model's answers found in six cells of two items, of which four are read at most."""
     _, table, bias = tiny_tower.weights()
-    cells = make_cells(table, bias, np.eye(2, dtype=np.float32), size=2)
+    cells = make_cells(table, bias, size=2)
     search = CellSearch(cells, model.top_k, cells_a_visit=1, most_read=0.7)
     model._ranking.search_cells(search, most_searched=1024)
 
