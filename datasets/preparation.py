@@ -4,8 +4,6 @@ Pure functions over `Events`; each returns a subset of the events it is given. W
 the published preprocessing of the session data sets, shared by every builder and by `gru4rec-prepare`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -33,11 +31,6 @@ def drop_short_sessions(events: Events, min_length: int) -> Events:
     return events.select_sessions(events.lengths >= min_length)
 
 
-def drop_long_sessions(events: Events, max_length: int) -> Events:
-    """Drops sessions of more than `max_length` events."""
-    return events.select_sessions(events.lengths <= max_length)
-
-
 def drop_rare_items(events: Events, min_support: int) -> Events:
     """Drops items with fewer than `min_support` events."""
     is_frequent = (np.bincount(events.items) >= min_support)[events.items]
@@ -57,8 +50,7 @@ def filter_until_stable(
 ) -> Events:
     """Drops short sessions and rare items in turn until neither rule finds any.
 
-    Dropping an item may leave a session short, dropping a session may make an item rare, so one pass is not
-    enough.
+    Dropping an item may leave a session short, dropping a session may make an item rare, so one pass is not enough.
 
     Args:
       events: sorted by session.
@@ -66,9 +58,6 @@ def filter_until_stable(
       min_support: least number of events of an item.
       observe: called with "length" and "support" and the events left when each rule was applied once; the rounds
         after that remove what the rules leave to each other.
-
-    Returns:
-      The events left; possibly none.
 
     >>> events = Events(np.array([1, 1, 2, 2]), np.array([5, 6, 6, 7], np.int32), np.arange(4))
     >>> len(filter_until_stable(events, min_length=2, min_support=2))  # 5 and 7 go, then both sessions

@@ -1,7 +1,5 @@
 """The part that the TFDS builders of session data sets share: one example is one session."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -89,9 +87,8 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
                     "are not whole. Fetch them again."
                 )
             statistics = describe(events, loaded.ticks_per_second)
-            level = (
-                logging.INFO if name in ("train", "test") else logging.DEBUG
-            )  # the others are parts of train
+            # The others are parts of train.
+            level = logging.INFO if name in ("train", "test") else logging.DEBUG
             logging.log(level, "%s", statistics.to_line(f"{self.name} {name}"))
             _compare(f"{self.name} {name}", statistics, loaded.published.get(name, {}))
         return {name: self._generate_examples(loaded, name) for name in SPLIT_NAMES}

@@ -1,7 +1,5 @@
 """What a set of sessions looks like in numbers."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -14,27 +12,16 @@ _SECONDS_PER_DAY = 86_400
 
 @dataclasses.dataclass(frozen=True)
 class SessionStatistics:
-    """Size and shape of a set of sessions.
+    """Size and shape of a set of sessions."""
 
-    Attributes:
-      events: number of events.
-      sessions: number of sessions.
-      items: number of distinct items.
-      days: time from the first to the last event, in days.
-      mean_length: mean number of events of a session.
-      median_length: median of it.
-      p90_length: its 90th percentile.
-      max_length: the longest session.
-    """
-
-    events: int
-    sessions: int
-    items: int
-    days: float
-    mean_length: float
-    median_length: float
-    p90_length: float
-    max_length: int
+    events: int  # number of events
+    sessions: int  # number of sessions
+    items: int  # number of distinct items
+    days: float  # time from the first to the last event, in days
+    mean_length: float  # mean number of events of a session
+    median_length: float  # median of it
+    p90_length: float  # its 90th percentile
+    max_length: int  # the longest session
 
     @property
     def pairs(self) -> int:
@@ -50,14 +37,7 @@ class SessionStatistics:
 
 
 def describe(events: Events, ticks_per_second: float = 1) -> SessionStatistics:
-    """Counts events, sessions, items, days and lengths.
-
-    Args:
-      events: sorted by session, then time; none is allowed.
-      ticks_per_second: unit of the times, e.g. 1,000 for milliseconds.
-
-    Returns:
-      The numbers; zero throughout if there are no events.
+    """Counts events, sorted by session and time, whose times are so many ticks a second; all is zero if there are none.
 
     >>> events = Events(np.array([1, 1, 2]), np.array([0, 1, 0], np.int32), np.array([0, 43_200, 86_400]))
     >>> describe(events).to_line("train")

@@ -196,9 +196,6 @@ early_stop_epochs=0, refit=False, fusion='none')
 class CheckpointConfig(Settings):
     """When a run is saved beside the end of every epoch, and how much is kept.
 
-    >>> CheckpointConfig(checkpoint_minutes=15).keep_checkpoints
-    2
-
     Attributes:
       checkpoint_steps: steps between checkpoints within an epoch; 0: none by steps.
       checkpoint_minutes: minutes between checkpoints within an epoch; 0: none by time.
@@ -213,9 +210,6 @@ class CheckpointConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class WarmStartConfig(Settings):
     """How training goes on from an old model with a new log.
-
-    >>> WarmStartConfig.from_dict({"new_item_rows": "neighbours"}).reset_optimizer
-    False
 
     Attributes:
       new_item_rows: first values of items that the old model lacks: "initial", as in a new model, or "neighbours", the
@@ -263,9 +257,6 @@ class DailyConfig(Settings):
 class ColumnConfig(Settings):
     """What the columns of a log are called, and what the ids of its items are.
 
-    >>> ColumnConfig(item_key="sku").to_dict()
-    {'session_key': 'SessionId', 'item_key': 'sku', 'time_key': 'Time', 'item_type': 'auto'}
-
     Attributes:
       session_key: column of session ids.
       item_key: column of item ids.
@@ -283,9 +274,6 @@ class ColumnConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(Settings):
     """What is measured on a test log.
-
-    >>> EvaluationConfig(k=(20,)).tie
-    'standard'
 
     Attributes:
       k: list lengths of recall@k and MRR@k.
@@ -305,9 +293,6 @@ class EvaluationConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class RecommendConfig(Settings):
     """What is recommended after a session.
-
-    >>> RecommendConfig(exclude_seen=True).top_k
-    10
 
     Attributes:
       top_k: items to recommend.

@@ -131,12 +131,7 @@ def _table(entries: list[dict[str, Any]]) -> str:
 
 
 COMMAND = Command("gru4rec-daily", main, settings_from="warm_start_from", has_defaults=True)
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

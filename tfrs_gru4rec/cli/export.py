@@ -109,12 +109,7 @@ def main(
 
 
 COMMAND = Command("gru4rec-export", main)
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

@@ -191,12 +191,7 @@ COMMAND = Command(
         }
     },
 )
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

@@ -122,12 +122,7 @@ def _print_recommendations(
 
 
 COMMAND = Command("gru4rec-recommend", main)
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

@@ -29,12 +29,7 @@ def main(server: ServerConfig) -> int:
 
 
 COMMAND = Command("gru4rec-serve", main)
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

@@ -9,12 +9,7 @@ _FIGURES = {"recall": "recall", "mrr": "MRR"}
 def figures_table(rows: Mapping[str, Mapping[str, Any]], k: Sequence[int]) -> str:
     """Formats recall and MRR of several recommenders, a line each, and below it half the width of their intervals.
 
-    Args:
-      rows: by name, figures with `recall` and `mrr` by k; those that a row lacks are left empty.
-      k: list lengths, a column each.
-
-    Returns:
-      Lines of text.
+    Rows are figures with `recall` and `mrr` by k, by name; list lengths that a row lacks are left empty.
     """
     head = [f"{label}@{each}" for label in _FIGURES.values() for each in k]
     width = max(map(len, [*rows, "  95 % ±"]))
@@ -31,15 +26,7 @@ def figures_table(rows: Mapping[str, Mapping[str, Any]], k: Sequence[int]) -> st
 
 
 def comparison_table(rows: Mapping[str, Mapping[str, Any]], k: int) -> str:
-    """Formats by how much a model is ahead of others in recall and MRR at one k, with 95 % intervals.
-
-    Args:
-      rows: by name, what `RankedPairs.compare` returned.
-      k: list length.
-
-    Returns:
-      Lines of text.
-    """
+    """Formats by how much a model is ahead of others, by `RankedPairs.compare`, in recall and MRR at one k."""
     width = max(map(len, rows))
     lines = [" " * width + "".join(f"{f'{label}@{k}':>28}" for label in _FIGURES.values()) + f"{'pairs':>9}"]
     for name, row in rows.items():
@@ -61,6 +48,15 @@ def all_pairs_line(test: Mapping[str, Any], k: int) -> str:
     return f"Of all pairs, the {share:.1%} with an unknown item counted as misses: {', '.join(values)}."
 
 
+def fusion_line(found: Mapping[str, Any]) -> str:
+    """Says which neighbours were chosen, and by how much they help, from the report of `learn_fusion`."""
+    chosen, alone = found["chosen"], found["none"]
+    return (
+        f"Fusion with neighbours: {chosen}, recall@20 {found[chosen]['recall']:.4f} (the model alone "
+        f"{alone['recall']:.4f}), MRR@20 {found[chosen]['mrr']:.4f} ({alone['mrr']:.4f}) on sessions not learned from."
+    )
+
+
 def further_figures_table(test: Mapping[str, Any]) -> str:
     """Formats the figures beside recall and MRR by k; the last column is that of the items that were clicked."""
     by_k, clicked = test["lists"]["by_k"], test["lists"]["clicked"]
@@ -80,17 +76,14 @@ def position_table(by_position: Mapping[str, Mapping[str, float]], k: int) -> st
     return "\n".join(lines)
 
 
-def print_test(report: dict[str, Any], rows: dict[str, Any], k: Sequence[int]) -> None:
-    """Prints the figures of a test and of what it is compared with.
-
-    Args:
-      report: with `test` and, if there are any, `baselines`.
-      rows: figures by name, a line each.
-      k: list lengths.
-    """
+def print_test(report: Mapping[str, Any], k: Sequence[int], others: Mapping[str, Any] | None = None) -> None:
+    """Prints the figures of a report's `test`, its `test_alone` and `baselines`, if any, and further rows by name."""
     test = report["test"]
+    rows = {"GRU4Rec": test}
+    if "test_alone" in report:
+        rows = {"GRU4Rec, fused": test, "GRU4Rec alone": report["test_alone"]}
     print(f"\n{events_line(test)}:")
-    print(figures_table(rows, k))
+    print(figures_table(rows | report.get("baselines", {}) | (others or {}), k))
     if test["known_share"] < 1:
         print(all_pairs_line(test, max(k)))
     if "baselines" in report:

@@ -25,7 +25,7 @@ from absl import logging
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.logs import DataConfig, TrainingLogs, columns_of_model
-from tfrs_gru4rec.cli.tables import print_test
+from tfrs_gru4rec.cli.tables import fusion_line, print_test
 from tfrs_gru4rec.config import (
     CheckpointConfig,
     ColumnConfig,
@@ -110,7 +110,7 @@ def main(
 
     from tfrs_gru4rec.evaluation.fused import keep_fusion, learn_fusion
     from tfrs_gru4rec.evaluation.html_report import show_report
-    from tfrs_gru4rec.evaluation.report import evaluate_test, make_report
+    from tfrs_gru4rec.evaluation.report import evaluate_parts, make_report
 
     if output.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -124,7 +124,7 @@ def main(
     if validation.fusion != "none":
         logging.info("Learning what neighbours weigh.")
         fusion, chosen["fusion"] = learn_fusion(trained.model, trained.log, trained.valid, validation.fusion)
-        _print_fusion(chosen["fusion"])
+        print(fusion_line(chosen["fusion"]))
     if validation.refit:
         training = dataclasses.replace(training, n_epochs=chosen["validation"]["best_epoch"])
         print(f"Training again on all sessions: {logs.whole.n_events} events, {training.n_epochs} epochs.")
@@ -138,11 +138,8 @@ def main(
     if data.has_test:
         logging.info("Evaluating on the test log.")
         test_log = data.read_test_log(columns, log.vocabulary)
-        found, report["test"] = evaluate_test(recommender, test_log, evaluation)
-        rows = {"GRU4Rec, fused" if fusion else "GRU4Rec": report["test"]}
-        if fusion:
-            _, report["test_alone"] = evaluate_test(trained.model, test_log, evaluation)
-            rows["GRU4Rec alone"] = report["test_alone"]
+        found, parts = evaluate_parts(recommender, test_log, evaluation)
+        report |= parts
         _write(paths, report)
         if comparison.baselines:
             logging.info(
@@ -150,9 +147,7 @@ def main(
             )
             report["baselines"] = _evaluate_baselines(log, test_log, evaluation, comparison, found)
             _write(paths, report)
-            rows |= report["baselines"]
-        rows |= data.best_possible()
-        print_test(report, rows, evaluation.k)
+        print_test(report, evaluation.k, data.best_possible())
     *_, page = show_report(report, report_path)
     print(f"\nThe model is in {folder}; the report is {page}, and {report_path} has its figures.")
     return 0
@@ -231,14 +226,6 @@ def _print_validation(found: Mapping[str, Any]) -> None:
     )
 
 
-def _print_fusion(found: Mapping[str, Any]) -> None:
-    chosen, alone = found["chosen"], found["none"]
-    print(
-        f"Fusion with neighbours: {chosen}, recall@20 {found[chosen]['recall']:.4f} (the model alone "
-        f"{alone['recall']:.4f}), MRR@20 {found[chosen]['mrr']:.4f} ({alone['mrr']:.4f}) on sessions not learned from."
-    )
-
-
 def _write(paths: Sequence[Path], report: dict[str, Any]) -> None:
     """Writes what is known so far, so that a stop loses none of it."""
     from tfrs_gru4rec.atomic_files import write_json
@@ -293,12 +280,7 @@ COMMAND = Command(
     settings_from="warm_start_from",
     has_defaults=True,
 )
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

@@ -39,13 +39,12 @@ def show_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> list
     Raises:
       OSError: a file cannot be written.
 
-    Example:
-      >>> import tempfile
-      >>> folder = Path(tempfile.mkdtemp())
-      >>> [path.name for path in show_report({"data": {"items": 12}}, folder / "report.json")]
-      ['report.html']
-      >>> "<td>12</td>" in (folder / "report.html").read_text()
-      True
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> [path.name for path in show_report({"data": {"items": 12}}, folder / "report.json")]
+    ['report.html']
+    >>> "<td>12</td>" in (folder / "report.html").read_text()
+    True
     """
     picture, page = Path(path).with_suffix(".png"), Path(path).with_suffix(".html")
     is_drawn = plots.plot_report(report, picture)
@@ -63,9 +62,8 @@ def html_page(report: Mapping[str, Any], picture: bytes | None = None) -> str:
     Returns:
       The HTML.
 
-    Example:
-      >>> "<th>a&amp;b</th><td>0.5</td>" in html_page({"config": {"a&b": 0.5}})
-      True
+    >>> "<th>a&amp;b</th><td>0.5</td>" in html_page({"config": {"a&b": 0.5}})
+    True
     """
     parts = dict(report)
     body = []

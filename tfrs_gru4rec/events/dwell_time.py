@@ -1,7 +1,5 @@
 """Dwell time: an event that held attention for longer occurs more often (Bogina and Kuflik, 2017)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tfrs_gru4rec.checks import require, require_positive
@@ -17,7 +15,7 @@ _SIZE_RULE = (
 def dwell_copies(
     times: np.ndarray, offsets: np.ndarray, seconds: float, ticks_per_second: float = 1.0
 ) -> np.ndarray:
-    """Says how often each event occurs in the augmented log: floor(dwell time / threshold) + 1 times.
+    """Returns how often each event occurs in the augmented log, int64 [n_events]: floor(dwell time / threshold) + 1.
 
     The dwell time of an event is the time to the next event of its session; the last has none. Times are
     compared in whole microseconds, so that 10 s are not 9.9999999 s for having been stored as a float.
@@ -27,9 +25,6 @@ def dwell_copies(
       offsets: int64 [n_sessions + 1]; session s is events offsets[s] to offsets[s + 1].
       seconds: the threshold.
       ticks_per_second: unit of the times: 1 for seconds, 1000 for milliseconds.
-
-    Returns:
-      int64 [n_events], each at least 1.
 
     Raises:
       ValueError: the threshold is not above 0, or so short for these times that the log would explode.

@@ -1,7 +1,5 @@
 """From a column of raw ids to small numbers: codes of the distinct ids."""
 
-from __future__ import annotations
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -78,11 +76,7 @@ def _of_type(column: LogColumn, codes: np.ndarray, ids: pa.Array, id_type: str) 
 
 
 def rising_codes(codes: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Renumbers codes, so that they sort as what they stand for.
-
-    Args:
-      codes: integer [n], positions in `ids`.
-      ids: [n_ids] different values, in any order.
+    """Renumbers codes int [n] of different ids [n_ids], so that they sort as what they stand for.
 
     Returns:
       codes int32 [n] into the second result, which is `ids` in rising order.

@@ -1,7 +1,5 @@
 """From a file to Arrow columns: TSV, CSV or Parquet, gzipped or not."""
 
-from __future__ import annotations
-
 import functools
 import gzip
 import io

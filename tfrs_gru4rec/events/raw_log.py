@@ -1,7 +1,5 @@
 """Reads a raw log, with events of all kinds."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -27,27 +25,20 @@ _EVENTS_RULE = "A log must hold at least one event."
 class RawLog:
     """A raw log in memory.
 
-    Attributes:
-      events: all events in file order; sessions are those given, or users. The items of unwanted events say
-        nothing.
-      is_wanted: bool [n_events], whether the event is of a kind to keep.
-      item_ids: raw ids by item code, rising.
-      session_ids: raw ids by session code, rising; None if the sessions are numbers as they stand.
-      ticks_per_second: unit of the times.
-      skipped: rows that were left out, by what is wrong with them.
-
     >>> views = Events(np.array([2, 1]), np.array([0, -1], np.int32), np.array([20, 10]))
     >>> log = RawLog(views, np.array([True, False]), item_ids=np.array(["lamp"], object))
     >>> log.wanted().times.tolist()
     [20]
     """
 
+    # All events in file order; sessions are those given, or users. The items of unwanted events say nothing.
     events: Events
-    is_wanted: np.ndarray
-    item_ids: np.ndarray
+    is_wanted: np.ndarray  # bool [n_events], whether the event is of a kind to keep
+    item_ids: np.ndarray  # raw ids by item code, rising
+    # Raw ids by session code, rising; None if the sessions are numbers as they stand.
     session_ids: np.ndarray | None = None
-    ticks_per_second: int = 1
-    skipped: Sequence[BadRows] = ()
+    ticks_per_second: int = 1  # unit of the times
+    skipped: Sequence[BadRows] = ()  # rows that were left out, by what is wrong with them
 
     def wanted(self) -> Events:
         """The wanted events in file order."""

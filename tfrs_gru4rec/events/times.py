@@ -1,7 +1,5 @@
 """Times as numbers: a column of them, and one that was typed."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -56,15 +54,12 @@ def event_times(column: LogColumn, unit: str | None = None) -> np.ndarray:
 
 
 def read_time(text: str, unit: str, name: str = "--test_from") -> float:
-    """Reads one time as seconds.
+    """Reads one time as seconds, since 1970 UTC for a date.
 
     Args:
       text: a number in `unit`, or an ISO 8601 date, UTC unless it names a zone.
       unit: s, ms, us or ns.
       name: what the text is called in an error.
-
-    Returns:
-      Seconds, since 1970 UTC for a date.
 
     Raises:
       ValueError: the text is neither.

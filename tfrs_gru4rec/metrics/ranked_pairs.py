@@ -1,7 +1,5 @@
 """What an evaluation found: the ranks of the true next items of a log, and the figures made from them."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -37,14 +35,13 @@ class RankedPairs:
         they were not kept.
       known_share: share of the log's pairs that are left once the events of unknown items are dropped.
 
-    Example:
-      >>> found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
-      >>> found.recall(2), found.mrr(2)
-      (0.5, 0.375)
-      >>> found.at_position(2).recall(20)
-      1.0
-      >>> found.figures(k=(1, 5))["mrr"]
-      {'1': 0.25, '5': 0.4375}
+    >>> found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
+    >>> found.recall(2), found.mrr(2)
+    (0.5, 0.375)
+    >>> found.at_position(2).recall(20)
+    1.0
+    >>> found.figures(k=(1, 5))["mrr"]
+    {'1': 0.25, '5': 0.4375}
     """
 
     ranks: np.ndarray
@@ -75,10 +72,9 @@ class RankedPairs:
 
         A model is then not better for knowing less. (`figures` has the usual meaning: over the pairs of known items.)
 
-        Example:
-          >>> found = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), known_share=0.5)  # two of four pairs
-          >>> found.figures_of_all_pairs(k=(1, 5))["recall"]
-          {'1': 0.25, '5': 0.5}
+        >>> found = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), known_share=0.5)  # two of four pairs
+        >>> found.figures_of_all_pairs(k=(1, 5))["recall"]
+        {'1': 0.25, '5': 0.5}
         """
         figures = self.figures(k).items()
         return {
@@ -86,28 +82,20 @@ class RankedPairs:
         }
 
     def intervals(self, k: Sequence[int] = DEFAULT_K, seed: int = 0) -> dict[str, Any]:
-        """Returns the 95 % intervals of `figures`, by the bootstrap over sessions.
-
-        Args:
-          k: list lengths.
-          seed: of the resamples.
-
-        Returns:
-          As `figures`, with [lower end, upper end] in the place of each number.
+        """Returns the 95 % intervals [lower end, upper end] of `figures`, by the bootstrap over sessions.
 
         Raises:
           ValueError: the events were not kept, or a list length is not above zero.
 
-        Example:
-          >>> pairs = np.array([1, 2, 1])
-          >>> RankedPairs(np.array([1.0, 3.0, 40.0]), pairs, events=np.array([1, 2, 4])).intervals(k=(5,))["recall"]
-          {'5': [0.0, 1.0]}
+        >>> pairs = np.array([1, 2, 1])
+        >>> RankedPairs(np.array([1.0, 3.0, 40.0]), pairs, events=np.array([1, 2, 4])).intervals(k=(5,))["recall"]
+        {'5': [0.0, 1.0]}
         """
         require_list_lengths(k)
         _, intervals = bootstrap_means(self._columns(k), self._sessions(), seed=seed)
         return _by_name(intervals.tolist(), k)
 
-    def compare(self, other: RankedPairs, k: Sequence[int] = DEFAULT_K, seed: int = 0) -> dict[str, Any]:
+    def compare(self, other: "RankedPairs", k: Sequence[int] = DEFAULT_K, seed: int = 0) -> dict[str, Any]:
         """Returns by how much these figures are above those of another model on the same log.
 
         The difference is taken pair by pair, which leaves out what makes pairs hard for both, so that its interval is
@@ -125,10 +113,9 @@ class RankedPairs:
           ValueError: the events were not kept, no pair is common to both, the logs differ, or a list length is not
             above zero.
 
-        Example:
-          >>> first = RankedPairs(np.array([1.0, 2.0]), np.array([1, 1]), events=np.array([1, 3]))
-          >>> first.compare(dataclasses.replace(first, ranks=np.array([2.0, 4.0])), k=(1,))["recall"]
-          {'1': 0.5}
+        >>> first = RankedPairs(np.array([1.0, 2.0]), np.array([1, 1]), events=np.array([1, 3]))
+        >>> first.compare(dataclasses.replace(first, ranks=np.array([2.0, 4.0])), k=(1,))["recall"]
+        {'1': 0.5}
         """
         require_list_lengths(k)
         self._sessions(), other._sessions()
@@ -146,33 +133,25 @@ class RankedPairs:
         found = {"pairs": len(mine), "intervals": _by_name(intervals.tolist(), k)}
         return {**_by_name(differences.tolist(), k), **found}
 
-    def at_position(self, first: int, last: int | None = None) -> RankedPairs:
+    def at_position(self, first: int, last: int | None = None) -> "RankedPairs":
         """Returns the pairs whose position lies in first..last, both included; None for `last` takes all later ones."""
         is_early_enough = True if last is None else self.positions <= last
         return self._part((self.positions >= first) & is_early_enough)
 
     def by_position(self, k: int = 20) -> dict[str, dict[str, float]]:
-        """Returns recall, MRR and the number of pairs by position in the session.
+        """Returns recall@k, MRR@k and the number of pairs by position in the session.
 
-        Args:
-          k: list length.
-
-        Returns:
-          Rows "1" to "9", and "10+" for all later positions; those without a pair are left out.
+        Rows are "1" to "9", and "10+" for all later positions; those without a pair are left out.
         """
         rows = {str(place): self.at_position(place, place) for place in range(1, _LAST_POSITION)}
         rows[f"{_LAST_POSITION}+"] = self.at_position(_LAST_POSITION)
         return {name: part._row(k) for name, part in rows.items() if len(part.ranks)}
 
     def by_popularity(self, counts: np.ndarray, k: int = 20) -> dict[str, dict[str, float]]:
-        """Returns recall, MRR and the number of pairs by how popular the true next item is in training.
+        """Returns recall@k, MRR@k and the number of pairs by how popular the true next item is in training.
 
-        Args:
-          counts: int [n_items], events of each item in the training log.
-          k: list length.
-
-        Returns:
-          Rows "1", the most popular tenth of the items, to "10", the least popular; tenths without a pair are left out.
+        Rows are "1", the most popular tenth of the items by their events `counts`, int [n_items], to "10", the least
+        popular; tenths without a pair are left out.
 
         Raises:
           ValueError: the targets were not kept.
@@ -185,7 +164,7 @@ class RankedPairs:
         of_pair = tenth[self.targets]
         return {str(each): self._part(of_pair == each)._row(k) for each in np.unique(of_pair)}
 
-    def _part(self, chosen: np.ndarray) -> RankedPairs:
+    def _part(self, chosen: np.ndarray) -> "RankedPairs":
         by_pair = ("ranks", "positions", "targets", "events")
         kept = {name: getattr(self, name) for name in by_pair}
         parts: dict[str, Any] = {

@@ -1,7 +1,5 @@
 """A click log in memory: item rows in session order, session offsets, times, and the vocabulary."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math
@@ -77,7 +75,12 @@ class SessionLog:
         """Events of each session, int64 [n_sessions]."""
         return np.diff(self.offsets)
 
-    def first_sessions(self, n_events: int) -> SessionLog:
+    @property
+    def sessions(self) -> np.ndarray:
+        """The session of each event, int32 [n_events]."""
+        return np.repeat(np.arange(self.n_sessions, dtype=np.int32), self.lengths)
+
+    def first_sessions(self, n_events: int) -> "SessionLog":
         """Returns the first sessions, in the same vocabulary: as many as hold no more than `n_events` events."""
         n_sessions = int(np.searchsorted(self.offsets, n_events, side="right")) - 1
         end = self.offsets[n_sessions]
@@ -85,21 +88,18 @@ class SessionLog:
 
     def split_by_time(
         self, days: float | None = None, share: float | None = None, ticks_per_second: float = 1.0
-    ) -> tuple[SessionLog, SessionLog]:
+    ) -> "tuple[SessionLog, SessionLog]":
         """Splits off the last sessions, for validation or a test: never at random, which would leak the future.
 
-        Give `days` or `share`. The later part has the sessions that start at the split time or after it; the earlier
-        part has the events before it, so that a session that is under way is cut there. The earlier part has a
-        vocabulary of its own items alone, and the later part is in it: its events of other items are dropped and
-        counted.
+        Give `days` or `share`. Of (earlier, later) the later part has the sessions that start at the split time or
+        after it; the earlier part has the events before it, so that a session that is under way is cut there. The
+        earlier part has a vocabulary of its own items alone, and the later part is in it: its events of other items
+        are dropped and counted.
 
         Args:
           days: the split time lies so long before the log's last event.
           share: the later part has this share of the sessions, rounded up, and any that start as its first one does.
           ticks_per_second: unit of the log's times: 1 for seconds, 1000 for milliseconds; for `days` alone.
-
-        Returns:
-          (earlier, later).
 
         Raises:
           ValueError: not just one of days and share is given, it is out of its range, or it leaves a part without a
@@ -128,7 +128,7 @@ class SessionLog:
         require(later.n_pairs > 0, rule, split_time=float(split_time), **received)
         return earlier, later
 
-    def joined_with(self, other: SessionLog) -> SessionLog:
+    def joined_with(self, other: "SessionLog") -> "SessionLog":
         """Returns the sessions of both logs, in time order, with the items of both.
 
         >>> first, second = (Vocabulary.from_items(items) for items in (["a", "b"], ["b", "c"]))
@@ -142,13 +142,11 @@ class SessionLog:
         require(len(kinds) == 1, "Both logs must have integers as item ids, or both strings.", kinds=kinds)
         codes, ids = pd.factorize(np.concatenate([self.vocabulary.ids, other.vocabulary.ids]))
         items = np.concatenate([self.items, other.items + np.int32(self.vocabulary.n_items)])
-        lengths = np.concatenate([self.lengths, other.lengths])
-        sessions = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        sessions = np.concatenate([self.sessions, other.sessions + np.int32(self.n_sessions)])
         return log_of_events(sessions, codes[items], ids, np.concatenate([self.times, other.times]))
 
-    def _part(self, is_kept: np.ndarray, vocabulary: Vocabulary | None) -> SessionLog:
-        sessions = np.repeat(np.arange(self.n_sessions, dtype=np.int32), self.lengths)[is_kept]
-        items, times = self.items[is_kept], self.times[is_kept]
+    def _part(self, is_kept: np.ndarray, vocabulary: Vocabulary | None) -> "SessionLog":
+        sessions, items, times = self.sessions[is_kept], self.items[is_kept], self.times[is_kept]
         return log_of_events(sessions, items, self.vocabulary.ids, times, vocabulary)
 
     @classmethod
@@ -160,7 +158,7 @@ class SessionLog:
         item_key: str = ColumnConfig.item_key,
         time_key: str = ColumnConfig.time_key,
         item_type: str = ColumnConfig.item_type,
-    ) -> SessionLog:
+    ) -> "SessionLog":
         """Loads a log from a TSV, CSV or Parquet file, gzipped or not.
 
         Args:
@@ -172,9 +170,6 @@ class SessionLog:
           time_key: name of the column of times.
           item_type: of the ids of a log that is read without a vocabulary: "integer", "string", or "auto", as in
             `id_codes`.
-
-        Returns:
-          The log.
 
         Raises:
           FileNotFoundError: there is no such file.
@@ -192,7 +187,7 @@ class SessionLog:
         session_key: str = ColumnConfig.session_key,
         item_key: str = ColumnConfig.item_key,
         time_key: str = ColumnConfig.time_key,
-    ) -> SessionLog:
+    ) -> "SessionLog":
         """Loads a log from Parquet: a file of any name, or a folder of part files as Spark writes it.
 
         Arguments and errors as in `from_file`.
@@ -219,7 +214,7 @@ class SessionLog:
         session_key: str = ColumnConfig.session_key,
         item_key: str = ColumnConfig.item_key,
         time_key: str = ColumnConfig.time_key,
-    ) -> SessionLog:
+    ) -> "SessionLog":
         """Loads a log from a data frame; arguments and errors as in `from_file`."""
         keys = (session_key, item_key, time_key)
         _require_columns(list(frame.columns), keys)
@@ -237,7 +232,7 @@ class SessionLog:
         data_dir: str | os.PathLike[str] | None = None,
         manual_dir: str | os.PathLike[str] | None = None,
         download: bool = True,
-    ) -> SessionLog:
+    ) -> "SessionLog":
         """Loads a log from a TFDS data set whose examples are sessions: `item_ids` and `timestamps`.
 
         Args:
@@ -248,9 +243,6 @@ class SessionLog:
           data_dir: where prepared data is kept; TFDS' own default if None.
           manual_dir: folder of the raw files, for data sets that cannot be downloaded.
           download: whether to download and prepare the data if it is not there.
-
-        Returns:
-          The log.
 
         Raises:
           ValueError: the data set is not there or is no log.
@@ -322,9 +314,6 @@ def log_of_events(
       item_ids: [n_ids] distinct raw ids; may hold some that no event has.
       times: [n_events] numbers.
       vocabulary: rows to use, or None for that of these events.
-
-    Returns:
-      The log.
 
     >>> sessions, codes, times = np.array([0, 0], np.int32), np.array([1, 0], np.int32), np.array([5, 6])
     >>> log = log_of_events(sessions, codes, np.array(["lamp", "desk"], object), times)
