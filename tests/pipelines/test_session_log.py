@@ -184,9 +184,7 @@ def test_parquet_of_any_name_and_in_parts(tmp_path):
         found = SessionLog.from_parquet(path, None, *keys)
         np.testing.assert_array_equal(found.items, expected.items)
         np.testing.assert_array_equal(found.offsets, expected.offsets)
-    with pytest.raises(
-        ValueError, match=r"columns named for session, item and time.*missing=\['SessionId', "
-    ):
+    with pytest.raises(ValueError, match=r"columns of sessions, items and times.*missing=\['SessionId', "):
         SessionLog.from_parquet(parts)
     (tmp_path / "text.parquet").write_text("SessionId,ItemId,Time\n")
     with pytest.raises(ValueError, match=r"The log cannot be read.*file='.*text.parquet'"):

@@ -9,14 +9,13 @@ import time
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as parquet
 from absl import logging
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.events.columns import LogColumn
 from tfrs_gru4rec.events.id_codes import id_codes
-from tfrs_gru4rec.events.log_files import read_log_columns
+from tfrs_gru4rec.events.log_files import read_log_columns, read_parquet_columns
 from tfrs_gru4rec.events.order import session_order, start_of_last
 from tfrs_gru4rec.events.times import event_times
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
@@ -160,10 +159,10 @@ class SessionLog:
         time_key: str = ColumnConfig.time_key,
         item_type: str = ColumnConfig.item_type,
     ) -> "SessionLog":
-        """Loads a log from a TSV, CSV or Parquet file, gzipped or not.
+        """Loads a log from a TSV, CSV or Parquet file, gzipped or not, or from a folder of Parquet parts.
 
         Args:
-          path: the file; its name ends in .tsv, .csv, .txt or .parquet, with or without .gz.
+          path: the file; its name ends in .tsv, .csv, .txt or .parquet, with or without .gz. Or the folder.
           vocabulary: rows to use, as for a test log; events of other items are dropped and counted. Without
             it the vocabulary is that of the log.
           session_key: name of the column of session ids.
@@ -193,19 +192,8 @@ class SessionLog:
 
         Arguments and errors as in `from_file`.
         """
-        keys = (session_key, item_key, time_key)
-        try:
-            data = parquet.dataset(os.fspath(path), format="parquet")
-            _require_columns(data.schema.names, keys)
-            table = data.to_table(columns=list(keys))
-        except pa.ArrowException as error:
-            raise ValueError(
-                f"The log cannot be read: {error}. Received: file={os.fspath(path)!r}."
-            ) from error
-        require(table.num_rows > 0, "A log must hold at least one event.", file=os.fspath(path))
-        place = {"file": os.fspath(path)}
-        columns = [LogColumn(table[key], {**place, "column": key}) for key in keys]
-        return _from_columns(columns, vocabulary, place)
+        source = read_parquet_columns(path, (session_key, item_key, time_key))
+        return _from_columns(source, vocabulary, {"file": os.fspath(path)})
 
     @classmethod
     def from_frame(

@@ -27,8 +27,6 @@ def test_curl_as_the_documents_have_it(lines, contract_addresses):
     for line in lines:
         named = line.replace("localhost:8501", contract_addresses[1]).replace("sku-575", ITEMS[3])
         command = f"session={secrets.token_hex(16)}; {named}"
-            "localhost:8501", contract_addresses[1]
-        ).replace("sku-575", ITEMS[3])
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         answers.append(json.loads(done.stdout))
