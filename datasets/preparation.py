@@ -1,18 +1,21 @@
 """The rules that choose events: collapse repeats, drop what is too short or too rare.
 
 Pure functions over `Events`; each returns a subset of the events it is given. With `events/gaps.py` they are
-the published preprocessing of the session data sets, shared by every builder and by `gru4rec-prepare`.
+the published preprocessing of the session data sets, shared by every builder and by `gru4rec-prepare`. A rule that
+looks at columns is an `engine_rule`: `spark_engine.py` registers its form for Spark.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.events import Events, engine_rule
 
-Observer = Callable[[str, Events], None]
+Observer = Callable[[str, Any], None]  # the events are `Events`, or Spark's
 
 
+@engine_rule
 def collapse_repeats(events: Events) -> Events:
     """Keeps the first of immediate repeats of an item within a session: i, i, j, i becomes i, j, i.
 
@@ -26,11 +29,13 @@ def collapse_repeats(events: Events) -> Events:
     return events.select(keep)
 
 
+@engine_rule
 def drop_short_sessions(events: Events, min_length: int) -> Events:
     """Drops sessions of fewer than `min_length` events."""
     return events.select_sessions(events.lengths >= min_length)
 
 
+@engine_rule
 def drop_rare_items(events: Events, min_support: int) -> Events:
     """Drops items with fewer than `min_support` events."""
     is_frequent = (np.bincount(events.items) >= min_support)[events.items]

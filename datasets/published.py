@@ -109,6 +109,15 @@ YOOCHOOSE = dataclasses.replace(
 )
 
 
+WITH_RECIPE = {
+    "coveo": COVEO,
+    "diginetica": DIGINETICA,
+    "rees46": REES46,
+    "retailrocket": RETAILROCKET,
+    "yoochoose": YOOCHOOSE,
+}
+
+
 def load_rsc15(folder: str | os.PathLike[str], fraction: float = 1.0) -> SessionSplits:
     """Reads the raw file of RSC15, or its archive, in a folder and applies its rules, which no recipe can say.
 

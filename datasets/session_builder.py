@@ -11,6 +11,7 @@ from etils import epath
 
 from tfrs_gru4rec.datasets.session_statistics import SessionStatistics, describe
 from tfrs_gru4rec.datasets.source import SessionSplits, Source, load_splits
+from tfrs_gru4rec.datasets.split_files import in_seconds
 from tfrs_gru4rec.datasets.time_splits import SPLIT_NAMES
 from tfrs_gru4rec.events.order import visiting_order
 
@@ -98,7 +99,7 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
         offsets = events.offsets
         order = visiting_order(events.first_times)
         items = loaded.item_ids[events.items]
-        times = _seconds(events.times, loaded.ticks_per_second).astype(self.TIME_DTYPE, copy=False)
+        times = in_seconds(events.times, loaded.ticks_per_second).astype(self.TIME_DTYPE, copy=False)
         # TFDS sorts by key in buckets of equal ranges of 128-bit keys: keys spread over the whole range keep
         # each bucket small, whatever the number of sessions.
         stride = (1 << _KEY_BITS) // len(order)
@@ -126,7 +127,3 @@ def _compare(title: str, statistics: SessionStatistics, published: Mapping[str, 
             )  # fmt: skip
         else:
             logging.info("%s has %d %s, as published.", title, found, name)
-
-
-def _seconds(times: np.ndarray, ticks_per_second: int) -> np.ndarray:
-    return times if ticks_per_second == 1 else times / ticks_per_second

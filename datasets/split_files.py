@@ -19,16 +19,19 @@ from tfrs_gru4rec.events.order import visiting_order
 
 FORMATS = ("tsv.gz", "tsv", "parquet")
 STATISTICS_FILE = "statistics.json"
-_COLUMNS = ("SessionId", "ItemId", "Time")
+COLUMNS = ("SessionId", "ItemId", "Time")
 
 
-def split_table(events: Events, session_ids: np.ndarray | None, item_ids: np.ndarray) -> pa.Table:
+def split_table(
+    events: Events, session_ids: np.ndarray | None, item_ids: np.ndarray, ticks_per_second: int = 1
+) -> pa.Table:
     """Lays a split out as SessionId, ItemId, Time, a row an event, sessions in the order of their first event.
 
     Args:
       events: sorted by session, then time.
       session_ids: raw id of each session code; None if the sessions are numbers as they stand.
       item_ids: raw id of each item code.
+      ticks_per_second: unit of the times.
 
     >>> events = Events(np.array([1, 2, 2]), np.array([0, 1, 0], np.int32), np.array([30, 10, 20]))
     >>> split_table(events, None, np.array(["lamp", "desk"], object))["ItemId"].to_pylist()
@@ -38,7 +41,17 @@ def split_table(events: Events, session_ids: np.ndarray | None, item_ids: np.nda
     rows = positions(events.offsets[:-1][order], events.lengths[order])
     sessions = events.sessions[rows]
     ids = sessions if session_ids is None else session_ids[sessions]
-    return pa.table(dict(zip(_COLUMNS, (ids, item_ids[events.items[rows]], events.times[rows]), strict=True)))
+    times = in_seconds(events.times[rows], ticks_per_second)
+    return pa.table(dict(zip(COLUMNS, (ids, item_ids[events.items[rows]], times), strict=True)))
+
+
+def in_seconds(times: np.ndarray, ticks_per_second: int) -> np.ndarray:
+    """Returns times in seconds, as float64 unless that is their unit.
+
+    >>> in_seconds(np.array([1500]), 1_000).tolist()
+    [1.5]
+    """
+    return times if ticks_per_second == 1 else times / ticks_per_second
 
 
 def write_splits(

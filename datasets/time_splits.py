@@ -1,19 +1,21 @@
 """Training and test sets by time, never at random: a test on the past would leak the future."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tfrs_gru4rec.datasets.preparation import drop_short_sessions, keep_items_of
-from tfrs_gru4rec.events.events import Events
-from tfrs_gru4rec.events.order import visiting_order
+from tfrs_gru4rec.events.events import Events, engine_rule
+from tfrs_gru4rec.events.order import start_of_last, visiting_order
 
-SplitTime = Callable[[Events], float]
-Divider = Callable[[Events, float], tuple[Events, Events]]
+SplitTime = Callable[[Any], float]
+Divider = Callable[[Any, float], tuple[Any, Any]]
 
 SPLIT_NAMES = ("train", "test", "train_tr", "valid")
 
 
+@engine_rule
 def split_by_start(events: Events, split_time: float, min_length: int = 2) -> tuple[Events, Events]:
     """Splits events, sorted by session and time, as the published sets but RSC15 do.
 
@@ -41,6 +43,18 @@ def split_by_end(events: Events, split_time: float, min_length: int = 2) -> tupl
     train = events.select_sessions(~is_test)
     test = keep_items_of(events.select_sessions(is_test), train)
     return train, drop_short_sessions(test, min_length)
+
+
+@engine_rule
+def last_time(events: Events) -> float:
+    """Returns the time of the last event."""
+    return events.times.max()
+
+
+@engine_rule
+def start_quantile(events: Events, share: float) -> float:
+    """Returns the time from which on the last share of the sessions, rounded up, start; see `start_of_last`."""
+    return start_of_last(events.first_times, share)
 
 
 def four_splits(

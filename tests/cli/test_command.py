@@ -246,7 +246,8 @@ def test_without_flags_every_setting_is_the_default_of_its_dataclass_or_of_the_p
     }
     parsed = command.parse([name, *(f"--{flag}={value}" for flag, value in required.items())])
     for group in command.groups:
-        given = {field: value for field, value in required.items() if field in group.settings}
+        settings = group.settings
+        given = {name: settings[name].kind(value) for name, value in required.items() if name in settings}
         preset = default_values() if command.has_defaults else {}
         given |= {
             field: True if text == "" else group.settings[field].parse(text)

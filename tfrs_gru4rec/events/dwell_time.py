@@ -6,7 +6,7 @@ from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.events.events import MAX_INT32
 
 _MICROSECONDS = 1_000_000
-_SIZE_RULE = (
+SIZE_RULE = (
     "Dwell time must not make 2**31 events or more: give a longer threshold or the unit of the times, or cut "
     "sessions at gaps."
 )
@@ -36,10 +36,19 @@ def dwell_copies(
     dwell = np.zeros(len(times))
     dwell[:-1] = np.diff(times)
     dwell[offsets[1:] - 1] = 0
-    threshold = max(round(seconds * _MICROSECONDS), 1)
+    ticks, threshold = in_microseconds(seconds, ticks_per_second)
     # As floats until the sum is known: it may be beyond 64 bits.
-    copies = np.rint(dwell * (_MICROSECONDS / ticks_per_second)) // threshold + 1
+    copies = np.rint(dwell * ticks) // threshold + 1
     units = {"seconds": seconds, "ticks_per_second": ticks_per_second}
     total = float(copies.sum())
-    require(total <= MAX_INT32, _SIZE_RULE, **units, events=len(times), repeated_to=total)
+    require(total <= MAX_INT32, SIZE_RULE, **units, events=len(times), repeated_to=total)
     return copies.astype(np.int64)
+
+
+def in_microseconds(seconds: float, ticks_per_second: float) -> tuple[float, int]:
+    """Returns how many microseconds a unit of the times is, and the threshold in whole microseconds.
+
+    >>> in_microseconds(seconds=10, ticks_per_second=1_000)
+    (1000.0, 10000000)
+    """
+    return _MICROSECONDS / ticks_per_second, max(round(seconds * _MICROSECONDS), 1)

@@ -1,12 +1,18 @@
 """Events as three columns, a row an event: what the rules of preparation work on."""
 
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 
 from tfrs_gru4rec.events.offsets import offsets_of_runs
 
 MAX_INT32 = np.iinfo(np.int32).max
+
+# Marks a rule over `Events` that may have a form for events of another kind, such as Spark's. Typed loosely: mypy wants
+# all forms of a function of `functools.singledispatch` to take and return what the first one does.
+engine_rule: Any = functools.singledispatch
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

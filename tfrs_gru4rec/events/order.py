@@ -97,9 +97,17 @@ def start_of_last(first_times: np.ndarray, share: float) -> Any:
     >>> int(start_of_last(np.array([10, 50, 30, 20, 40]), 0.3))
     40
     """
-    n_last = math.ceil(share * len(first_times) - 1e-9)  # 0.07 * 100 is above 7 in floating point
-    position = len(first_times) - n_last
+    position = len(first_times) - count_of_last(len(first_times), share)
     return np.partition(first_times, position)[position]
+
+
+def count_of_last(n_sessions: int, share: float) -> int:
+    """Returns how many sessions the last share of them is, rounded up.
+
+    >>> count_of_last(100, 0.07)
+    7
+    """
+    return math.ceil(share * n_sessions - 1e-9)  # 0.07 * 100 is above 7 in floating point
 
 
 def session_order(sessions: np.ndarray, times: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:

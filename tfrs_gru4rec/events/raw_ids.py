@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from tfrs_gru4rec.checks import require
 
 _LARGEST = np.iinfo(np.int64).max
-_PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
+PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 _KIND_RULE = "Ids must be all integers or all strings."
 
 
@@ -55,7 +55,7 @@ def _object_array(values: list[Any]) -> np.ndarray:
 
 def is_plain_integer(strings: pa.Array) -> pa.BooleanArray:
     """Tells which strings [n], none null, spell an integer as `str` would: "12" and "-3", not "012", "3.0" or " 3"."""
-    return pc.match_substring_regex(strings, _PLAIN_INTEGER)
+    return pc.match_substring_regex(strings, PLAIN_INTEGER)
 
 
 def integers_from_text(strings: pa.Array) -> np.ndarray | None:
