@@ -109,7 +109,7 @@ $(INSTALLED): setup.py pyproject.toml requirements.lock | $(BIN)/python
 	@mkdir -p build && sed -n '/^\(packaging\|pip\|setuptools\|wheel\)==/,/[^\\]$$/p' requirements.lock > build/build-tools.lock
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement build/build-tools.lock
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(SITE_TOOLS)/.installed: docs/requirements.lock | $(BIN)/python

@@ -47,7 +47,7 @@ class SessionRecords:
 
     Attributes:
       size: floats of a record.
-      n_seen: how many of the latest items a record remembers.
+      n_seen: how many of the latest items a record remembers, at least 1.
     """
 
     def __init__(self, model: NextItemModel, n_seen: int) -> None:
@@ -94,10 +94,8 @@ class SessionRecords:
         """Moves what stands behind the length, [n, size - 1], on by one known item each."""
         known, *state, seen = tf.split(parts, self._parts, axis=1)
         _, next_state = self._model.step(item_rows, tuple(state))
-        after = [tf.ones_like(known), *next_state]
-        if self.n_seen:
-            after += [tf.cast(item_rows[:, tf.newaxis] + 1, tf.float32), seen[:, :-1]]
-        after = tf.concat(after, axis=1)
+        newest = tf.cast(item_rows[:, tf.newaxis] + 1, tf.float32)
+        after = tf.concat([tf.ones_like(known), *next_state, newest, seen[:, :-1]], axis=1)
         is_finite = tf.reduce_all(tf.math.is_finite(after), axis=1, keepdims=True)
         return tf.where(is_finite, after, parts)
 

@@ -1,6 +1,7 @@
 """The notebooks' cells, run one after another in an empty folder, on less data; no Jupyter is needed."""
 
 import json
+import runpy
 
 import pytest
 
@@ -40,7 +41,8 @@ def code_of(cells, smaller):
 def test_the_cells_run(name, repository, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = code_of(read(repository, name), SMALLER[name]) + "\n" + AT_THE_END[name]
-    exec(compile(code, f"{name}.ipynb", "exec"), {"__name__": "__main__"})
+    (tmp_path / "cells.py").write_text(code)
+    runpy.run_path("cells.py", run_name="__main__")
 
 
 @pytest.mark.parametrize("name", SMALLER)

@@ -71,8 +71,9 @@ class Filters:
 class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
     """A client of one model server, or of several. All methods may be called from several threads.
 
+        session_id = secrets.token_urlsafe(16)  # whoever knows it may use the session
         with SessionClient("localhost:8500") as client:
-            answer = client.click("visit-17", "shoe")
+            answer = client.click(session_id, "shoe")
             print(answer.item_ids)
 
     It numbers the events of each session, so that a click sent again after a lost answer counts
@@ -91,7 +92,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         target: str | Sequence[str] = "localhost:8500",
         model_name: str = signatures.DEFAULT_MODEL_NAME,
         *,
-        version: int | None = None,
+        version: int | str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         policy: retry.RetryPolicy = retry.RetryPolicy(),  # noqa: B008 - frozen
         max_sessions: int = 100_000,
@@ -103,7 +104,8 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         Args:
           target: "host:port", or a list of them.
           model_name: the name the model is served under.
-          version: which version to ask; None = the largest.
+          version: which version to ask, its number or a label that the server has for one (`--version_labels`); None =
+            the largest.
           credentials: of a TLS channel; None = no TLS.
           policy: the deadline of a method, and its attempts; after some that failed, methods fail at once for a
             while.

@@ -109,7 +109,8 @@ class Command:
         folder = values[self.settings_from].value if self.settings_from else None
         if not folder:
             return {}
-        from tfrs_gru4rec.training.model_folder import ModelFolder
+        logging.info("Reading the settings of the model in %s.", folder)
+        from tfrs_gru4rec.training.model_folder import ModelFolder  # loads TensorFlow, some seconds
 
         settings = ModelFolder(folder).settings()
         return {title: settings[title] for title in ("model", "training")}

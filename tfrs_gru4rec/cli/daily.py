@@ -6,8 +6,9 @@ logs/ holds one file a day (TSV, CSV or Parquet, also gzipped), whose names sort
 that has a successor is trained on, from the day before's model; the new model, the first one and the serving one are
 compared on the following day's log; the new one becomes the next version of --export_dir unless its recall@20 is lower
 than the serving one's by more than --margin. daily/ledger.json holds the figures, daily/daily.png the curve of recall
-by day. The first day's model is exported whatever it is worth. Run the command whenever a new log has come, from cron
-for instance: days that are done are not done again, and a run that was stopped goes on where it was.
+by day, daily/days/<day>/report.html what a day was trained on and reached. The first day's model is exported whatever
+it is worth. Run the command whenever a new log has come, from cron for instance: days that are done are not done again,
+and a run that was stopped goes on where it was.
 """
 
 import dataclasses
@@ -105,11 +106,11 @@ class SavedModelVersions:
             flush_to_disk(self._export_dir)  # whoever published it may have been killed before it did
         return is_there
 
-    def publish(self, model: Any, version: int) -> None:
+    def publish(self, model: Any, version: int, about: Mapping[str, Any]) -> None:
         """Writes and verifies a version."""
         from tfrs_gru4rec.export.saved_model import export_saved_model
 
-        export_saved_model(model, self._export_dir, version, **self._settings)
+        export_saved_model(model, self._export_dir, version, about=about, **self._settings)
 
 
 def _table(entries: list[dict[str, Any]]) -> str:

@@ -42,9 +42,12 @@ def events_line(test: Mapping[str, Any]) -> str:
 
 
 def all_pairs_line(test: Mapping[str, Any], k: int) -> str:
-    """Says what recall and MRR are if pairs with an unknown item count as misses."""
-    values = (f"{label}@{k} {test['all_pairs'][kind][str(k)]:.4f}" for kind, label in _FIGURES.items())
-    share = 1 - test["known_share"]
+    """Says what recall and MRR are, with their intervals, if pairs with an unknown item count as misses."""
+    found, share = test["all_pairs"], 1 - test["known_share"]
+    ends = ((kind, label, *found["intervals"][kind][str(k)]) for kind, label in _FIGURES.items())
+    values = (
+        f"{label}@{k} {found[kind][str(k)]:.4f} ± {(high - low) / 2:.4f}" for kind, label, low, high in ends
+    )
     return f"Of all pairs, the {share:.1%} with an unknown item counted as misses: {', '.join(values)}."
 
 

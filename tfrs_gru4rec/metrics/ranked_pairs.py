@@ -33,7 +33,8 @@ class RankedPairs:
       events: int64 [n_pairs], index in the log of the next event, which names the pair: of two evaluations of one log
         those of the same pairs are equal, and events - positions is the first event of the pair's session. None if
         they were not kept.
-      known_share: share of the log's pairs that are left once the events of unknown items are dropped.
+      missed: int64 [n], the session of each pair of the log that has an unknown item, as events - positions names it,
+        or by a number below 0 if the session has no known item; None if not all other pairs of the log are here.
 
     >>> found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
     >>> found.recall(2), found.mrr(2)
@@ -50,7 +51,7 @@ class RankedPairs:
     seconds: float = 0.0
     targets: np.ndarray | None = None
     events: np.ndarray | None = None
-    known_share: float = 1.0
+    missed: np.ndarray | None = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
 
     def recall(self, k: int) -> float:
         """Returns recall@k: the share of ranks that are at most k."""
@@ -67,19 +68,25 @@ class RankedPairs:
         require_list_lengths(k)
         return _by_name([float(np.mean(column)) for column in self._columns(k)], k)
 
-    def figures_of_all_pairs(self, k: Sequence[int] = DEFAULT_K) -> dict[str, Any]:
-        """Returns `figures` over all pairs of the log, those with an unknown item as misses.
+    def of_all_pairs(self) -> "RankedPairs":
+        """Returns these pairs and those with an unknown item, which are misses: of rank infinity and at position 0.
 
-        A model is then not better for knowing less. (`figures` has the usual meaning: over the pairs of known items.)
+        By figures of all pairs a model is not better for knowing less. (Figures of `self` have the usual meaning: over
+        the pairs of known items.)
 
-        >>> found = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), known_share=0.5)  # two of four pairs
-        >>> found.figures_of_all_pairs(k=(1, 5))["recall"]
+        Raises:
+          ValueError: only some pairs of the log were ranked.
+
+        >>> found = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), missed=np.array([0, -1]))
+        >>> found.of_all_pairs().figures(k=(1, 5))["recall"]
         {'1': 0.25, '5': 0.5}
         """
-        figures = self.figures(k).items()
-        return {
-            name: {each: self.known_share * value for each, value in by_k.items()} for name, by_k in figures
-        }
+        if self.missed is None:
+            raise ValueError("All pairs of the log must have been ranked. Received: missed=None.")
+        ranks = np.concatenate([self.ranks, np.full(len(self.missed), np.inf)])
+        positions = np.concatenate([self.positions, np.zeros(len(self.missed), np.int64)])
+        events = None if self.events is None else np.concatenate([self.events, self.missed])
+        return RankedPairs(ranks, positions, self.dropped_events, self.seconds, events=events)
 
     def intervals(self, k: Sequence[int] = DEFAULT_K, seed: int = 0) -> dict[str, Any]:
         """Returns the 95 % intervals [lower end, upper end] of `figures`, by the bootstrap over sessions.
@@ -170,7 +177,7 @@ class RankedPairs:
         parts: dict[str, Any] = {
             name: None if values is None else values[chosen] for name, values in kept.items()
         }
-        return dataclasses.replace(self, **parts)
+        return dataclasses.replace(self, missed=None, **parts)
 
     def _columns(self, k: Sequence[int]) -> Iterator[np.ndarray]:
         """Yields what each pair is worth, float64 [n_pairs], for each figure at each list length."""

@@ -34,7 +34,8 @@ class SessionLog:
       times: int64 or float64 [n_events]: numbers as given; ISO dates as seconds since 1970 UTC.
       vocabulary: raw ids of the rows.
       dropped_events: events removed because a given vocabulary lacks their item.
-      dropped_pairs: by how much there are fewer pairs for that reason.
+      missed: int64 [dropped_pairs], the session of each pair that is gone for that reason: the index of its first
+        event, or a number below 0 for a session that is gone whole.
 
     >>> frame = pd.DataFrame({"SessionId": [1, 2, 1], "ItemId": [70, 80, 80], "Time": [5, 3, 6]})
     >>> log = SessionLog.from_frame(frame)
@@ -47,7 +48,7 @@ class SessionLog:
     times: np.ndarray
     vocabulary: Vocabulary
     dropped_events: int = 0
-    dropped_pairs: int = 0
+    missed: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def n_events(self) -> int:
@@ -65,9 +66,9 @@ class SessionLog:
         return int(np.maximum(self.lengths - 1, 0).sum())
 
     @property
-    def known_share(self) -> float:
-        """Share of the pairs, those of dropped events included, that the log still has."""
-        return self.n_pairs / max(self.n_pairs + self.dropped_pairs, 1)
+    def dropped_pairs(self) -> int:
+        """By how much there are fewer pairs since events were dropped."""
+        return len(self.missed)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -313,15 +314,28 @@ def log_of_events(
         vocabulary = Vocabulary.from_counts(item_ids[counts > 0], counts[counts > 0])
     items = vocabulary.rows(item_ids)[item_codes]
     is_known = items != UNKNOWN_ROW
-    dropped_events = dropped_pairs = len(items) - int(np.count_nonzero(is_known))
+    dropped_events = len(items) - int(np.count_nonzero(is_known))
+    lengths = np.bincount(sessions) if dropped_events else np.zeros(0, np.int64)
     if dropped_events:
-        # A session of n events has n - 1 pairs, so what goes takes its events less the sessions that it takes whole.
-        left = np.bincount(sessions[is_known], minlength=int(sessions.max()) + 1)
-        dropped_pairs -= int(np.count_nonzero(np.bincount(sessions)) - np.count_nonzero(left))
         items, sessions, times = items[is_known], sessions[is_known], times[is_known]
     order, offsets = session_order(sessions, times)
     if order is None:
         times = times.copy()  # it may be a view of the caller's data
     else:
         items, times = items[order], times[order]
-    return SessionLog(items, offsets, times, vocabulary, dropped_events, dropped_pairs)
+    firsts = offsets[:-1] if order is None else order[offsets[:-1]]
+    missed = _missed_pairs(lengths, sessions[firsts], offsets) if dropped_events else np.zeros(0, np.int64)
+    return SessionLog(items, offsets, times, vocabulary, dropped_events, missed)
+
+
+def _missed_pairs(lengths: np.ndarray, codes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Lists the pairs that sessions have lost, as `SessionLog.missed` has them.
+
+    Args:
+      lengths: int64 [n_codes], events of each session before any was dropped.
+      codes: [n_sessions], the code of each session that is left.
+      offsets: int64 [n_sessions + 1], of what is left.
+    """
+    names, left = np.arange(-len(lengths), 0), np.zeros_like(lengths)
+    names[codes], left[codes] = offsets[:-1], np.diff(offsets)
+    return np.repeat(names, np.maximum(lengths - 1, 0) - np.maximum(left - 1, 0))
