@@ -86,7 +86,7 @@ def export_saved_model(
         "max_sessions": max_sessions,
         "idle_seconds": idle_seconds,
         "exclude_seen": exclude_seen,
-        "neighbours": "+".join(fusion.tables) if fusion else "none",
+        "neighbours": fusion.label if fusion else "none",
     }
     card = model_card(model, answers, about or {})
     functions = serving_model.concrete_functions()

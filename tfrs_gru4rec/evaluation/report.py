@@ -37,10 +37,7 @@ def evaluate_test(
       >>> test["recall"], test["lists"]["by_k"]["2"]["coverage"]
       ({'2': 1.0}, 1.0)
     """
-    if isinstance(model, FusedModel):
-        found = model.evaluate(log, config.tie)
-    else:
-        found = evaluate(model, log, config.tie, config.lanes)
+    found = evaluate(model, log, config.tie, config.lanes)
     lists = list_figures(model, log, config.k)
     return found, describe_test(found, config.k, model.vocabulary.counts, lists)
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.neighbours.fusion import EPSILON, FIRST_POSITIONS, N_REPEATS, Fusion
+from tfrs_gru4rec.neighbours.fusion import EPSILON, FIRST_POSITIONS, Fusion
 from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS
 
 
@@ -52,6 +52,7 @@ class FusedScores(tf.Module):
         super().__init__(name="fused_scores")
         self._tables = [TableRows(table) for table in fusion.tables.values()]
         self._weights = tf.constant(fusion.weights, tf.float32)
+        self._popularity = fusion.popularity if fusion.is_alone else None
 
     def __call__(self, scores: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
         """Adds what the neighbours say.
@@ -65,39 +66,53 @@ class FusedScores(tf.Module):
           The scores [n, n_columns] of the fusion; those of a session without a click mean nothing.
         """
         shape = tf.shape(scores)
+        if self._popularity is not None:
+            # By sizes that are known without the model's scores, so that nobody computes these.
+            padding = [0, scores.shape[1] - self._popularity.size]
+            shape = tf.stack([tf.shape(latest)[0], scores.shape[1]])
+            scores = tf.broadcast_to(np.pad(self._popularity, padding, constant_values=-np.inf), shape)
         n_clicks = tf.math.count_nonzero(latest >= 0, axis=1, dtype=tf.int32)
         steps = tf.reduce_sum(tf.cast(n_clicks[:, tf.newaxis] >= FIRST_POSITIONS, tf.int32), axis=1) - 1
         weights = tf.gather(self._weights, tf.maximum(steps, 0))
         flat = tf.reshape(scores, [-1])
-        for number, table in enumerate(self._tables):
-            flat = _add_side(flat, shape, latest, table, weights[:, number])
-        # Where there is no click, the last one once more.
-        columns = tf.maximum(tf.where(latest >= 0, latest, latest[:, :1]), 0)
-        gains = tf.where(
-            columns == columns[:, :1], weights[:, -N_REPEATS, tf.newaxis], weights[:, -1, tf.newaxis]
-        )
-        places = tf.range(shape[0])[:, tf.newaxis] * shape[1] + columns
-        flat = _add_once(flat, tf.reshape(places, [-1]), tf.reshape(gains, [-1]))
+        for number, (places, values) in enumerate(self.features(latest, shape[1])):
+            flat = _add_once(flat, places, values * tf.gather(weights[:, number], places // shape[1]))
         return tf.reshape(flat, shape)
 
+    def features(self, latest: tf.Tensor, n_columns: tf.Tensor | int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """Finds what the weights multiply.
 
-def _add_side(
-    flat: tf.Tensor, shape: tf.Tensor, latest: tf.Tensor, table: TableRows, weights: tf.Tensor
-) -> tf.Tensor:
-    """Adds weights [n] times the logarithm of the shares that rows of a table give, to flattened scores of a shape."""
+        Args:
+          latest: as for a call.
+          n_columns: of the scores.
+
+        Returns:
+          For each weight, in their order, int32 places in the flattened scores and values there, both [n_entries]; a
+          place that occurs several times has one value, and all other places have 0.
+        """
+        found = [_shares(latest, table, n_columns) for table in self._tables]
+        # Where there is no click, the last one once more.
+        columns = tf.maximum(tf.where(latest >= 0, latest, latest[:, :1]), 0)
+        places = tf.range(tf.shape(latest)[0])[:, tf.newaxis] * n_columns + columns
+        is_earlier = tf.cast(columns != columns[:, :1], tf.float32)
+        last = (places[:, 0], tf.ones_like(is_earlier[:, 0]))
+        return [*found, last, (tf.reshape(places, [-1]), tf.reshape(is_earlier, [-1]))]
+
+
+def _shares(latest: tf.Tensor, table: TableRows, n_columns: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the logarithms of the shares that rows of a table give, as `FusedScores.features` does."""
     rows, columns, values = table.look_up(latest)
     session = rows // N_CLICKS
     values *= tf.gather(tf.constant(CLICK_DECAY ** np.arange(N_CLICKS), tf.float32), rows % N_CLICKS)
-    places, index = tf.unique(session * shape[1] + columns)
+    places, index = tf.unique(session * n_columns + columns)
     sums = tf.math.unsorted_segment_sum(values, index, tf.size(places))
-    totals = tf.math.unsorted_segment_sum(values, session, shape[0])
-    session = places // shape[1]
-    shares = tf.math.divide_no_nan(sums, tf.gather(totals, session))
-    return _add_once(flat, places, tf.gather(weights, session) * tf.math.log1p(shares * (1 / EPSILON)))
+    totals = tf.math.unsorted_segment_sum(values, session, tf.shape(latest)[0])
+    shares = tf.math.divide_no_nan(sums, tf.gather(totals, places // n_columns))
+    return places, tf.math.log1p(shares * (1 / EPSILON))
 
 
 def _add_once(flat: tf.Tensor, places: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
-    """Adds gains [n] at places [n]; a place that occurs several times has the same gain each time, and gets it once."""
+    """Adds gains [n] at places [n]; a place that occurs several times has one gain, and gets it once."""
     return tf.tensor_scatter_nd_update(flat, places[:, tf.newaxis], tf.gather(flat, places) + gains)
 
 

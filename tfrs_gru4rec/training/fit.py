@@ -142,6 +142,8 @@ def fit(
             )
             if "training.learning_rate" in changed:  # the checkpoint holds the old one
                 model.optimizer.learning_rate = config.learning_rate
+        elif not config.n_epochs:
+            checkpointer.save(0, 0, [])
         first_epoch, first_step = checkpointer.progress.epoch, checkpointer.progress.step
         records = checkpointer.progress.records
         if validation_log is not None and records and not first_step and RECALL not in records[-1]:

@@ -3,12 +3,13 @@
 from typing import Any
 
 from tfrs_gru4rec.evaluation.evaluate import evaluate
+from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.upkeep.carried_rows import in_rows_of
 
 
-def figures_of_all_pairs(model: GRU4Rec, log: SessionLog, k: int) -> dict[str, Any]:
+def figures_of_all_pairs(model: GRU4Rec | FusedModel, log: SessionLog, k: int) -> dict[str, Any]:
     """Measures a model on a log that was read without its vocabulary.
 
     A pair with an item that the model does not know is a miss, so a model is not better for knowing less.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tfrs_gru4rec.atomic_files import write_json
+from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.models import GRU4Rec
 
 
@@ -18,11 +19,11 @@ class Publisher(Protocol):
     def has(self, version: int) -> bool:
         """Tells whether a version is published, whole, and on the disk."""
 
-    def publish(self, model: GRU4Rec, version: int) -> None:
+    def publish(self, model: GRU4Rec | FusedModel, version: int) -> None:
         """Publishes a model, whole or not at all."""
 
 
-def publish_once(publisher: Publisher, model: GRU4Rec, note_path: str | os.PathLike[str]) -> int:
+def publish_once(publisher: Publisher, model: GRU4Rec | FusedModel, note_path: str | os.PathLike[str]) -> int:
     """Publishes a model under a number that is noted first, so that a second attempt takes the same number.
 
     Args:
