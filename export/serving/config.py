@@ -40,6 +40,7 @@ class ServerConfig(Settings):
       max_concurrent_requests: requests in hand, health checks apart; beyond, they get UNAVAILABLE.
       receive_seconds: time in which a request must have come in whole.
       handle_seconds: time in which it must have been answered.
+      refusal_seconds: a call with a wrong request waits so long for its error, so that a loop of them costs little.
       max_streams: calls under way on one connection; further ones wait in the client.
       connection_idle_seconds: a connection without a call for so long is closed.
       connection_age_seconds: a connection is closed after so long; clients make a new one without losing a call.
@@ -70,6 +71,7 @@ class ServerConfig(Settings):
     max_concurrent_requests: _Count = 1024
     receive_seconds: Annotated[float, Range(above=0)] = 5.0
     handle_seconds: Annotated[float, Range(above=0)] = 30.0
+    refusal_seconds: _NotNegative = 0.1
     max_streams: _Count = 256
     connection_idle_seconds: _Count = 300
     connection_age_seconds: _Count = 3600

@@ -139,6 +139,8 @@ class Services:
                 status = grpc.StatusCode.DEADLINE_EXCEEDED, late
             except Exception as error:
                 status = errors.to_status(error)
+                if status[0] == errors.InvalidRequest.code:
+                    await asyncio.sleep(self._config.refusal_seconds)
             return await context.abort(*status)
 
         return grpc.stream_unary_rpc_method_handler(

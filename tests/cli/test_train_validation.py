@@ -9,7 +9,8 @@ import pytest
 from tfrs_gru4rec.cli import evaluate as evaluate_command
 from tfrs_gru4rec.cli import train
 from tfrs_gru4rec.cli.flag_groups import UsageError
-from tfrs_gru4rec.config import ColumnConfig
+from tfrs_gru4rec.cli.logs import DataConfig
+from tfrs_gru4rec.config import ColumnConfig, ValidationConfig
 from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.neighbours import Fusion, SequentialRules
@@ -222,3 +223,16 @@ def test_neighbours_are_a_model_by_themselves(frame, train_path, tmp_path, capsy
 def test_a_fusion_without_validation_is_refused(train_path, tmp_path):
     with pytest.raises(UsageError, match="Early stopping, refit and fusion need validation"):
         run(train_path=train_path, model_dir=tmp_path / "m", fusion="auto")
+
+
+@pytest.mark.parametrize(("share", "is_warned_of"), [(0.2, True), (0.9, False)])
+def test_a_validation_of_few_clicks_is_warned_of(tmp_path, caplog, share, is_warned_of):
+    n_sessions = 600
+    frame = pd.DataFrame({"SessionId": np.repeat(np.arange(n_sessions), 3), "ItemId": 1, "Time": 0})
+    frame["Time"] = np.arange(len(frame))
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    DataConfig(train_path=tmp_path / "log.csv").read_training_logs(
+        ColumnConfig(), ValidationConfig(valid_share=share)
+    )
+    clicks = round(share * n_sessions) * 2
+    assert (f"only {clicks} next clicks" in caplog.text) == is_warned_of

@@ -38,7 +38,7 @@ class ServerThread:
     """
 
     def __init__(self, export_dir: pathlib.Path, **settings) -> None:
-        self._config = ServerConfig(export_dir, **{"port": 0, **settings})
+        self._config = ServerConfig(export_dir, **{"port": 0, "refusal_seconds": 0.0, **settings})
         self.address, self.metrics_url = "", None
         self._failure: BaseException | None = None
         self._is_up = threading.Event()

@@ -10,6 +10,8 @@ import tensorflow as tf
 from training_support import ring_log
 
 from tfrs_gru4rec.cli import train
+from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
+from tfrs_gru4rec.training import load_model
 from tfrs_gru4rec.training.callbacks import DivergedError
 from tfrs_gru4rec.tuning import SearchSpace, trial, tune
 
@@ -63,7 +65,18 @@ def test_the_best_trial_is_what_is_found(whole):
     table = pd.read_csv(folder / "trials.csv")
     np.testing.assert_allclose(table["recall"], recalls)
     assert (folder / "study.png").read_bytes().startswith(b"\x89PNG")
-    assert not list((folder / "trials").glob("[0-9]*")), "the trials' checkpoints have had their day"
+    kept = [path.name for path in (folder / "trials").glob("[0-9]*")]
+    assert kept == [str(best["trial"] - 1)], "the checkpoints of the others have had their day"
+
+
+def test_the_neighbours_weights_are_those_of_the_best_trial(logs, whole):
+    folder, found = whole
+    model = load_model(folder / "trials" / str(found.trials[0]["trial"] - 1) / "model")
+    fusion, report = learn_fusion(model, *logs, seed=SETTINGS["seed"])
+    assert found.fusion_report == report
+    assert report["none"]["recall"] > 0
+    assert found.fusion is not None, "the ring's sessions repeat, so that neighbours help"
+    np.testing.assert_array_equal(found.fusion.weights, fusion.weights)
 
 
 def test_the_best_flags_are_those_of_gru4rec_train(whole):
@@ -71,6 +84,7 @@ def test_the_best_flags_are_those_of_gru4rec_train(whole):
     words = shlex.split((folder / "best.flags").read_text(), comments=True)
     arguments = train.COMMAND.parse(["train", "--train_path=x", "--model_dir=y", *words])
     assert (arguments["model"], arguments["training"]) == (found.model, found.training)
+    assert arguments["validation"].fusion == found.fusion_report["chosen"]
 
 
 @pytest.mark.parametrize("cuts", [(1, 3, 2), (4, 5)])

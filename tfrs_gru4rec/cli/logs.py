@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 
+# The standard error of a recall of one half is then .016, more than what many settings differ by.
+_FEW_CLICKS = 1000
+_FEW = "There are only %d next clicks to validate on, too few to choose well by: give more days, or a larger share."
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingLogs:
     """The logs of a training run.
@@ -106,6 +111,8 @@ class DataConfig(Settings):
             place = (validation.valid_path, validation.valid_split, columns)
             valid = self._read(*place, train.vocabulary)
             whole = whole.joined_with(self._read(*place)) if validation.refit else whole
+        if valid is not None and valid.n_events - valid.n_sessions < _FEW_CLICKS:
+            logging.warning(_FEW, valid.n_events - valid.n_sessions)
         return TrainingLogs(self._augmented(train), valid, self._augmented(whole), validation)
 
     @property

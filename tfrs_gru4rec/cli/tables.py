@@ -61,6 +61,15 @@ def all_pairs_line(test: Mapping[str, Any], k: int) -> str:
     return f"Of all pairs, the {share:.1%} with an unknown item counted as misses: {', '.join(values)}."
 
 
+def fusion_line(found: Mapping[str, Any]) -> str:
+    """Says which neighbours were chosen, and by how much they help, from the report of `learn_fusion`."""
+    names = {name: "the model alone" if name == "none" else name for name in found if name != "chosen"}
+    rows = "; ".join(f"{names[name]} {found[name]['recall']:.4f}, {found[name]['mrr']:.4f}" for name in names)
+    return (
+        f"Fusion with neighbours: {found['chosen']}. Recall@20, MRR@20 on sessions not learned from: {rows}."
+    )
+
+
 def further_figures_table(test: Mapping[str, Any]) -> str:
     """Formats the figures beside recall and MRR by k; the last column is that of the items that were clicked."""
     by_k, clicked = test["lists"]["by_k"], test["lists"]["clicked"]
@@ -80,17 +89,20 @@ def position_table(by_position: Mapping[str, Mapping[str, float]], k: int) -> st
     return "\n".join(lines)
 
 
-def print_test(report: dict[str, Any], rows: dict[str, Any], k: Sequence[int]) -> None:
+def print_test(report: Mapping[str, Any], k: Sequence[int], others: Mapping[str, Any] | None = None) -> None:
     """Prints the figures of a test and of what it is compared with.
 
     Args:
-      report: with `test` and, if there are any, `baselines`.
-      rows: figures by name, a line each.
+      report: with `test` and, if there are any, `test_alone` (`evaluate_parts`) and `baselines`.
       k: list lengths.
+      others: further rows by name.
     """
     test = report["test"]
+    rows = {test.get("recommender", "GRU4Rec"): test}
+    if "test_alone" in report:
+        rows["GRU4Rec alone"] = report["test_alone"]
     print(f"\n{events_line(test)}:")
-    print(figures_table(rows, k))
+    print(figures_table(rows | report.get("baselines", {}) | (others or {}), k))
     if test["known_share"] < 1:
         print(all_pairs_line(test, max(k)))
     if "baselines" in report:

@@ -28,7 +28,7 @@ from absl import logging
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.logs import DataConfig, TrainingLogs, columns_of_model
-from tfrs_gru4rec.cli.tables import print_test
+from tfrs_gru4rec.cli.tables import fusion_line, print_test
 from tfrs_gru4rec.config import (
     CheckpointConfig,
     ColumnConfig,
@@ -119,7 +119,7 @@ def main(
     from tfrs_gru4rec.evaluation.fused import keep_fusion
     from tfrs_gru4rec.evaluation.html_report import show_report
     from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
-    from tfrs_gru4rec.evaluation.report import evaluate_test, make_report
+    from tfrs_gru4rec.evaluation.report import evaluate_parts, make_report
 
     if output.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -136,7 +136,7 @@ def main(
         fusion, chosen["fusion"] = learn_fusion(
             trained.model, trained.log, trained.valid, validation.fusion, **trained.earlier_counts()
         )
-        _print_fusion(chosen["fusion"])
+        print(fusion_line(chosen["fusion"]))
     if validation.refit and trained.epochs:
         training = dataclasses.replace(training, n_epochs=chosen["validation"]["best_epoch"])
         print(f"Training again on all sessions: {logs.whole.n_events} events, {training.n_epochs} epochs.")
@@ -156,11 +156,8 @@ def main(
     if data.has_test:
         logging.info("Evaluating on the test log.")
         test_log = data.read_test_log(columns, log.vocabulary)
-        found, report["test"] = evaluate_test(recommender, test_log, evaluation)
-        rows = {_name(fusion): report["test"]}
-        if fusion and training.n_epochs:
-            _, report["test_alone"] = evaluate_test(trained.model, test_log, evaluation)
-            rows["GRU4Rec alone"] = report["test_alone"]
+        found, parts = evaluate_parts(recommender, test_log, evaluation)
+        report |= parts
         _write(paths, report)
         if comparison.baselines:
             logging.info(
@@ -168,9 +165,7 @@ def main(
             )
             report["baselines"] = _evaluate_baselines(log, test_log, evaluation, comparison, found)
             _write(paths, report)
-            rows |= report["baselines"]
-        rows |= data.best_possible()
-        print_test(report, rows, evaluation.k)
+        print_test(report, evaluation.k, data.best_possible())
     *_, page = show_report(report, report_path)
     print(f"\nThe model is in {folder}; the report is {page}, and {report_path} has its figures.")
     return 0
@@ -249,26 +244,6 @@ def _print_validation(found: Mapping[str, Any]) -> None:
     print(
         f"Best of {len(found['epochs'])} epochs: {found['best_epoch']}, by recall@20 {found['recall']['20']:.4f} "
         f"(MRR@20 {found['mrr']['20']:.4f}) on {found['sessions_of']}."
-    )
-
-
-def _name(fusion: Any) -> str:
-    if fusion is None:
-        return "GRU4Rec"
-    return "neighbours" if fusion.is_alone else "GRU4Rec, fused"
-
-
-def _print_fusion(found: Mapping[str, Any]) -> None:
-    figures = [
-        f"{name} {row['recall']:.4f} and {row['mrr']:.4f}"
-        for name, row in found.items()
-        if name not in ("chosen", "none")
-    ]
-    if "none" in found:
-        figures.append(f"the model alone {found['none']['recall']:.4f} and {found['none']['mrr']:.4f}")
-    print(
-        f"Fusion with neighbours: {found['chosen']}. Recall@20 and MRR@20 on sessions not learned from: "
-        f"{', '.join(figures)}."
     )
 
 

@@ -4,10 +4,10 @@
     gru4rec-tune --train_path train.tsv --valid_share 0.1 --output_dir studies/shop --n_trials 20 --space space.toml
     gru4rec-train --train_path train.tsv --model_dir models/shop --flagfile studies/shop/best.flags
 
-Tries settings of GRU4Rec and of session kNN, each by its recall@20 on the validation, and then trains the best model
-again on all sessions. The output folder holds best.flags and trials.csv, which are there as soon as one trial is done,
-study.png, report.json and the model. The same command goes on with a study that was stopped, and several processes
-may share one. The test log, if there is one, is read after the study.
+Tries settings of GRU4Rec and of session kNN, each by its recall@20 on the validation, learns there what the neighbours
+of the best model weigh, and then trains it again on all sessions. The output folder holds best.flags and trials.csv,
+which are there as soon as one trial is done, study.png, report.json and the model. The same command goes on with one
+that was stopped, and several processes may share one. The test log, if there is one, is read after the study.
 
 A file for --space has a table for each loss that is tried; what it does not name has its default:
 
@@ -25,10 +25,10 @@ from absl import logging
 
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
-from tfrs_gru4rec.cli.logs import DataConfig
-from tfrs_gru4rec.cli.tables import print_test
-from tfrs_gru4rec.config import ColumnConfig, EvaluationConfig, ValidationConfig
-from tfrs_gru4rec.settings import Range, Settings
+from tfrs_gru4rec.cli.logs import DataConfig, TrainingLogs
+from tfrs_gru4rec.cli.tables import fusion_line, print_test
+from tfrs_gru4rec.config import FUSIONS, ColumnConfig, EvaluationConfig, ValidationConfig
+from tfrs_gru4rec.settings import OneOf, Range, Settings
 
 _DEFAULT_MINUTES = 60.0
 _NOT_SETTINGS = ("trial", "recall", "mrr", "epochs", "seconds", "reason")
@@ -48,6 +48,7 @@ class StudyConfig(Settings):
       n_epochs: most epochs of a trial.
       early_stop_epochs: end a trial when its best epoch lies so many epochs back; 0: never.
       tune_knn: also tune session kNN, one trial of it after every two others.
+      fusion: neighbours whose word is added to the best model's scores, as gru4rec-train does it.
       seed: of the models and of the search.
     """
 
@@ -58,6 +59,7 @@ class StudyConfig(Settings):
     n_epochs: Annotated[int, Range(above=0)] = 10
     early_stop_epochs: Annotated[int, Range(at_least=0)] = 2
     tune_knn: bool = True
+    fusion: Annotated[str, OneOf(FUSIONS)] = "auto"
     seed: int = 0
 
 
@@ -76,17 +78,47 @@ def main(
     )
     logging.info("Loading Optuna and TensorFlow.")
     from tfrs_gru4rec.atomic_files import write_json
-    from tfrs_gru4rec.tuning import SearchSpace, tune
+    from tfrs_gru4rec.evaluation.fused import keep_fusion
+    from tfrs_gru4rec.tuning import SearchSpace
 
     space = SearchSpace.from_file(study.space) if study.space else SearchSpace()
     logs = data.read_training_logs(columns, dataclasses.replace(validation, refit=True))
+    found = _study(study, space, logs)
+    print(f"\nThe best of {len(found.trials)} trials, by recall@20 in validation:")
+    print(_trials_table(found))
+    if study.fusion != "none":
+        print(fusion_line(found.fusion_report))
+    report: dict[str, Any] = {
+        "validation": {"sessions_of": validation.source, "events": logs.require_valid().n_events},
+        "trials": found.trials,
+        "knn_trials": found.knn,
+        "fusion": found.fusion_report,
+    }
+    report_path, model_dir = study.output_dir / "report.json", study.output_dir / "model"
+    write_json(report_path, report)
+    print(f"Training again on all sessions: {logs.whole.n_events} events, {found.training.n_epochs} epochs.")
+    fusion = found.fusion.recounted(logs.whole) if found.fusion else None
+    model = keep_fusion(_refit(found, logs.whole, model_dir), fusion, model_dir)
+    if data.has_test:
+        test_log = data.read_test_log(columns, logs.whole.vocabulary)
+        report |= _test(found, model, logs.whole, test_log, evaluation)
+        write_json(report_path, report)
+        print_test(report, evaluation.k)
+    print(f"\nThe settings are in {study.output_dir / 'best.flags'}, the model is in {model_dir}.")
+    return 0
+
+
+def _study(study: StudyConfig, space: Any, logs: TrainingLogs) -> Any:
+    """Looks for the best settings."""
+    from tfrs_gru4rec.tuning import tune
+
     train, valid = logs.train, logs.require_valid()
     print(
-        f"Tuning on {train.n_events} events of {train.n_sessions} sessions, {train.vocabulary.n_items} items;"
+        f"Tuning on {train.n_events} events of {train.n_sessions} sessions, {train.vocabulary.n_items} items;\n"
+        f"validating on {valid.n_events} events of {valid.n_sessions} sessions, {logs.validation.source}."
     )
-    print(f"validating on {valid.n_events} events of {valid.n_sessions} sessions, {validation.source}.")
     is_bounded = study.budget_minutes or study.n_trials
-    found = tune(
+    return tune(
         train,
         valid,
         study.output_dir,
@@ -96,27 +128,23 @@ def main(
         n_epochs=study.n_epochs,
         early_stop_epochs=study.early_stop_epochs,
         tune_knn=study.tune_knn,
+        fusion=study.fusion,
         seed=study.seed,
     )
-    print(f"\nThe best of {len(found.trials)} trials, by recall@20 in validation:")
-    print(_trials_table(found))
-    report: dict[str, Any] = {
-        "validation": {"sessions_of": validation.source, "events": valid.n_events},
-        "trials": found.trials,
-        "knn_trials": found.knn,
-    }
-    report_path = study.output_dir / "report.json"
-    write_json(report_path, report)
-    print(f"Training again on all sessions: {logs.whole.n_events} events, {found.training.n_epochs} epochs.")
-    recommender = _refit(found, logs.whole, study.output_dir / "model")
-    if data.has_test:
-        report |= _test(found, recommender, logs.whole, data, columns, evaluation)
-        write_json(report_path, report)
-        print_test(report, {"GRU4Rec": report["test"], **report.get("baselines", {})}, evaluation.k)
-    print(
-        f"\nThe settings are in {study.output_dir / 'best.flags'}, the model is in {study.output_dir / 'model'}."
-    )
-    return 0
+
+
+def _test(found: Any, model: Any, log: Any, test_log: Any, evaluation: EvaluationConfig) -> dict[str, Any]:
+    """Measures the model and the tuned kNN on the test log; returns the parts of a report."""
+    from tfrs_gru4rec.evaluation.report import evaluate_parts
+    from tfrs_gru4rec.neighbours.compare import describe_baseline, rank_by
+    from tfrs_gru4rec.neighbours.session_knn import SessionKNN
+
+    ranks, parts = evaluate_parts(model, test_log, evaluation)
+    if not found.knn:
+        return parts
+    settings = {name: found.knn[0][name] for name in ("n_neighbours", "n_candidates", "idf")}
+    knn = rank_by(SessionKNN(log, **settings), test_log, evaluation.tie)
+    return parts | {"baselines": {"session_knn": describe_baseline(knn, evaluation.k, ranks)}}
 
 
 def _refit(found: Any, log: Any, path: Path) -> Any:
@@ -142,23 +170,6 @@ def _refit(found: Any, log: Any, path: Path) -> Any:
         model = train()
     keep_last_seen(folder, log.vocabulary, last_seen(log))
     return model
-
-
-def _test(
-    found: Any, model: Any, log: Any, data: DataConfig, columns: ColumnConfig, evaluation: EvaluationConfig
-) -> dict[str, Any]:
-    """Measures the model and the tuned kNN on the test log; returns the parts of a report."""
-    from tfrs_gru4rec.evaluation.report import evaluate_test
-    from tfrs_gru4rec.neighbours.compare import describe_baseline, rank_by
-    from tfrs_gru4rec.neighbours.session_knn import SessionKNN
-
-    test_log = data.read_test_log(columns, log.vocabulary)
-    ranks, test = evaluate_test(model, test_log, evaluation)
-    if not found.knn:
-        return {"test": test}
-    settings = {name: found.knn[0][name] for name in ("n_neighbours", "n_candidates", "idf")}
-    knn = rank_by(SessionKNN(log, **settings), test_log, evaluation.tie)
-    return {"test": test, "baselines": {"session_knn": describe_baseline(knn, evaluation.k, ranks)}}
 
 
 def _trials_table(found: Any) -> str:

@@ -42,6 +42,32 @@ def evaluate_test(
     return found, describe_test(found, config.k, model.vocabulary.counts, lists)
 
 
+def evaluate_parts(
+    model: GRU4Rec | FusedModel, log: SessionLog, config: EvaluationConfig
+) -> tuple[RankedPairs, dict[str, Any]]:
+    """Measures a model, and one that is fused without its neighbours too; arguments and errors as `evaluate_test`.
+
+    Returns:
+      The ranks, and the parts of a report: `test`, with the name of the `recommender`, and `test_alone` of the model
+      without its neighbours, unless these are alone.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [0, 1]})
+      >>> log = SessionLog.from_frame(frame)
+      >>> model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(2,), n_sample=0))
+      >>> list(evaluate_parts(model, log, EvaluationConfig(k=(2,)))[1])
+      ['test']
+    """
+    found, test = evaluate_test(model, log, config)
+    if not isinstance(model, FusedModel):
+        return found, {"test": test}
+    if model.fusion.is_alone:
+        return found, {"test": {**test, "recommender": "neighbours"}}
+    test["recommender"] = "GRU4Rec, fused"
+    return found, {"test": test, "test_alone": evaluate_test(model.model, log, config)[1]}
+
+
 def describe_test(
     found: RankedPairs,
     k: Sequence[int] = DEFAULT_K,

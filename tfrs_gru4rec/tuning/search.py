@@ -27,7 +27,7 @@ class Search:
 
     Attributes:
       study: Optuna's study, in a storage that outlives the process.
-      folder: holds a folder for each trial under way.
+      folder: holds a folder for each trial under way, and that of the best one.
       work: does a trial in its folder, and returns its value.
       seed: of the search.
     """
@@ -67,8 +67,19 @@ class Search:
                 self.study.tell(trial, state=TrialState.PRUNED)
             except OutOfTimeError:
                 return self.study.trials[trial.number]  # a later call with more time goes on with it
-        remove_folder(place)
+        self._keep_best()
         return self.study.trials[trial.number]
+
+    @property
+    def best(self) -> tuple[optuna.trial.FrozenTrial, Path]:
+        """The best trial that ended, the first of equals, and its folder, which alone is kept."""
+        trial = max(self.ended, key=value_of)
+        return trial, self.folder / str(trial.number)
+
+    def _keep_best(self) -> None:
+        for trial in self.ended:
+            if trial.number != self.best[0].number:
+                remove_folder(self.folder / str(trial.number))
 
     @contextlib.contextmanager
     def _claimed(self, n_trials: int | None) -> Iterator[optuna.Trial | None]:

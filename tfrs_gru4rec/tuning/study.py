@@ -17,8 +17,10 @@ from absl import logging
 from tfrs_gru4rec.atomic_files import write_text
 from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
+from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.training.model_folder import describe
+from tfrs_gru4rec.training.model_folder import describe, load_model
 from tfrs_gru4rec.tuning.budget import Budget
 from tfrs_gru4rec.tuning.plot import plot_study
 from tfrs_gru4rec.tuning.search import Search, settings_of_trial, value_of, waiting_lock
@@ -39,6 +41,8 @@ class Tuned:
       trials: all trials that ended, the best first: `trial`, `recall`, `mrr`, `epochs`, `reason` (why it was given up)
         and the settings by name.
       knn: likewise the trials of session kNN; none if it was not tuned.
+      fusion: what the neighbours of the best model weigh, see `learn_fusion`; None if none is better.
+      fusion_report: of `learn_fusion`.
 
     >>> Tuned(GRU4RecConfig(), TrainingConfig(n_epochs=4), trials=[], knn=[]).training.n_epochs
     4
@@ -48,6 +52,8 @@ class Tuned:
     training: TrainingConfig
     trials: list[dict[str, Any]]
     knn: list[dict[str, Any]]
+    fusion: Fusion | None = None
+    fusion_report: dict[str, Any] = dataclasses.field(default_factory=lambda: {"chosen": "none"})
 
 
 def tune(
@@ -60,6 +66,7 @@ def tune(
     n_epochs: int = 10,
     early_stop_epochs: int = 2,
     tune_knn: bool = True,
+    fusion: str = "auto",
     seed: int = 0,
 ) -> Tuned:
     """Looks for the settings of the highest recall@20 in validation; goes on with the study in the folder, if any.
@@ -79,6 +86,7 @@ def tune(
       n_epochs: most epochs of a trial.
       early_stop_epochs: end a trial when its best epoch lies so many epochs back; 0: never.
       tune_knn: also tune session kNN, one trial of it after every two others.
+      fusion: neighbours whose weights are learned for the best model, as the choice of `learn_fusion`.
       seed: of the models and of the search.
 
     Returns:
@@ -138,7 +146,12 @@ def tune(
         budget_minutes=budget_minutes,
     )
     plot_study(search.study, folder / "study.png")
-    return _tuned(search, knn, space)
+    best = load_model(search.best[1] / "model")
+    found = _tuned(search, knn, space)
+    learned, report = learn_fusion(best, *logs, fusion, seed=seed)
+    found = dataclasses.replace(found, fusion=learned, fusion_report=report)
+    write_text(folder / "best.flags", _flags(found))
+    return found
 
 
 def _open(
@@ -231,6 +244,8 @@ def _flags(found: Tuned) -> str:
     best = found.trials[0]
     figures = f"recall@20 {best['recall']:.4f}, MRR@20 {best['mrr']:.4f} in validation"
     lines = [f"# The best of {len(found.trials)} trials: {figures}."]
+    if found.fusion:
+        lines += [f"--fusion={found.fusion_report['chosen']}", "--valid_auto", "--refit"]
     for config in (found.model, found.training):
         for name, value in config.to_dict().items():
             if isinstance(value, bool):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from absl import logging
 
 from tfrs_gru4rec._keras import keras
 from tfrs_gru4rec.metrics.figures import hits_at, reciprocal_ranks_at
@@ -50,6 +51,7 @@ class _Report(keras.callbacks.Callback):
             if logs[RECALL] >= value_of(_stored(self._trial)):
                 self._trial.set_user_attr("mrr", logs[MRR])
                 self._trial.set_user_attr("best_epoch", epoch + 1)
+        logging.info("Trial %d, epoch %d: recall@20 %.4f.", self._trial.number + 1, epoch + 1, logs[RECALL])
         self.note_seconds()
         if self._trial.should_prune():
             raise optuna.TrialPruned(f"not among the best after {epoch + 1} epochs")

@@ -114,6 +114,21 @@ def test_many_rows_of_one_session_in_a_request_are_refused(stub):
     assert steps(MAX_ROWS_OF_A_SESSION + 1) == grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_a_wrong_request_waits_for_its_error_and_holds_up_nobody(tiny_versions):
+    with (
+        serving(tiny_versions, refusal_seconds=0.5, max_concurrent_requests=1) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        started = time.monotonic()
+        wrong = stub.Predict.future(tiny_models.step_request("s" * 1000, "x"), timeout=5.0)
+        time.sleep(0.1)  # until it waits for its error
+        while not wrong.done():
+            stub.Predict(tiny_models.step_request("s", "x"), timeout=0.4)
+        assert wrong.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert time.monotonic() - started >= 0.5
+
+
 @pytest.mark.parametrize("shape", [(1, 1_048_576), (1, 1025), (2**31, 1), (1025, 1)])
 def test_a_small_request_of_a_huge_shape_is_refused(stub, shape):
     request = tiny_models.request("recommend", item_ids=[["x"]])
