@@ -38,7 +38,7 @@ def export_saved_model(
     The folder appears at once and whole, after it has been loaded back and compared with the model. On disk
     it holds the weights and the vocabulary. The memory of the sessions is made where the model is loaded, which
     the check here does too: `max_sessions * (4 * (52 + units of all layers) + 24)` bytes, as 50 items seen are
-    remembered, beside 8 bytes an entry of a fusion's tables.
+    remembered, beside the bytes of a fusion's tables.
 
     >>> import tempfile
     >>> import tfrs_gru4rec as g4r

@@ -17,7 +17,7 @@ from tfrs_gru4rec.neighbours.fusion_weights import (
     learn_weights,
     spread_of,
 )
-from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, latest_clicks
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, Counted, latest_clicks
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 from oracle import fusion as oracle
@@ -99,11 +99,17 @@ def test_candidates_have_the_ranks_of_all_items(questions):
 
 
 def test_rows_are_read_as_they_are():
-    table = sparse.csr_array(np.array([[0, 2.0, 3.0], [0, 0, 0], [4.0, 0, 0]]))
-    places, columns, values = TableRows(table).look_up(tf.constant([[2, -1], [1, 0]]))
-    assert places.numpy().tolist() == [0, 3, 3]
-    assert columns.numpy().tolist() == [0, 1, 2]
-    assert values.numpy().tolist() == [4.0, 2.0, 3.0]
+    tables = [[[0, 2.0, 3.0], [0, 0, 0], [4.0, 0, 0]], [[5.0, 0, 6.0], [0, 0, 0], [7.0, 0, 0]]]
+    sides = {
+        name: Counted(sparse.csr_array(np.array(table)), np.ones(3), 1.0)
+        for name, table in zip(("rules", "knn"), tables, strict=True)
+    }
+    fusion = Fusion(sides, np.zeros([4, 4]), 0)
+    places, columns, values, sums = TableRows(fusion).look_up(tf.constant([[2, -1], [1, 0]]))
+    assert places.numpy().tolist() == [0, 3, 3, 3]
+    assert columns.numpy().tolist() == [0, 0, 1, 2]
+    assert values.numpy().tolist() == [[4.0, 7.0], [0.0, 5.0], [2.0, 0.0], [3.0, 6.0]]
+    assert sums.numpy().tolist() == [[[4.0, 7.0], [0.0, 0.0]], [[0.0, 0.0], [5.0, 11.0]]]
 
 
 def test_items_of_every_session_say_nothing():

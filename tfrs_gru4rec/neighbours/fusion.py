@@ -18,6 +18,7 @@ place of the model's score.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import zipfile
 import zlib
@@ -129,11 +130,23 @@ class Fusion:
         """The sides in words."""
         return "+".join(self.sides) + (" alone" if self.is_alone else "")
 
+    @functools.cached_property
+    def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All tables as one, in rows: first entry of each [n_items + 1], columns, and values [n_entries, n_sides]."""
+        tables = list(self.tables.values())
+        marks = [sparse.csr_array((np.ones(t.nnz), t.indices, t.indptr), shape=t.shape) for t in tables]
+        whole = sparse.csr_array(sum(marks[1:], marks[0]))
+        whole.sort_indices()
+        keys = _keys(whole)
+        values = np.zeros([whole.nnz, len(tables)], np.float32)
+        for side, table in enumerate(tables):
+            values[np.searchsorted(keys, _keys(table)), side] = table.data
+        return whole.indptr, whole.indices.astype(np.int32), values
+
     @property
     def bytes(self) -> int:
-        """Memory of the tables, which is what an export holds of them."""
-        tables = self.tables.values()
-        return sum(part.nbytes for table in tables for part in (table.data, table.indices, table.indptr))
+        """Memory of the tables in an export, which holds them as one."""
+        return sum(part.nbytes for part in self.joined)
 
     def require_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Raises ValueError unless the tables belong to a vocabulary."""
@@ -175,6 +188,11 @@ class Fusion:
     def load_if_any(cls, folder: str | os.PathLike[str]) -> Fusion | None:
         """Reads what `save` wrote; None if there is nothing. Raises ValueError as `load`."""
         return cls.load(folder) if (Path(folder) / FILE).exists() else None
+
+
+def _keys(table: sparse.csr_array) -> np.ndarray:
+    """Numbers the entries of a table by row and column, int64 [n_entries]."""
+    return np.repeat(np.arange(table.shape[0]), np.diff(table.indptr)) * table.shape[1] + table.indices
 
 
 def _counted(parts: np.lib.npyio.NpzFile, side: str) -> Counted:
