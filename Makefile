@@ -21,13 +21,14 @@ REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-long lint types docs hooks licences sbom lock bench clean
+.PHONY: help demo test test-long spark lint types docs hooks licences sbom lock bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       train on simulated shop sessions, evaluate beside baselines, recommend, export, serve"
 	@echo "make test       lint, then all tests but the long ones"
 	@echo "make test-long  the long versions of the tests"
+	@echo "make spark      install pyspark (450 MB), without which the tests on Spark skip"
 	@echo "make lint       ruff (rules and format) and mypy"
 	@echo "make docs       build the documents into build/site"
 	@echo "make hooks      run what make lint runs before each commit"
@@ -44,6 +45,8 @@ demo: $(INSTALLED)
 	$(BIN)/gru4rec-export --model_dir .demo/model --export_dir .demo/export --top_k 5 --verbosity -1
 	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17 --clicks 2
 
+# A third of the time of a small model goes into optimising its machine code; .ci/run has it done, as users do.
+test: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 test: lint
 	$(PYTEST) -m "not slow"
 
@@ -51,6 +54,9 @@ test: lint
 test-long: $(INSTALLED)
 	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile long
 	GRU4REC_FUZZ_REQUESTS=10000 GRU4REC_LIVE_SESSIONS=1000 GRU4REC_KILLS=20 $(PYTEST) $(REPEATED)
+
+spark: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --require-hashes --requirement .ci/spark.lock
 
 lint: types
 	$(BIN)/ruff check .
@@ -86,6 +92,8 @@ lock: | $(TOOLS)
 	    --custom-compile-command "make lock" --output-file requirements.lock constraints.txt
 	$(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
 	    --fork-strategy fewest --custom-compile-command "make lock" --output-file docs/requirements.lock docs/requirements.in
+	$(TOOLS)/bin/uv pip compile --quiet --no-deps --universal --python-version 3.10 --generate-hashes --no-annotate \
+	    --custom-compile-command "make lock" --output-file .ci/spark.lock .ci/spark.in
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/train_speed.py
@@ -101,7 +109,7 @@ $(INSTALLED): setup.py pyproject.toml requirements.lock | $(BIN)/python
 	@mkdir -p build && sed -n '/^\(packaging\|pip\|setuptools\|wheel\)==/,/[^\\]$$/p' requirements.lock > build/build-tools.lock
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement build/build-tools.lock
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(SITE_TOOLS)/.installed: docs/requirements.lock | $(BIN)/python

@@ -6,7 +6,7 @@ package named `datasets` would break everyone who uses another library of that n
 
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 ROOT = Path(__file__).parent
 
@@ -18,10 +18,13 @@ FOLDERS = {
 
 
 def find_mapped_packages() -> dict[str, str]:
-    """Returns the folder of each package by its name, sub-packages included."""
+    """Returns the folder of each package by its name, sub-packages and folders of data included.
+
+    Setuptools warns, page after page, of a folder of data that is no package.
+    """
     folders = dict(FOLDERS)
     for package, folder in FOLDERS.items():
-        for name in find_packages(str(ROOT / folder)):
+        for name in find_namespace_packages(str(ROOT / folder), exclude=["*__pycache__*", "*.dummy_data.*"]):
             folders[f"{package}.{name}"] = f"{folder}/{name.replace('.', '/')}"
     return folders
 

@@ -28,12 +28,11 @@ def build(dataset: str, stage: str, folder: pathlib.Path) -> None:
 
     logging.set_verbosity(logging.INFO)
     if stage == "splits":
-        from tfrs_gru4rec.datasets import source
-        from tfrs_gru4rec.datasets.rees46.source import SOURCE as REES46
-        from tfrs_gru4rec.datasets.rsc15.source import load_splits as load_rsc15
+        from tfrs_gru4rec.datasets.published import REES46, load_rsc15
         from tfrs_gru4rec.datasets.session_statistics import describe
+        from tfrs_gru4rec.datasets.source import load_splits
 
-        loaded = load_rsc15(folder) if dataset == "rsc15" else source.load_splits(REES46, folder)
+        loaded = load_rsc15(folder) if dataset == "rsc15" else load_splits(REES46, folder)
         for name, events in loaded.splits.items():
             print(describe(events, loaded.ticks_per_second).to_line(f"{dataset} {name}"))
         return

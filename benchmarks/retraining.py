@@ -41,7 +41,7 @@ from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog, log_of_events
 from tfrs_gru4rec.training import ModelFolder, fit
-from tfrs_gru4rec.upkeep.day_figures import figures_of_all_pairs
+from tfrs_gru4rec.upkeep.day_figures import measure_day
 from tfrs_gru4rec.upkeep.warm_start import WarmStart
 
 # The recipe of cross-entropy on this log, by Adagrad.
@@ -124,7 +124,8 @@ def compare(log: SessionLog, work: Path) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"block": block + 1, "pairs": following.n_pairs}
         for name, trained in models.items():
             seconds = 0.0 if name == "stale" else trained.seconds
-            recall = figures_of_all_pairs(trained.model, following, values.k)["recall"]
+            figures, _ = measure_day(trained.model, following, values.k)
+            recall = figures["recall"]
             row[name] = {"recall": recall, "seconds": seconds}
         cells = "".join(f"{row[name]['recall']:11.4f}{row[name]['seconds']:8.1f}" for name in names)
         print(f"{row['block']:5}{row['pairs']:8}{cells}", flush=True)

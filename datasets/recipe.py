@@ -1,19 +1,17 @@
 """The preparation rules as settings: for the published sets and for a log of one's own."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Mapping
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 
-from tfrs_gru4rec.checks import require, require_at_least, require_positive
+from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.datasets import preparation, time_splits
 from tfrs_gru4rec.events.dwell_time import dwell_copies
-from tfrs_gru4rec.events.events import Events
-from tfrs_gru4rec.events.gaps import cut_at_gaps, cut_at_gaps_of_all
-from tfrs_gru4rec.events.raw_log import RawLog
+from tfrs_gru4rec.events.events import Events, engine_rule
+from tfrs_gru4rec.settings import Range, Settings
 
 SplitTimes = tuple[time_splits.SplitTime | None, time_splits.SplitTime | None]
 
@@ -23,15 +21,16 @@ _EMPTY_RULE = "Each split must keep an event: choose another test period or ask 
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class Recipe(Settings):
     """What to do with a log; times in seconds.
 
     Attributes:
+      max_user_events: keep only the last so many events of each user, or session as given; None keeps all.
       gap_seconds: a longer pause starts a new session; None keeps sessions as given.
       gap_over_all_events: whether events that are dropped for their kind count for pauses.
       collapse_repeats: whether immediate repeats of an item become one event.
-      min_length: least number of events of a session, 1 or more.
-      min_support: least number of events of an item, 1 or more.
+      min_length: least number of events of a session.
+      min_support: least number of events of an item.
       test_days: test sessions start within so many days of the last event, or of `log_end`.
       test_fraction: so large a share of the sessions, by start, is the test.
       test_from: test sessions start at this time or later.
@@ -46,26 +45,21 @@ class Recipe:
     ValueError: test_days must be greater than 0. Received: test_days=0.
     """
 
-    gap_seconds: float | None = None
+    max_user_events: Annotated[int | None, Range(at_least=1)] = None
+    gap_seconds: Annotated[float | None, Range(above=0)] = None
     gap_over_all_events: bool = False
     collapse_repeats: bool = True
-    min_length: int = 2
-    min_support: int = 5
-    test_days: float | None = None
-    test_fraction: float | None = None
+    min_length: Annotated[int, Range(at_least=1)] = 2
+    min_support: Annotated[int, Range(at_least=1)] = 5
+    test_days: Annotated[float | None, Range(above=0)] = None
+    test_fraction: Annotated[float | None, Range(above=0, below=1)] = None
     test_from: float | None = None
     log_end: float | None = None
     tuning_splits: bool = True
-    dwell_seconds: float | None = None
+    dwell_seconds: Annotated[float | None, Range(above=0)] = None
 
     def __post_init__(self) -> None:
-        require_at_least(1, min_length=self.min_length, min_support=self.min_support)
-        for name in ("gap_seconds", "test_days", "dwell_seconds"):
-            if getattr(self, name) is not None:
-                require_positive(**{name: getattr(self, name)})
-        share = self.test_fraction
-        rule = "test_fraction must lie between 0 and 1."
-        require(share is None or 0 < share < 1, rule, test_fraction=share)
+        super().__post_init__()
         ways = {name: getattr(self, name) for name in ("test_days", "test_fraction", "test_from")}
         given = {name: value for name, value in ways.items() if value is not None}
         require(len(given) <= 1, _ONE_SPLIT_RULE, **given)
@@ -75,33 +69,48 @@ class Recipe:
         require(not self.gap_over_all_events or self.gap_seconds is not None, rule, gap_seconds=None)
 
 
-def prepare_sessions(
-    log: RawLog, recipe: Recipe, observe: preparation.Observer = lambda rule, events: None
-) -> Events:
-    """Applies the rules up to the splits.
+class Log(Protocol):
+    """A raw log: a `RawLog`, or one on Spark."""
 
-    Args:
-      log: events in any order.
-      recipe: the settings.
-      observe: called after each rule that applies, with its name ("gaps", "repeats", "length", "support") and the
-        events left.
+    @property
+    def ticks_per_second(self) -> int:
+        """Unit of the times."""
+
+    def sorted_wanted(self) -> Any:
+        """The wanted events by session, then time, then item."""
+
+    def capped(self, max_events: int, over_all_events: bool = False) -> "Log":
+        """The last events of each session or user."""
+
+    def cut_at_gaps(self, gap: float, over_all_events: bool = False) -> Any:
+        """The wanted events, in sessions without longer pauses."""
+
+
+def prepare_sessions(
+    log: Log, recipe: Recipe, observe: preparation.Observer = lambda rule, events: None
+) -> Events:
+    """Applies the rules up to the splits to a log, whose events may be in any order.
+
+    After each rule that applies, `observe` is called with its name ("cap", "gaps", "repeats", "length", "support") and
+    the events left.
 
     Returns:
       The events left, sorted by session, time, item. With a gap, sessions are numbered anew.
 
+    >>> from tfrs_gru4rec.events.raw_log import RawLog
     >>> views = Events(np.array([1, 1, 1]), np.array([0, 0, 1], np.int32), np.array([5, 6, 7]))
     >>> log = RawLog(views, np.ones(3, bool), item_ids=np.array([214, 305]))
     >>> prepare_sessions(log, Recipe(min_support=1)).times.tolist()  # the repeat is gone
     [5, 7]
     """
     gap = None if recipe.gap_seconds is None else recipe.gap_seconds * log.ticks_per_second
-    if recipe.gap_over_all_events and gap is not None:
-        events = cut_at_gaps_of_all(log.events, log.is_wanted, gap)
-    else:
+    if recipe.max_user_events is not None:
+        log = log.capped(recipe.max_user_events, recipe.gap_over_all_events)
+        observe("cap", log.sorted_wanted())
+    if gap is None:
         events = log.sorted_wanted()
-        if gap is not None:
-            events = cut_at_gaps(events, gap)
-    if gap is not None:
+    else:
+        events = log.cut_at_gaps(gap, recipe.gap_over_all_events)
         observe("gaps", events)
     if recipe.collapse_repeats:
         events = preparation.collapse_repeats(events)
@@ -110,15 +119,9 @@ def prepare_sessions(
 
 
 def divide_sessions(events: Events, recipe: Recipe, ticks_per_second: int = 1) -> dict[str, Events]:
-    """Splits prepared events; a split may come out empty.
+    """Splits events, as `prepare_sessions` returns them, whose times are so many ticks a second.
 
-    Args:
-      events: as `prepare_sessions` returns them.
-      recipe: the settings.
-      ticks_per_second: unit of the times.
-
-    Returns:
-      The events of `train`, and of `test`, `train_tr` and `valid` if the recipe asks for them.
+    The splits are `train`, and `test`, `train_tr` and `valid` if the recipe asks for them; one may come out empty.
     """
     split_at, tuning_at = _split_times(events, recipe, ticks_per_second)
     if split_at is None:
@@ -132,28 +135,29 @@ def divide_sessions(events: Events, recipe: Recipe, ticks_per_second: int = 1) -
 def _split_times(events: Events, recipe: Recipe, ticks_per_second: int) -> SplitTimes:
     """What gives the start of the test period, and that of the tuning period if another rule does."""
     if recipe.test_fraction is not None:
-        return functools.partial(time_splits.start_quantile, test_fraction=recipe.test_fraction), None
+        share = recipe.test_fraction
+        return lambda part: time_splits.start_quantile(part, share), None
     if recipe.test_from is not None:
         start = recipe.test_from * ticks_per_second
-        period = events.times.max(initial=start) - start
+        period = max(time_splits.last_time(events), start) - start if len(events) else 0
     elif recipe.test_days is not None:
         period = recipe.test_days * _SECONDS_PER_DAY * ticks_per_second
         if recipe.log_end is None:
-            return lambda part: part.times.max() - period, None
+            return lambda part: time_splits.last_time(part) - period, None
         start = recipe.log_end * ticks_per_second - period
     else:
         return None, None
     return lambda part: start, lambda part: start - period
 
 
-def split_sessions(events: Events, recipe: Recipe) -> dict[str, Events]:
-    """Splits prepared events whose times are in seconds, as `divide_sessions` does.
+def split_sessions(events: Events, recipe: Recipe, ticks_per_second: int = 1) -> dict[str, Events]:
+    """Splits prepared events as `divide_sessions` does, into splits that can be used.
 
     Raises:
       ValueError: a split would be empty.
     """
     require(len(events) > 0, _EMPTY_RULE, events=0)
-    splits = divide_sessions(events, recipe)
+    splits = divide_sessions(events, recipe, ticks_per_second)
     for name, part in splits.items():
         require(len(part) > 0, _EMPTY_RULE, split=name)
     return splits
@@ -162,25 +166,19 @@ def split_sessions(events: Events, recipe: Recipe) -> dict[str, Events]:
 def augment_training(
     splits: Mapping[str, Events], recipe: Recipe, ticks_per_second: int = 1
 ) -> dict[str, Events]:
-    """Augments by dwell time the splits that are trained on; tests ask for each next item once.
+    """Augments the splits that are trained on by dwell time, if the recipe says so; tests ask for each next item once.
 
-    Args:
-      splits: as `divide_sessions` returns them.
-      recipe: the settings.
-      ticks_per_second: unit of the times.
-
-    Returns:
-      The splits; the same ones if the recipe has no `dwell_seconds`.
+    All copies of an event carry its time, so they stay in order.
     """
-    return {
-        name: _repeat_by_dwell(part, recipe.dwell_seconds, ticks_per_second)
-        if recipe.dwell_seconds and name in ("train", "train_tr")
-        else part
-        for name, part in splits.items()
-    }
+    augmented = dict(splits)
+    if recipe.dwell_seconds:
+        for name in {"train", "train_tr"} & splits.keys():
+            augmented[name] = repeat_by_dwell(splits[name], recipe.dwell_seconds, ticks_per_second)
+    return augmented
 
 
-def _repeat_by_dwell(events: Events, seconds: float, ticks_per_second: int) -> Events:
-    """Repeats events in place; all copies carry the event's time, so they stay in order."""
+@engine_rule
+def repeat_by_dwell(events: Events, seconds: float, ticks_per_second: int) -> Events:
+    """Repeats events in place as `dwell_copies` says."""
     copies = dwell_copies(events.times, events.offsets, seconds, ticks_per_second)
     return events.select(np.repeat(np.arange(len(events)), copies))

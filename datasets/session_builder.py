@@ -1,7 +1,5 @@
 """The part that the TFDS builders of session data sets share: one example is one session."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +11,7 @@ from etils import epath
 
 from tfrs_gru4rec.datasets.session_statistics import SessionStatistics, describe
 from tfrs_gru4rec.datasets.source import SessionSplits, Source, load_splits
+from tfrs_gru4rec.datasets.split_files import in_seconds
 from tfrs_gru4rec.datasets.time_splits import SPLIT_NAMES
 from tfrs_gru4rec.events.order import visiting_order
 
@@ -89,9 +88,8 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
                     "are not whole. Fetch them again."
                 )
             statistics = describe(events, loaded.ticks_per_second)
-            level = (
-                logging.INFO if name in ("train", "test") else logging.DEBUG
-            )  # the others are parts of train
+            # The others are parts of train.
+            level = logging.INFO if name in ("train", "test") else logging.DEBUG
             logging.log(level, "%s", statistics.to_line(f"{self.name} {name}"))
             _compare(f"{self.name} {name}", statistics, loaded.published.get(name, {}))
         return {name: self._generate_examples(loaded, name) for name in SPLIT_NAMES}
@@ -101,7 +99,7 @@ class SessionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
         offsets = events.offsets
         order = visiting_order(events.first_times)
         items = loaded.item_ids[events.items]
-        times = _seconds(events.times, loaded.ticks_per_second).astype(self.TIME_DTYPE, copy=False)
+        times = in_seconds(events.times, loaded.ticks_per_second).astype(self.TIME_DTYPE, copy=False)
         # TFDS sorts by key in buckets of equal ranges of 128-bit keys: keys spread over the whole range keep
         # each bucket small, whatever the number of sessions.
         stride = (1 << _KEY_BITS) // len(order)
@@ -129,7 +127,3 @@ def _compare(title: str, statistics: SessionStatistics, published: Mapping[str, 
             )  # fmt: skip
         else:
             logging.info("%s has %d %s, as published.", title, found, name)
-
-
-def _seconds(times: np.ndarray, ticks_per_second: int) -> np.ndarray:
-    return times if ticks_per_second == 1 else times / ticks_per_second

@@ -1,7 +1,5 @@
 """A published set as data: its raw files, their columns, its recipe; and one loader that reads any."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
@@ -19,43 +17,23 @@ from tfrs_gru4rec.events.raw_log import RawLog
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """What the columns of a raw file mean.
+    """What the columns of a raw file mean."""
 
-    Attributes:
-      session: name of the column of sessions, or of users.
-      item: that of items.
-      time: that of times.
-      read_time: turns the text of a time into ticks since 1970 UTC.
-      ticks_per_second: 1 for seconds, 1,000 for milliseconds.
-      has_text_ids: whether sessions and items are text; a row of empty item text is no event to keep.
-      kind: (column, value) of the events to keep; None keeps all.
-      day: column of dates; times then count, in ms, from the first date of the session. Dates alone would not
-        order events, and some sessions pass midnight.
-    """
-
-    session: str
-    item: str
-    time: str
-    read_time: Converter = converters.integers
-    ticks_per_second: int = 1
-    has_text_ids: bool = False
-    kind: tuple[str, str] | None = None
+    session: str  # name of the column of sessions, or of users
+    item: str  # that of items
+    time: str  # that of times
+    read_time: Converter = converters.integers  # turns the text of a time into ticks since 1970 UTC
+    ticks_per_second: int = 1  # 1 for seconds, 1,000 for milliseconds
+    has_text_ids: bool = False  # sessions and items are text; a row of empty item text is no event to keep
+    kind: tuple[str, str] | None = None  # (column, value) of the events to keep; None keeps all
+    # Column of dates; times then count, in ms, from the first date of the session. Dates alone would not order events,
+    # and some sessions pass midnight.
     day: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A published data set.
-
-    Attributes:
-      files: names of its raw files.
-      archives: names of the .zip and .7z files that may hold them.
-      homepage: where it is published.
-      instructions: how a user gets the files, and where to put them.
-      columns: what their columns mean.
-      layout: how the files are laid out.
-      recipe: what is done with the events; None where the set has rules of its own.
-      published: what the literature states of some splits, by split and name of a `SessionStatistics` number.
 
     >>> shop = Source(
     ...     files=("views.csv",), columns=Columns("visit", "sku", "at"), recipe=Recipe(test_days=7)
@@ -64,47 +42,34 @@ class Source:
     (',', 5)
     """
 
-    files: Sequence[str]
-    columns: Columns
-    layout: Layout = Layout()
-    recipe: Recipe | None = None
-    archives: Sequence[str] = ()
-    homepage: str = ""
-    instructions: str = ""
+    files: Sequence[str]  # names of its raw files
+    columns: Columns  # what their columns mean
+    layout: Layout = Layout()  # how the files are laid out
+    recipe: Recipe | None = None  # what is done with the events; None where the set has rules of its own
+    archives: Sequence[str] = ()  # names of the .zip and .7z files that may hold them
+    homepage: str = ""  # where it is published
+    instructions: str = ""  # how a user gets the files, and where to put them
+    # What the literature states of some splits, by split and name of a `SessionStatistics` number.
     published: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SessionSplits:
-    """The four splits of a data set.
+    """The four splits of a data set."""
 
-    Attributes:
-      splits: events of `train`, `test`, `train_tr` and `valid`, each sorted by session, then time.
-      item_ids: [n_items] raw id of each item code, int64 or an object array of str.
-      ticks_per_second: unit of the times: 1 for seconds, 1,000 for milliseconds.
-      published: as in `Source`.
-    """
-
-    splits: dict[str, Events]
-    item_ids: np.ndarray
-    ticks_per_second: int = 1
-    published: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    splits: dict[str, Events]  # `train`, `test`, `train_tr` and `valid`, each sorted by session, then time
+    item_ids: np.ndarray  # [n_items] raw id of each item code, int64 or an object array of str
+    ticks_per_second: int = 1  # unit of the times: 1 for seconds, 1,000 for milliseconds
+    published: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)  # as in `Source`
 
 
 def read_files(
     files: Sequence[RawFile], layout: Layout, columns: Columns, has_all_kinds: bool = False
 ) -> RawLog:
-    """Reads raw files of one layout.
+    """Reads raw files of one layout, the events in file order.
 
-    Args:
-      files: the files.
-      layout: how they are laid out.
-      columns: what their columns mean.
-      has_all_kinds: whether to keep, marked as unwanted, the events of other kinds than `columns.kind`;
-        otherwise they are not even parsed.
-
-    Returns:
-      The events in file order. Sessions are numbers as they stand, or codes that sort as their text does.
+    Sessions are numbers as they stand, or codes that sort as their text does. Events of other kinds than `columns.kind`
+    are kept, marked as unwanted, with `has_all_kinds`; otherwise they are not even parsed.
 
     Raises:
       ValueError: a file cannot be read; the message names file, column, line and value.
@@ -136,14 +101,7 @@ def read_files(
 
 
 def read_source(source: Source, folder: str | os.PathLike[str]) -> RawLog:
-    r"""Reads the raw files of a set.
-
-    Args:
-      source: the set.
-      folder: where the raw files or their archive are.
-
-    Returns:
-      The events in file order.
+    r"""Reads the raw files of a set from a folder that holds them or their archive, the events in file order.
 
     Raises:
       FileNotFoundError: a file is missing; the message says where it was looked for and how to get it.
@@ -163,31 +121,15 @@ def read_source(source: Source, folder: str | os.PathLike[str]) -> RawLog:
 
 
 def split_by_recipe(log: RawLog, recipe: Recipe) -> dict[str, Events]:
-    """Prepares and splits a log.
-
-    Args:
-      log: events in any order.
-      recipe: the settings.
-
-    Returns:
-      The splits; some may be empty.
-    """
+    """Prepares and splits a log, whose events may be in any order; a split may come out empty."""
     splits = divide_sessions(prepare_sessions(log, recipe), recipe, log.ticks_per_second)
     return augment_training(splits, recipe, log.ticks_per_second)
 
 
 def load_splits(source: Source, folder: str | os.PathLike[str]) -> SessionSplits:
-    """Reads the raw files of a set and follows its recipe.
-
-    Args:
-      source: the set.
-      folder: where the raw files or their archive are.
-
-    Returns:
-      The splits.
+    """Reads the raw files of a set, as `read_source` does, and follows its recipe.
 
     Raises:
-      FileNotFoundError: a file is missing.
       ValueError: a file cannot be read, or the set has rules of its own.
     """
     if source.recipe is None:

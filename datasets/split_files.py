@@ -1,7 +1,5 @@
 """Writes splits as log files, all of them or none."""
 
-from __future__ import annotations
-
 import json
 import os
 import pathlib
@@ -14,32 +12,26 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from tfrs_gru4rec.atomic_files import (
-    flush_to_disk,
-    flush_tree_to_disk,
-    make_folder,
-    move_files,
-    temporary_path,
-)
+from tfrs_gru4rec import atomic_files
 from tfrs_gru4rec.events.events import Events
 from tfrs_gru4rec.events.offsets import positions
 from tfrs_gru4rec.events.order import visiting_order
 
 FORMATS = ("tsv.gz", "tsv", "parquet")
 STATISTICS_FILE = "statistics.json"
-_COLUMNS = ("SessionId", "ItemId", "Time")
+COLUMNS = ("SessionId", "ItemId", "Time")
 
 
-def split_table(events: Events, session_ids: np.ndarray | None, item_ids: np.ndarray) -> pa.Table:
-    """Lays a split out as columns SessionId, ItemId, Time, sessions in the order of their first event.
+def split_table(
+    events: Events, session_ids: np.ndarray | None, item_ids: np.ndarray, ticks_per_second: int = 1
+) -> pa.Table:
+    """Lays a split out as SessionId, ItemId, Time, a row an event, sessions in the order of their first event.
 
     Args:
       events: sorted by session, then time.
       session_ids: raw id of each session code; None if the sessions are numbers as they stand.
       item_ids: raw id of each item code.
-
-    Returns:
-      A row an event.
+      ticks_per_second: unit of the times.
 
     >>> events = Events(np.array([1, 2, 2]), np.array([0, 1, 0], np.int32), np.array([30, 10, 20]))
     >>> split_table(events, None, np.array(["lamp", "desk"], object))["ItemId"].to_pylist()
@@ -49,13 +41,23 @@ def split_table(events: Events, session_ids: np.ndarray | None, item_ids: np.nda
     rows = positions(events.offsets[:-1][order], events.lengths[order])
     sessions = events.sessions[rows]
     ids = sessions if session_ids is None else session_ids[sessions]
-    return pa.table(dict(zip(_COLUMNS, (ids, item_ids[events.items[rows]], events.times[rows]), strict=True)))
+    times = in_seconds(events.times[rows], ticks_per_second)
+    return pa.table(dict(zip(COLUMNS, (ids, item_ids[events.items[rows]], times), strict=True)))
+
+
+def in_seconds(times: np.ndarray, ticks_per_second: int) -> np.ndarray:
+    """Returns times in seconds, as float64 unless that is their unit.
+
+    >>> in_seconds(np.array([1500]), 1_000).tolist()
+    [1.5]
+    """
+    return times if ticks_per_second == 1 else times / ticks_per_second
 
 
 def write_splits(
     folder: str | os.PathLike[str], tables: Mapping[str, pa.Table], file_format: str, statistics: Any
 ) -> list[pathlib.Path]:
-    """Writes a file for each split, and the statistics.
+    """Writes a file for each split, and the statistics; returns the paths of the former.
 
     The files are written aside and moved into place when all are whole. Old statistics go before the first move, and
     the new ones come after the last: a folder with statistics.json holds files that belong together.
@@ -66,24 +68,21 @@ def write_splits(
       file_format: one of `FORMATS`.
       statistics: what goes into statistics.json.
 
-    Returns:
-      The paths of the split files.
-
     Raises:
       OSError: the folder cannot be written to, or the disk is full; then it is as it was before.
     """
     target = pathlib.Path(folder)
-    make_folder(target)
+    atomic_files.make_folder(target)
     paths = [target / f"{name}.{file_format}" for name in tables]
-    with temporary_path(target, "splits") as aside:
+    with atomic_files.temporary_path(target, "splits") as aside:
         aside.mkdir()
         for path, table in zip(paths, tables.values(), strict=True):
             _write_table(aside / path.name, table, file_format)
         (aside / STATISTICS_FILE).write_text(json.dumps(statistics, indent=2) + "\n", encoding="utf-8")
-        flush_tree_to_disk(aside)
+        atomic_files.flush_tree_to_disk(aside)
         (target / STATISTICS_FILE).unlink(missing_ok=True)
-        flush_to_disk(target)
-        move_files(aside, target, [*(path.name for path in paths), STATISTICS_FILE])
+        atomic_files.flush_to_disk(target)
+        atomic_files.move_files(aside, target, [*(path.name for path in paths), STATISTICS_FILE])
     return paths
 
 

@@ -1,33 +1,27 @@
 """Training and test sets by time, never at random: a test on the past would leak the future."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.datasets.preparation import drop_short_sessions, keep_items_of
-from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.events import Events, engine_rule
 from tfrs_gru4rec.events.order import start_of_last, visiting_order
 
-SplitTime = Callable[[Events], float]
-Divider = Callable[[Events, float], tuple[Events, Events]]
+SplitTime = Callable[[Any], float]
+Divider = Callable[[Any, float], tuple[Any, Any]]
 
 SPLIT_NAMES = ("train", "test", "train_tr", "valid")
 
 
+@engine_rule
 def split_by_start(events: Events, split_time: float, min_length: int = 2) -> tuple[Events, Events]:
-    """Splits as the published sets but RSC15 do.
-
-    Args:
-      events: sorted by session, then time.
-      split_time: in the unit of the times.
-      min_length: least number of events of a training session.
+    """Splits events, sorted by session and time, as the published sets but RSC15 do.
 
     Returns:
-      The training events: all before `split_time`, so that a session that straddles it is cut, less the
-      sessions that this leaves too short. The test events: the sessions that start at `split_time` or later.
+      The training events: all before `split_time`, so that a session that straddles it is cut, less the sessions that
+      this leaves with fewer than `min_length`. The test events: the sessions that start at `split_time` or later.
 
     >>> events = Events(np.array([1, 1, 1, 2, 2]), np.zeros(5, np.int32), np.array([0, 1, 9, 9, 10]))
     >>> train, test = split_by_start(events, 5)
@@ -39,16 +33,11 @@ def split_by_start(events: Events, split_time: float, min_length: int = 2) -> tu
 
 
 def split_by_end(events: Events, split_time: float, min_length: int = 2) -> tuple[Events, Events]:
-    """Splits as RSC15 does.
-
-    Args:
-      events: sorted by session, then time.
-      split_time: in the unit of the times.
-      min_length: least number of events of a test session.
+    """Splits events, sorted by session and time, as RSC15 does.
 
     Returns:
-      The training events: the sessions that end before `split_time`, whole. The test events: those of the
-      other sessions whose item is trained, less the sessions that this leaves too short.
+      The training events: the sessions that end before `split_time`, whole. The test events: those of the other
+      sessions whose item is trained, less the sessions that this leaves with fewer than `min_length`.
     """
     is_test = events.last_times >= split_time
     train = events.select_sessions(~is_test)
@@ -56,31 +45,20 @@ def split_by_end(events: Events, split_time: float, min_length: int = 2) -> tupl
     return train, drop_short_sessions(test, min_length)
 
 
-def start_quantile(events: Events, test_fraction: float) -> float:
-    """Finds the split time that leaves about a fraction of the sessions to the test set.
+@engine_rule
+def last_time(events: Events) -> float:
+    """Returns the time of the last event."""
+    return events.times.max()
 
-    Args:
-      events: sorted by session, then time.
-      test_fraction: above 0 and below 1.
 
-    Returns:
-      The start of the session that is `ceil(test_fraction * n_sessions)` from the end, by start.
-
-    >>> events = Events(np.arange(5), np.zeros(5, np.int32), np.array([10, 50, 30, 20, 40]))
-    >>> start_quantile(events, test_fraction=0.2)
-    50.0
-    """
-    require(0 < test_fraction < 1, "The test fraction must lie between 0 and 1.", test_fraction=test_fraction)
-    starts = events.first_times
-    require(len(starts) > 0, "There must be a session to split.", sessions=len(starts))
-    return float(start_of_last(starts, test_fraction))
+@engine_rule
+def start_quantile(events: Events, share: float) -> float:
+    """Returns the time from which on the last share of the sessions, rounded up, start; see `start_of_last`."""
+    return start_of_last(events.first_times, share)
 
 
 def four_splits(
-    events: Events,
-    split_at: SplitTime,
-    tuning_at: SplitTime | None = None,
-    divide: Divider = split_by_start,
+    events: Events, split_at: SplitTime, tuning_at: SplitTime | None = None, divide: Divider = split_by_start
 ) -> dict[str, Events]:
     """Splits off a test set, and splits the training set once more for tuning.
 
@@ -105,14 +83,9 @@ def four_splits(
 
 
 def most_recent(events: Events, fraction: float) -> Events:
-    """Keeps the most recent sessions, by start; of equal starts those later in the table.
+    """Keeps the most recent share of the sessions, rounded down but one at least, by start.
 
-    Args:
-      events: sorted by session, then time.
-      fraction: above 0, at most 1, of the sessions, rounded down, but at least one session.
-
-    Returns:
-      The events of the sessions kept, in the order given.
+    Of equal starts those later in the table are kept.
 
     >>> events = Events(np.arange(4), np.zeros(4, np.int32), np.array([30, 10, 40, 20]))
     >>> most_recent(events, 1 / 2).times.tolist()

@@ -7,6 +7,7 @@ The visitor goes on with whatever is recommended in second place. The restart sh
 """
 
 import contextlib
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,18 +43,19 @@ def main(argv: list[str]) -> None:
     """Clicks, restarts the server, clicks on."""
     del argv
     export_dir, clicks = flags.FLAGS.export_dir, flags.FLAGS.clicks
+    session_id = secrets.token_urlsafe(16)  # whoever knows it may read the session and click in it
     with serving(export_dir, 0) as address:
         client = SessionClient(address)
         first_item = flags.FLAGS.first_item
         next_item = int(first_item) if first_item.isdigit() else first_item
         for _ in range(clicks):
-            answer = client.click("visitor-17", next_item)
+            answer = client.click(session_id, next_item)
             show(next_item, answer)
             next_item = answer.item_ids[1]
     print("The server is restarted, and has forgotten everything:")
     with serving(export_dir, int(address.rsplit(":", 1)[1])), client:
-        show(next_item, client.click("visitor-17", next_item))
-        print(f"  session ended: {client.end('visitor-17')}")
+        show(next_item, client.click(session_id, next_item))
+        print(f"  session ended: {client.end(session_id)}")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-from tfrs_gru4rec.export.locked_memory import ZeroedMemory
-
 
 class Availability(tf.Module):
     """What is added to the items' scores: 0 where an item may be recommended, else minus infinity.
 
-    No lock is needed: each item has a float of its own, which is written at once.
+    No lock is needed: each item has a float of its own, which is written at once. A variable, though its zeros are
+    written into every export: a signature keeps the variables that it reads when the loaded model goes, and
+    `tf.saved_model.load(folder).signatures["recommend"]` needs no other memory.
     """
 
     def __init__(self, n_columns: int) -> None:
@@ -19,15 +19,11 @@ class Availability(tf.Module):
           n_columns: of scores.
         """
         super().__init__(name="availability")
-        self._penalties = ZeroedMemory("availability", [n_columns], tf.float32)
-
-    def initialize(self) -> None:
-        """Makes all items available, as loading an export does; for the use of a model that is not saved."""
-        self._penalties._initialize()
+        self._penalties = tf.Variable(tf.zeros([n_columns]), trainable=False, name="availability")
 
     def penalties(self) -> tf.Tensor:
         """Returns [n_columns]."""
-        return tf.ensure_shape(self._penalties.read(), self._penalties.shape)
+        return tf.convert_to_tensor(self._penalties)
 
     def set(self, item_rows: tf.Tensor, is_available: tf.Tensor) -> tf.Tensor:
         """Changes items; of several rows of one item the last counts.
@@ -43,6 +39,7 @@ class Availability(tf.Module):
         last = tf.math.unsorted_segment_max(tf.range(tf.size(index)), index, tf.size(distinct))
         known = tf.where(distinct >= 0)[:, 0]
         values = tf.where(tf.gather(is_available, tf.gather(last, known)), 0.0, -np.inf)
-        write = self._penalties.scatter_nd(tf.gather(distinct, known)[:, tf.newaxis], values)
+        places = tf.gather(distinct, known)[:, tf.newaxis]
+        write = tf.raw_ops.ResourceScatterNdUpdate(ref=self._penalties.handle, indices=places, updates=values)
         with tf.control_dependencies([write]):
             return item_rows >= 0

@@ -26,9 +26,6 @@ class Catalogue(tf.Module):
     def __init__(self, vocabulary: Vocabulary) -> None:
         """Fills the tables.
 
-        Args:
-          vocabulary: raw ids by row.
-
         Raises:
           ValueError: a raw id is the pad id, or too long to be sent.
         """

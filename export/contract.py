@@ -17,17 +17,11 @@ _ITEM_TYPES = {types_pb2.DT_STRING: "string", types_pb2.DT_INT64: "integer"}
 
 @dataclasses.dataclass(frozen=True)
 class Contract:
-    """What must not change, or not become less.
+    """What must not change, or not become less."""
 
-    Attributes:
-      item_type: "string" or "integer": what item ids are.
-      top_k: items recommended.
-      signatures: names of the signatures.
-    """
-
-    item_type: str
-    top_k: int
-    signatures: frozenset[str]
+    item_type: str  # "string" or "integer": what item ids are
+    top_k: int  # items recommended
+    signatures: frozenset[str]  # names of the signatures
 
     def require_kept_by(self, new: "Contract", **place: object) -> None:
         """Raises ValueError, of one line, if a new version would break what clients of this one rely on.

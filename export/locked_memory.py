@@ -20,13 +20,7 @@ class ZeroedMemory(tf.saved_model.experimental.TrackableResource):
     """An array of zeros at load, read and written under a `Lock`."""
 
     def __init__(self, name: str, shape: Sequence[int], dtype: tf.DType) -> None:
-        """Allocates nothing yet: that happens in `_initialize`, which loaders call.
-
-        Args:
-          name: for messages.
-          shape: of the array.
-          dtype: of its values.
-        """
+        """Allocates nothing yet: that happens in `_initialize`, which loaders call. The name is for messages."""
         super().__init__()
         self.shape = tuple(shape)
         self.dtype = dtype
@@ -61,15 +55,7 @@ class ZeroedMemory(tf.saved_model.experimental.TrackableResource):
         return tf.raw_ops.ResourceGatherNd(resource=self.resource_handle, indices=places, dtype=self.dtype)
 
     def scatter_nd(self, places: tf.Tensor, values: tf.Tensor) -> tf.Operation:
-        """Replaces the values at places in one operation; of equal places any one wins.
-
-        Args:
-          places: int [n, depth], indices into the first `depth` dimensions.
-          values: [n, ...], shaped like the remaining dimensions.
-
-        Returns:
-          The write.
-        """
+        """Replaces the values at places [n, depth] in one operation; of equal places any one wins. See `gather_nd`."""
         return tf.raw_ops.ResourceScatterNdUpdate(ref=self.resource_handle, indices=places, updates=values)
 
 
@@ -88,11 +74,7 @@ class Lock(tf.saved_model.experimental.TrackableResource):
     """
 
     def __init__(self, name: str) -> None:
-        """Creates the handle alone; loaders call `_initialize`.
-
-        Args:
-          name: for messages.
-        """
+        """Creates the handle alone; loaders call `_initialize`. The name is for messages."""
         super().__init__()
         self._name = _unique(name)
         _make_handle(self)
@@ -113,10 +95,7 @@ class Lock(tf.saved_model.experimental.TrackableResource):
         )
 
     def take(self, prepared: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Waits for the lock.
-
-        Args:
-          prepared: what to have ready before asking for it, as it could as well be computed before.
+        """Waits for the lock, once `prepared` is there, which could as well be computed before.
 
         Returns:
           A tensor that is there once the lock is held; reads of what it guards must wait for it.
@@ -127,15 +106,7 @@ class Lock(tf.saved_model.experimental.TrackableResource):
             )
 
     def give_back(self, results: Any, writes: Sequence[tf.Operation]) -> Any:
-        """Gives the lock back, once results and writes are through.
-
-        Args:
-          results: nested tensors.
-          writes: operations.
-
-        Returns:
-          The results, once the lock has been given back.
-        """
+        """Gives the lock back, once nested results and writes are through; returns the results, which wait for that."""
         with tf.control_dependencies([*tf.nest.flatten(results), *writes]):
             given_back = self._add_token()
         with tf.control_dependencies([given_back]):

@@ -78,10 +78,14 @@ def _figures(about: Mapping[str, Any], is_alone: bool) -> str:
     if "test_alone" in about:
         rows["GRU4Rec alone"] = about["test_alone"]
     rows |= about.get("baselines", {})
+    text = f"On {about['test'].get('log', 'the test log')}: next item among all items, with 95 % intervals."
+    if about["test"].get("known_share", 1) < 1:
+        rows["GRU4Rec, all pairs"] = about["test"]["all_pairs"]
+        missed = 1 - about["test"]["known_share"]
+        text += f" All pairs: with the {missed:.1%} that have an unknown item, as misses."
     k = max(about["test"]["recall"], key=int)
     cells = [(name, *(_figure(row, figure, k) for figure in ("recall", "mrr"))) for name, row in rows.items()]
-    text = "## Figures\n\nOn the test log, next item among all items, with 95 % intervals where they were measured.\n\n"
-    return text + _table(("", f"recall@{k}", f"MRR@{k}"), cells)
+    return f"## Figures\n\n{text}\n\n" + _table(("", f"recall@{k}", f"MRR@{k}"), cells)
 
 
 def _figure(measured: Mapping[str, Any], name: str, k: str) -> str:

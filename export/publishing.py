@@ -26,7 +26,7 @@ def publish(
     write: Callable[[Path], None],
     keep_versions: int | None = None,
 ) -> Path:
-    """Writes a new version by way of a hidden sibling folder, which servers do not look at.
+    """Writes a new version by way of a hidden sibling folder, which servers do not look at; returns its folder.
 
     Such folders that killed exports left are removed.
 
@@ -36,9 +36,6 @@ def publish(
       write: fills the folder it is given, and raises unless its content is fit to be seen.
       keep_versions: how many of the largest versions stay; older ones are removed, but for those that an embedded
         server of this machine serves. None: all stay.
-
-    Returns:
-      The version's folder.
 
     Raises:
       ValueError: the version is out of range or exists already, no version is to be kept, or the new one would break

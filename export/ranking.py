@@ -1,6 +1,7 @@
 """From session records to recommendations and scores."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.export.availability import Availability
+from tfrs_gru4rec.export.cell_search import CellSearch, Found
 from tfrs_gru4rec.export.groups import Groups
 from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
@@ -38,7 +40,13 @@ class Filters(NamedTuple):
 
 
 class Ranking(tf.Module):
-    """Ranks the catalogue for sessions [n]."""
+    """Ranks the catalogue for sessions [n].
+
+    Attributes:
+      padded_biases: [n_columns], those of pads minus infinity.
+      is_fused: whether neighbours add to the scores.
+      search: of cells; None where the plain product finds the best items.
+    """
 
     def __init__(
         self,
@@ -76,7 +84,8 @@ class Ranking(tf.Module):
         self._max_scores = max_scores
         self._n_excluded = n_excluded
         self._fused = None if fusion is None else FusedScores(fusion)
-        padding = -self._n_items % BLOCK
+        # At least one, which pads of cells stand for.
+        padding = BLOCK - self._n_items % BLOCK
         table, bias = model.embedding.output_table, model.embedding.output_bias
         self._weights = tf.Variable(tf.pad(tf.transpose(table), [[0, 0], [0, padding]]), trainable=False)
         self.padded_biases = tf.Variable(
@@ -87,6 +96,18 @@ class Ranking(tf.Module):
         )
         self.availability = Availability(self._n_items + padding)
         self.groups = Groups(vocabulary, group_of or {}, self._n_items + padding)
+        self.is_fused = fusion is not None
+        self.search: CellSearch | None = None
+        self._most_searched = 0
+
+    def search_cells(self, search: CellSearch | None, most_searched: int = 0) -> None:
+        """Has calls of few sessions answered from cells of items, where that takes less than the plain product.
+
+        Args:
+          search: of the cells of this catalogue, for as many items as are recommended; None for the product alone.
+          most_searched: sessions in a call, of which each is searched for by itself.
+        """
+        self.search, self._most_searched = search, most_searched
 
     def top(self, records: tf.Tensor, filters: Filters | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Recommends items.
@@ -99,15 +120,21 @@ class Ranking(tf.Module):
           Item rows int32 [n, top], best first, ties by row; their scores [n, top], minus infinity where there are
           no more items that may be recommended.
         """
-        if filters is not None:
-            seen = self._records.seen_rows(records, self._n_items)
-            seen = tf.where(filters.exclude_seen[:, tf.newaxis], seen, -1)
-            excluded = tf.concat([filters.excluded_rows, seen], axis=1)
-            given = [excluded, self.groups.penalties(filters.allow_groups)]
-        else:
-            given = [self._latest(records, self._n_excluded)] if self._n_excluded else []
+        given = self._given(records, filters)
         rows, scores = self._in_parts(self._top, [tf.int32, tf.float32], records, *given)
         return rows, scores
+
+    def found(self, search: CellSearch, records: tf.Tensor) -> list[tf.Tensor]:
+        """Searches cells for sessions that have a known item, with the filters of the export.
+
+        Args:
+          search: of the cells of this catalogue, for as many items as are recommended.
+          records: [n, size].
+
+        Returns:
+          The parts of `Found`, each [n, ...].
+        """
+        return self._found(search, records, *self._given(records, None))
 
     def candidates(self, records: tf.Tensor, candidate_rows: tf.Tensor) -> tf.Tensor:
         """Scores chosen items.
@@ -140,12 +167,58 @@ class Ranking(tf.Module):
     def _latest(self, records: tf.Tensor, n: int) -> tf.Tensor:
         return self._records.seen_rows(records, self._n_items)[:, :n]
 
-    def _top(
+    def _given(self, records: tf.Tensor, filters: Filters | None) -> list[tf.Tensor]:
+        """Returns the filters of the rows as `_top` takes them: rows left out, and penalties by group."""
+        if filters is None:
+            return [self._latest(records, self._n_excluded)] if self._n_excluded else []
+        seen = self._records.seen_rows(records, self._n_items)
+        seen = tf.where(filters.exclude_seen[:, tf.newaxis], seen, -1)
+        excluded = tf.concat([filters.excluded_rows, seen], axis=1)
+        return [excluded, self.groups.penalties(filters.allow_groups)]
+
+    def _top(self, records: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
+        search = self.search
+        if search is None:
+            return self.top_of_product(records, *given)
+        is_small = tf.shape(records)[0] <= self._most_searched
+        is_searched = is_small & tf.reduce_all(self._records.is_known(records))
+        nothing = [tf.zeros([0, self._n_top], dtype) for dtype in (tf.int32, tf.float32)]
+        rows, scores, is_proven = tf.cond(
+            is_searched,
+            lambda: self._found(search, records, *given)[:3],
+            lambda: [*nothing, tf.constant([[False]])],
+        )
+        return tf.cond(
+            tf.reduce_all(is_proven),
+            lambda: [rows, scores],
+            lambda: self.top_of_product(records, *given),
+        )
+
+    def _found(self, search: CellSearch, records: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
+        dtypes = [tf.int32, tf.float32, tf.bool, tf.int32]
+        return self._in_parts(functools.partial(self._search_one, search), dtypes, records, *given, size=1)
+
+    def _search_one(
+        self,
+        search: CellSearch,
+        record: tf.Tensor,
+        excluded_rows: tf.Tensor | None = None,
+        group_penalties: tf.Tensor | None = None,
+    ) -> Found:
+        penalties = self.availability.penalties()
+        if group_penalties is not None:
+            penalties += self.groups.of_columns(group_penalties)[0]
+        if excluded_rows is not None:
+            penalties = _exclude(penalties[tf.newaxis], excluded_rows)[0]
+        return search(self._records.query(record), tf.convert_to_tensor(self.padded_biases), penalties)
+
+    def top_of_product(
         self,
         records: tf.Tensor,
         excluded_rows: tf.Tensor | None = None,
         group_penalties: tf.Tensor | None = None,
     ) -> list[tf.Tensor]:
+        """Finds the best items by the product with all; returns rows and scores as `top` does."""
         penalties = self.availability.penalties()
         scores = self._scores(records, penalties)
         is_known = self._records.is_known(records)
@@ -163,12 +236,16 @@ class Ranking(tf.Module):
         return [rows, values]
 
     def _in_parts(
-        self, rank: Callable[..., list[tf.Tensor]], dtypes: list[tf.DType], *inputs: tf.Tensor
+        self,
+        rank: Callable[..., Sequence[tf.Tensor]],
+        dtypes: list[tf.DType],
+        *inputs: tf.Tensor,
+        size: int | None = None,
     ) -> list[tf.Tensor]:
-        """Applies `rank` to inputs [n, ...], a part of the rows at a time, and joins what it returns."""
-        size = max(1, self._max_scores // self._weights.shape[1])
+        """Applies `rank` to inputs [n, ...], `size` of the rows at a time, and joins what it returns."""
+        size = size or max(1, self._max_scores // self._weights.shape[1])
         if size >= MAX_BATCH:
-            return rank(*inputs)
+            return [*rank(*inputs)]
         starts = tf.range(0, tf.shape(inputs[0])[0], size)
         arrays = [
             tf.TensorArray(dtype, tf.size(starts), infer_shape=False, element_shape=[None, None])

@@ -7,15 +7,7 @@ from tfrs_gru4rec.export.signatures import ITEM, MAX_SIZES, PAD_INTEGER, Signatu
 
 
 def checked(signature: Signature, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Returns the inputs, once they are known to keep to the contract.
-
-    Args:
-      signature: of the call.
-      inputs: its inputs by name.
-
-    Returns:
-      The same inputs; whatever uses them waits for the checks.
-    """
+    """Returns the inputs of a call by name; whatever uses them waits for the checks that they keep to the contract."""
     # The shapes of the signature are promises that a C++ session does not check; EnsureShape does.
     ranked = {
         tensor.name: tf.ensure_shape(inputs[tensor.name], (None,) * len(tensor.shape))

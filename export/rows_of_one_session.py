@@ -13,27 +13,17 @@ class RowOrder(NamedTuple):
 
     A row that repeats the session's row before it, with the same position, needs no turn of its own: whatever
     became of that row, this one changes nothing. So a batch padded by repeating a row takes one turn.
-
-    Attributes:
-      sessions: int32 [n], each row's session, as an index into the distinct ones.
-      heads: int32 [n], the row whose turn decides over this one: itself, or the earlier row it repeats.
-      turns: int32 [n], the turn of each head: how many heads of its session come before it.
     """
 
-    sessions: tf.Tensor
-    heads: tf.Tensor
-    turns: tf.Tensor
+    sessions: tf.Tensor  # int32 [n], each row's session, as an index into the distinct ones
+    heads: tf.Tensor  # int32 [n], the row whose turn decides over this one: itself, or the one it repeats
+    turns: tf.Tensor  # int32 [n], the turn of each head: how many heads of its session come before it
 
 
 def order_in_sessions(sessions: tf.Tensor, positions: tf.Tensor) -> RowOrder:
-    """Finds the order of rows.
+    """Finds the order of rows of sessions, int32 [n], and positions of their events, int64 [n].
 
-    Args:
-      sessions: int32 [n], index of each row's session.
-      positions: int64 [n], of each row's event; 0 appends and so never repeats.
-
-    Returns:
-      The order.
+    Position 0 appends and so never repeats.
     """
     index = tf.range(tf.size(sessions))
     is_earlier = (index < index[:, tf.newaxis]) & (sessions == sessions[:, tf.newaxis])

@@ -1,11 +1,12 @@
 """Writes a model as a stateful SavedModel for TF Serving: one call, one new version."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 
 from tfrs_gru4rec.config import ExportConfig
 from tfrs_gru4rec.export.contract import Contract, require_contract_kept
@@ -31,6 +32,9 @@ def export_saved_model(
     exclude_seen: bool = ExportConfig.exclude_seen,
     keep_versions: int | None = ExportConfig.keep_versions,
     group_of: Mapping[Any, str] | None = None,
+    top_k_search: str = ExportConfig.top_k_search,
+    approximate_recall: float = ExportConfig.approximate_recall,
+    sessions: Sequence[Sequence[Any]] | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> str:
     """Publishes a model as `<export_dir>/<version>/`, with the signatures of `export.signatures`.
@@ -61,6 +65,10 @@ def export_saved_model(
         `top_k`) out of its recommendations; `score` scores them all the same.
       keep_versions: how many of the largest versions stay; see `publish`.
       group_of: group by item id, such as its category, which requests may restrict answers to; items may be left out.
+      top_k_search: how the best items are found, see `ExportConfig`; what was chosen is logged, and said in the card.
+      approximate_recall: share of the best items that must be found, on average; 1 for exact answers.
+      sessions: raw item ids of sessions to measure both ways of searching with, such as those of a test log; None to
+        sample some from the model.
       about: what the version's model card says of training, see `model_card`.
 
     Returns:
@@ -80,12 +88,15 @@ def export_saved_model(
     serving_model = ServingModel(
         model, vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, fusion, group_of
     )
+    search = serving_model.choose_search(model, top_k_search, approximate_recall, sessions)
+    logging.info("The best %d items: %s.", top_k, search)
     expected = sample_scores(model, model.vocabulary, fusion)
     answers = {
         "top_k": top_k,
         "max_sessions": max_sessions,
         "idle_seconds": idle_seconds,
         "exclude_seen": exclude_seen,
+        "top_k_search": search,
         "neighbours": fusion.label if fusion else "none",
     }
     card = model_card(model, answers, about or {})

@@ -1,6 +1,6 @@
 """The functions behind the signatures, and the object that is saved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from tfrs_gru4rec.export.catalogue import Catalogue
 from tfrs_gru4rec.export.ranking import Filters, Ranking, require_finite
 from tfrs_gru4rec.export.request_checks import checked
 from tfrs_gru4rec.export.rows_of_one_session import apply_in_order, order_in_sessions
+from tfrs_gru4rec.export.search_choice import choose_search
 from tfrs_gru4rec.export.session_memory import require_session_memory
 from tfrs_gru4rec.export.session_record import (
     NextItemModel,
@@ -31,6 +32,7 @@ from tfrs_gru4rec.export.signatures import (
     Signature,
     Status,
 )
+from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
@@ -85,6 +87,21 @@ class ServingModel(tf.Module):
         self.state_size = self._records.size - 1
         require_session_memory(max_sessions, self._records.size)
         self.sessions = SessionStore(max_sessions, self._records.size, idle_seconds, WARM_UP_SESSION_ID)
+
+    def choose_search(
+        self,
+        model: GRU4Rec,
+        wanted: str,
+        approximate_recall: float,
+        sessions: Sequence[Sequence[Any]] | None,
+    ) -> str:
+        """Chooses how the best items are found, before the signatures are traced; see `search_choice`."""
+
+        @tf.function(autograph=False)
+        def follow(item_rows: tf.Tensor) -> tf.Tensor:
+            return self._records.fold(item_rows, tf.math.count_nonzero(item_rows >= 0, 1, dtype=tf.int32))
+
+        return choose_search(self._ranking, model, follow, wanted, approximate_recall, sessions)
 
     def concrete_functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Traces every signature, and takes hold of the model's weights that they use.

@@ -28,51 +28,30 @@ _HASH_RANGE = 2**63 - 1
 
 
 class HashedIds(NamedTuple):
-    """Different session ids [n], hashed.
+    """Different session ids [n], hashed."""
 
-    Attributes:
-      fingerprints: int64 [n, 2].
-      buckets: int64 [n].
-      is_stored: bool [n], false for the one id that never is.
-      is_before: bool [n, n], whether the second of two ids of one bucket comes before the first.
-    """
-
-    fingerprints: tf.Tensor
-    buckets: tf.Tensor
-    is_stored: tf.Tensor
-    is_before: tf.Tensor
+    fingerprints: tf.Tensor  # int64 [n, 2]
+    buckets: tf.Tensor  # int64 [n]
+    is_stored: tf.Tensor  # bool [n], false for the one id that never is
+    is_before: tf.Tensor  # bool [n, n], whether the second of two ids of one bucket comes before the first
 
 
 class Found(NamedTuple):
-    """Where sessions [n] are.
+    """Where sessions [n] are."""
 
-    Attributes:
-      entries: int64 [n, 3], fingerprints and new stamps.
-      places: int64 [n, 2], bucket and way; the spare place if there is none.
-      is_live: bool [n], held and not idle too long.
-      is_idle: bool [n], held and idle too long.
-    """
-
-    entries: tf.Tensor
-    places: tf.Tensor
-    is_live: tf.Tensor
-    is_idle: tf.Tensor
+    entries: tf.Tensor  # int64 [n, 3], fingerprints and new stamps
+    places: tf.Tensor  # int64 [n, 2], bucket and way; the spare place if there is none
+    is_live: tf.Tensor  # bool [n], held and not idle too long
+    is_idle: tf.Tensor  # bool [n], held and idle too long
 
 
 class Chosen(NamedTuple):
-    """Where new sessions [n] go.
+    """Where new sessions [n] go."""
 
-    Attributes:
-      places: int64 [n, 2]; the spare place if there is none.
-      is_placed: bool [n], whether there is one.
-      is_eviction: bool [n], the place is that of a live session.
-      is_expiration: bool [n], the place is that of an idle session.
-    """
-
-    places: tf.Tensor
-    is_placed: tf.Tensor
-    is_eviction: tf.Tensor
-    is_expiration: tf.Tensor
+    places: tf.Tensor  # int64 [n, 2]; the spare place if there is none
+    is_placed: tf.Tensor  # bool [n], whether there is one
+    is_eviction: tf.Tensor  # bool [n], the place is that of a live session
+    is_expiration: tf.Tensor  # bool [n], the place is that of an idle session
 
 
 class Buckets:

@@ -12,19 +12,11 @@ _RULE = (
 
 
 def require_session_memory(max_sessions: int, record_size: int, available_bytes: int | None = None) -> None:
-    """Checks that the live sessions fit into memory.
+    """Checks that the live sessions, records of so many floats, fit into memory, by default all that this machine has.
 
     >>> require_session_memory(10**9, 94, available_bytes=16 * 10**9)
     Traceback (most recent call last):
     ValueError: The memory of so many ... max_sessions. Received: ...gigabytes=400.0, available=16.0.
-
-    Args:
-      max_sessions: live sessions to hold.
-      record_size: floats of a session's record.
-      available_bytes: memory there is; None for all of this machine's.
-
-    Raises:
-      ValueError: they do not fit; the message says how much they would take.
     """
     if available_bytes is None:
         available_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

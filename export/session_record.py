@@ -21,25 +21,16 @@ EXACT_FLOATS = 2**24  # whole numbers up to this one are exact in float32
 
 
 class OutputWeights(Protocol):
-    """The items' weights that score a query.
+    """The items' weights that score a query."""
 
-    Attributes:
-      output_table: [n_items, units of the last layer].
-      output_bias: [n_items].
-    """
-
-    output_table: tf.Variable
-    output_bias: tf.Variable
+    output_table: tf.Variable  # [n_items, units of the last layer]
+    output_bias: tf.Variable  # [n_items]
 
 
 class NextItemModel(Protocol):
-    """What a model must offer to be exported; `GRU4Rec` does.
+    """What a model must offer to be exported; `GRU4Rec` does."""
 
-    Attributes:
-      embedding: an item's score is its output weights times the query, plus its bias.
-    """
-
-    embedding: OutputWeights
+    embedding: OutputWeights  # an item's score is its output weights times the query, plus its bias
 
     def initial_state(self, batch_size: int) -> tuple[tf.Tensor, ...]:
         """Returns zeros [batch_size, units] for each layer."""
@@ -56,16 +47,11 @@ class SessionRecords:
 
     Attributes:
       size: floats of a record.
-      n_seen: how many of the latest items a record remembers.
+      n_seen: how many of the latest items a record remembers, at least 1.
     """
 
     def __init__(self, model: NextItemModel, n_seen: int) -> None:
-        """Reads the layers' units off the model.
-
-        Args:
-          model: steps the layers.
-          n_seen: items to remember, 0 for none.
-        """
+        """Reads the layers' units off the model, which steps them; so many items are remembered."""
         self._model = model
         units = [int(state.shape[1]) for state in model.initial_state(1)]
         self._parts = [1, *units, n_seen]
@@ -75,27 +61,17 @@ class SessionRecords:
         self._query_start = self._query_end - units[-1]
 
     def advance(self, records: tf.Tensor, item_rows: tf.Tensor) -> tf.Tensor:
-        """Moves sessions on by one event each; an unknown item counts and changes nothing else.
+        """Moves sessions on by one event each: records [n, size] → [n, size].
 
-        Args:
-          records: [n, size].
-          item_rows: int32 [n], -1 for an unknown item.
-
-        Returns:
-          The records [n, size] after the events.
+        The row of the item, int32 [n], is -1 for an unknown one, which counts and changes nothing else.
         """
         after = advance_items(self._advance_known, item_rows, records[:, 1:])
         return tf.concat([records[:, :1] + 1.0, after], axis=1)
 
     def fold(self, item_rows: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """Makes the records of whole sessions.
+        """Makes the records [n, size] of sessions, rows int32 [n, length], oldest first, -1 for pads and unknown items.
 
-        Args:
-          item_rows: int32 [n, length] of the items, oldest first, -1 for pads and unknown items.
-          lengths: int32 [n], each session's number of events.
-
-        Returns:
-          Records [n, size].
+        The lengths int32 [n] are the sessions' numbers of events.
         """
         start = tf.zeros([tf.shape(item_rows)[0], self.size - 1])
         after = fold_session(self._advance_known, item_rows, start)
@@ -118,10 +94,8 @@ class SessionRecords:
         """Moves what stands behind the length, [n, size - 1], on by one known item each."""
         known, *state, seen = tf.split(parts, self._parts, axis=1)
         _, next_state = self._model.step(item_rows, tuple(state))
-        after = [tf.ones_like(known), *next_state]
-        if self.n_seen:
-            after += [tf.cast(item_rows[:, tf.newaxis] + 1, tf.float32), seen[:, :-1]]
-        after = tf.concat(after, axis=1)
+        newest = tf.cast(item_rows[:, tf.newaxis] + 1, tf.float32)
+        after = tf.concat([tf.ones_like(known), *next_state, newest, seen[:, :-1]], axis=1)
         is_finite = tf.reduce_all(tf.math.is_finite(after), axis=1, keepdims=True)
         return tf.where(is_finite, after, parts)
 
@@ -143,11 +117,8 @@ def accept_events(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Moves those sessions on whose event is the next one, by the table of `Status`.
 
-    Args:
-      records: [n, size] of different sessions.
-      positions: int64 [n] of their events, 0 to append.
-      item_rows: int32 [n], -1 for an unknown item.
-      advance: as `SessionRecords.advance`.
+    The records [n, size] are of different sessions, the positions int64 [n] of their events, 0 to append; rows of items
+    int32 [n] are -1 for unknown ones, and `advance` is as `SessionRecords.advance`.
 
     Returns:
       The records [n, size] after the events, and what became of each event, int32 [n] as in `Status`.

@@ -41,19 +41,12 @@ class SessionCounts(NamedTuple):
 
 
 class _Moment(NamedTuple):
-    """When a call holds the lock.
+    """When a call holds the lock."""
 
-    Attributes:
-      clock: int64 scalar, as read.
-      now: int64 scalar, the store's time.
-      time: int64 scalar, the same or later, at or below the new stamps and above all given before.
-      counters: int64 [7], hits, misses, evictions, expirations, the last stamp given, and the last call's clock
-        and time.
-    """
-
-    clock: tf.Tensor
-    now: tf.Tensor
-    time: tf.Tensor
+    clock: tf.Tensor  # int64 scalar, as read
+    now: tf.Tensor  # int64 scalar, the store's time
+    time: tf.Tensor  # int64 scalar, the same or later, at or below the new stamps and above all given before
+    # Int64 [7], hits, misses, evictions, expirations, the last stamp given, and the last call's clock and time.
     counters: tf.Tensor
 
 
@@ -63,19 +56,12 @@ def server_clock() -> tf.Tensor:
 
 
 class OpenSessions(NamedTuple):
-    """Different sessions [n] while the store's lock is held.
+    """Different sessions [n] while the store's lock is held."""
 
-    Attributes:
-      records: [n, record_size], zeros where a session is not held.
-      ids: their hashes.
-      found: their places.
-      moment: the time, and what has been counted so far.
-    """
-
-    records: tf.Tensor
-    ids: HashedIds
-    found: Found
-    moment: _Moment
+    records: tf.Tensor  # [n, record_size], zeros where a session is not held
+    ids: HashedIds  # their hashes
+    found: Found  # their places
+    moment: _Moment  # the time, and what has been counted so far
 
 
 class SessionStore(tf.Module):
@@ -136,9 +122,6 @@ class SessionStore(tf.Module):
         Args:
           session_ids: string [n], all different.
           prepared: what the new records are made of, to have it ready before the lock is taken.
-
-        Returns:
-          The sessions, with their records.
         """
         ids = self._buckets.hash(session_ids)
         found, moment = self._find(ids, self._lock.take([*ids, *prepared, self._ask_for_memory(ids)]))
@@ -152,7 +135,7 @@ class SessionStore(tf.Module):
         results: Any = (),
         counts: bool = True,
     ) -> Any:
-        """Writes records of opened sessions, and gives the lock back.
+        """Writes records of opened sessions, and gives the lock back; returns the results, once all is written.
 
         Args:
           opened: what `open` returned.
@@ -160,9 +143,6 @@ class SessionStore(tf.Module):
           is_written: bool [n], which of them to write; the others are not created either.
           results: nested tensors that have to be computed under the lock.
           counts: whether the look-ups count as hits and misses.
-
-        Returns:
-          The results, once all is written.
         """
         _, ids, found, moment = opened
         is_written &= ids.is_stored

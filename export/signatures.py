@@ -19,6 +19,9 @@ A malformed request (wrong rank or dtype, rows that do not match, an empty or to
 negative position, a limit below passed, a state that is not finite) fails as a whole with
 INVALID_ARGUMENT, and no session changes. Everything else is answered row by row; see `Status`.
 
+In Python, `loaded = tf.saved_model.load(folder)` has them as `loaded.signatures`. Keep `loaded` as long as
+they are called: the live sessions of `step`, `replay`, `score`, `end_session` and `stats` go with it.
+
 Events of one session count from 1. `position` in `step` is the number the client gives to this
 event, and `session_length` the number of events the server has accepted: see `Status`.
 Two rows of one session in one request are taken in their order.

@@ -10,15 +10,15 @@ from tfrs_gru4rec.checks import require
 # All kernels here are part of core TensorFlow. A new one is added by hand, after a look at whether it keeps
 # state, calls Python, or reads files.
 _NAMES = """
-    AddV2 All Any ArgMax Assert AssignVariableOp BroadcastTo Cast ConcatV2 Const DestroyResourceOp DivNoNan
-    DisableCopyOnRead Empty EnsureShape Equal Fill FloorDiv FloorMod GatherV2 Greater GreaterEqual
-    HashTableV2 Identity IsFinite Less LessEqual Log1p LogicalAnd LogicalNot LogicalOr LookupTableFindV2
+    AddV2 All Any ArgMax Assert AssignVariableOp BatchMatMulV2 BatchMatMulV3 BroadcastTo Cast ConcatV2 Const
+    DestroyResourceOp DivNoNan DisableCopyOnRead Empty EnsureShape Equal Fill FloorDiv FloorMod GatherV2 Greater
+    GreaterEqual HashTableV2 Identity If IsFinite Less LessEqual Log1p LogicalAnd LogicalNot LogicalOr LookupTableFindV2
     LookupTableImportV2 MatMul Max Maximum MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual OnesLike Pack
     PartitionedCall Placeholder RaggedGather Range Rank ReadVariableOp Reshape ResourceAccumulatorApplyGradient
     ResourceAccumulatorTakeGradient ResourceConditionalAccumulator ResourceGather ResourceGatherNd
     ResourceScatterNdUpdate RestoreV2 SaveV2 ScatterNd Select SelectV2 Shape ShardedFilename Sigmoid Size SplitV
     StatefulPartitionedCall StatelessIf StaticRegexFullMatch StridedSlice StringJoin StringLength
-    StringToHashBucketStrong Sub Sum Tanh TensorListConcatV2 TensorListReserve TensorListSetItem
+    StringToHashBucketStrong Sqrt Sub Sum Tanh TensorListConcatV2 TensorListReserve TensorListSetItem
     TensorScatterAdd TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack UnsortedSegmentMax
     UnsortedSegmentSum VarHandleOp Where While ZerosLike
 """

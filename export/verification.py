@@ -26,27 +26,14 @@ RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-4, 1e-5
 
 
 class SampleScores(NamedTuple):
-    """What a model makes of some sessions.
+    """What a model makes of some sessions."""
 
-    Attributes:
-      item_rows: int32 [N_SESSIONS, LENGTH], -1 after the end; session 0 is empty.
-      scores: [N_SESSIONS, n_items].
-    """
-
-    item_rows: np.ndarray
-    scores: np.ndarray
+    item_rows: np.ndarray  # int32 [N_SESSIONS, LENGTH], -1 after the end; session 0 is empty
+    scores: np.ndarray  # [N_SESSIONS, n_items]
 
 
 def sample_scores(model: NextItemModel, vocabulary: Vocabulary, fusion: Fusion | None = None) -> SampleScores:
-    """Scores all items for some sessions by the model itself.
-
-    Args:
-      model: to be exported.
-      vocabulary: its items.
-      fusion: what neighbours add to its scores.
-
-    Returns:
-      The sessions and their scores.
+    """Scores all items for some sessions by the model itself, and by what neighbours add.
 
     Raises:
       ValueError: a score is not finite.
@@ -72,11 +59,6 @@ def verify(saved_model_dir: str | os.PathLike[str], vocabulary: Vocabulary, expe
 
     It must hold stock operations alone, survive its own warm-up without a session left behind, and give for
     some sessions, sent whole and sent click by click, the scores that the model gives.
-
-    Args:
-      saved_model_dir: folder that holds saved_model.pb.
-      vocabulary: the model's items.
-      expected: what the model gives.
 
     Raises:
       ValueError: something differs; the message says what.

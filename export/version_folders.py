@@ -83,12 +83,7 @@ def remove_unless_held(folder: str | os.PathLike[str]) -> bool:
 
 
 def remove_old_versions(export_dir: str | os.PathLike[str], keep_versions: int | None) -> None:
-    """Removes old versions that nobody holds.
-
-    Args:
-      export_dir: folder of the versions.
-      keep_versions: how many of the largest versions stay in any case; None: all.
-    """
+    """Removes old versions that nobody holds; so many of the largest stay in any case, all if None."""
     if keep_versions is not None:
         for path in list(version_folders(export_dir).values())[:-keep_versions]:
             with contextlib.suppress(OSError):

@@ -15,17 +15,7 @@ from tfrs_gru4rec.export.version_folders import WARM_UP_FILE
 def warm_up_inputs(
     signature: Signature, item_dtype: str, item_id: Any, state_size: int
 ) -> dict[str, tf.Tensor]:
-    """Returns one well-formed request of one row.
-
-    Args:
-      signature: to call.
-      item_dtype: "string" or "int64".
-      item_id: an item of the vocabulary.
-      state_size: of the explicit state.
-
-    Returns:
-      Tensors by input name.
-    """
+    """Returns one well-formed request of one row, tensors by input name, for an item of the vocabulary."""
     values = {
         "session_id": [WARM_UP_SESSION_ID],
         "item_id": [item_id],

@@ -5,13 +5,13 @@ import dataclasses
 import importlib.util
 import re
 import shlex
-import subprocess
 import xml.etree.ElementTree
 
 import pytest
 from source_tree import ROOT
 
 import tfrs_gru4rec
+from tfrs_gru4rec.export.signatures import SIGNATURES
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "datasets").rglob("*.md")])
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
@@ -73,7 +73,8 @@ def test_every_file_of_ours_that_is_named_is_there(page):
 @pytest.mark.parametrize("words", commands())
 def test_every_command_parses(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "exports" / "shop").mkdir(parents=True)
+    for folder in ("shop", "canary"):
+        (tmp_path / "exports" / folder).mkdir(parents=True)
     module = importlib.import_module(f"tfrs_gru4rec.cli.{words[0].removeprefix('gru4rec-')}")
     words = words[: words.index("&")] if "&" in words else words
     words = [word.replace("studies/shop/best.flags", "rsc15") for word in words]  # a file that there is
@@ -112,6 +113,19 @@ def test_the_reference_names_every_public_class_and_function(generated):
     assert {"BPRMax", "NegativeSampler", "SessionClient"} <= named
 
 
+def test_the_page_for_other_languages_names_every_signature_and_its_inputs():
+    page = (ROOT / "docs" / "tasks" / "clients.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    inputs = {name: row[1] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert set(SIGNATURES) <= set(inputs)
+    for signature in SIGNATURES.values():
+        wanted = {each.name for each in signature.inputs}
+        named = set(re.findall(r"`(\w+)`", inputs[signature.name]))
+        if signature.name.endswith("_filtered"):  # "those above", and the filters
+            wanted -= {each.name for each in SIGNATURES[signature.name.removesuffix("_filtered")].inputs}
+        assert named == wanted
+
+
 def test_every_page_is_in_the_navigation(generated):
     navigation = (ROOT / "docs" / "mkdocs.yml").read_text()
     pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")} | set(generated)
@@ -121,11 +135,6 @@ def test_every_page_is_in_the_navigation(generated):
 @pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "pictures").glob("*.svg")), ids=name)
 def test_a_picture_is_whole_and_says_what_it_shows(picture):
     assert xml.etree.ElementTree.parse(picture).getroot().get("aria-label")
-
-
-def test_the_script_for_curl_is_a_script():
-    script = ROOT / "examples" / "clients" / "click.sh"
-    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
 
 
 def test_the_messages_for_other_languages_are_those_of_tensorflow_serving():

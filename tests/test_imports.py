@@ -38,7 +38,7 @@ MAY_KNOW = {
     "upkeep": BELOW_UPKEEP,
     "tuning": BELOW_UPKEEP,
     "cli": (*BELOW_UPKEEP, "upkeep", "tuning", "datasets", "export"),
-    "datasets": (*BELOW_EVENTS, "events"),
+    "datasets": (*BELOW_EVENTS, "settings", "events"),
     # An export is checked by the loader that serves it.
     "export": (
         *FLOOR,
@@ -187,7 +187,7 @@ def test_a_server_loads_no_recommenders(run_fresh):
             "tfrs_gru4rec.training.fit",
             "from importlib import import_module\nimport_module(f'tfrs_gru4rec.cli.{x}')",
         ),
-        ("tfrs_gru4rec.datasets.rsc15.source", "from tfrs_gru4rec.pipelines import SessionLog"),
+        ("tfrs_gru4rec.datasets.published", "from tfrs_gru4rec.pipelines import SessionLog"),
         ("tfrs_gru4rec.events.order", "from tfrs_gru4rec import config"),
         ("tfrs_gru4rec.events.order", "from tfrs_gru4rec.datasets import source"),
         ("tfrs_gru4rec.export.signatures", "from tfrs_gru4rec._keras import keras"),

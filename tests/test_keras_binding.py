@@ -1,7 +1,5 @@
 """Keras 2 must be the one in use, whatever was imported first, or the user is told what to do."""
 
-import pytest
-
 USE = """
 from tfrs_gru4rec._keras import keras, tfrs
 import tensorflow as tf
@@ -11,36 +9,36 @@ print("Keras", keras.__version__)
 """
 
 
-@pytest.mark.parametrize(
-    "before",
-    ["import tensorflow", "import tfrs_gru4rec, tensorflow as tf; tf.keras.layers"],
-    ids=["tensorflow first", "tf.keras used after our import"],
-)
-def test_keras_2_is_bound_without_any_setting(run_fresh, before):
-    ended = run_fresh(before + USE, TF_USE_LEGACY_KERAS=None)
+def test_keras_2_is_bound_without_any_setting_if_tensorflow_comes_first(run_fresh):
+    ended = run_fresh("import tensorflow" + USE, TF_USE_LEGACY_KERAS=None)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("Keras 2.")
 
 
-def test_keras_3_in_use_already_is_explained(run_fresh):
-    ended = run_fresh("import tensorflow as tf; tf.keras.layers" + USE, TF_USE_LEGACY_KERAS=None)
-    assert ended.returncode != 0
-    message = ended.stderr.splitlines()[-1]
-    assert message.startswith("ImportError: tfrs_gru4rec needs Keras 2")
-    assert "it was used before tfrs_gru4rec was imported. Import tfrs_gru4rec first" in message
-
-
-def test_a_setting_that_forbids_keras_2_is_explained(run_fresh):
-    ended = run_fresh(USE, TF_USE_LEGACY_KERAS="0")
-    assert ended.returncode != 0
-    message = ended.stderr.splitlines()[-1]
-    assert message.startswith("ImportError: tfrs_gru4rec needs Keras 2")
-    assert "Set TF_USE_LEGACY_KERAS=1, or leave it unset. Received: TF_USE_LEGACY_KERAS='0'." in message
-
-
-def test_keras_2_is_bound_with_nothing_first_and_objects_of_keras_3_are_named(run_fresh):
+def test_keras_3_in_use_already_and_a_setting_that_asks_for_it_are_explained(run_fresh):
     ended = run_fresh(
-        f"{USE}\n"
+        "import importlib, os\n"
+        "import tensorflow as tf\n"
+        "tf.keras.layers  # of Keras 3 from now on\n"
+        "for value in (None, '0'):\n"
+        "    if value:\n"
+        "        os.environ['TF_USE_LEGACY_KERAS'] = value\n"
+        "    try:\n"
+        "        importlib.import_module('tfrs_gru4rec._keras')\n"
+        "    except ImportError as error:\n"
+        "        print(error)\n",
+        TF_USE_LEGACY_KERAS=None,
+    )
+    used_before, forbidden = ended.stdout.splitlines()
+    assert used_before.startswith("tfrs_gru4rec needs Keras 2")
+    assert "it was used before tfrs_gru4rec was imported. Import tfrs_gru4rec first" in used_before
+    assert forbidden.startswith("tfrs_gru4rec needs Keras 2")
+    assert "Set TF_USE_LEGACY_KERAS=1, or leave it unset. Received: TF_USE_LEGACY_KERAS='0'." in forbidden
+
+
+def test_keras_2_is_bound_if_we_come_first_and_objects_of_keras_3_are_named(run_fresh):
+    ended = run_fresh(
+        f"import tfrs_gru4rec, tensorflow as tf; tf.keras.layers\n{USE}\n"
         "import keras\n"
         "import tfrs_gru4rec as g4r\n"
         "import tfrs_gru4rec._keras as ours\n"

@@ -40,6 +40,7 @@ def wheel(repository, tmp_path_factory):
     ]
     built = subprocess.run([*command, "--wheel-dir", "dist", "."], cwd=folder, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
+    assert "Warning" not in built.stdout + built.stderr, "pages of it would greet whoever installs"
     (path,) = (folder / "dist").glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder / "installed")

@@ -9,7 +9,7 @@ import tensorflow as tf
 @pytest.mark.parametrize("category", [UserWarning, RuntimeWarning, DeprecationWarning])
 def test_a_warning_of_our_own_is_an_error(category):
     with pytest.raises(category, match="made up"):
-        warnings.warn_explicit("made up", category, "bpr_max.py", 1, module="tfrs_gru4rec.losses.bpr_max")
+        warnings.warn_explicit("made up", category, "bpr.py", 1, module="tfrs_gru4rec.losses.bpr")
 
 
 @pytest.mark.parametrize(

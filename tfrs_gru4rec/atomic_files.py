@@ -17,26 +17,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary sibling of a file to write to, and puts it in the file's place at the end of the block.
 
     A reader sees the old content or the new, never a part, and so it is after a power cut: the content reaches the
-    disk before the new name does. If the block raises, the old file stays as it was.
-
-    Args:
-      path: the file; its folder is made if need be.
-
-    Yields:
-      The path of the temporary file, which the block must write.
+    disk before the new name does. If the block raises, the old file stays as it was. The folder is made if need be.
 
     Raises:
       OSError: the folder cannot be written to, or the disk is full; the old file, if any, is as it was.
 
-    Example:
-      >>> import tempfile
-      >>> path = Path(tempfile.mkdtemp()) / "greeting.txt"
-      >>> with replacing(path) as temporary:
-      ...     _ = temporary.write_text("hello")
-      ...     path.exists()
-      False
-      >>> path.read_text(), [each.name for each in path.parent.iterdir()]
-      ('hello', ['greeting.txt'])
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "greeting.txt"
+    >>> with replacing(path) as temporary:
+    ...     _ = temporary.write_text("hello")
+    ...     path.exists()
+    False
+    >>> path.read_text(), [each.name for each in path.parent.iterdir()]
+    ('hello', ['greeting.txt'])
     """
     path = Path(path)
     make_folder(path.parent)
@@ -55,21 +48,15 @@ def temporary_path(folder: str | os.PathLike[str], name: str = "") -> Iterator[P
     lock on the folder tells them from those of living processes: all who write hold it together, and one who holds it
     alone may remove. Where a file system knows no such lock, nothing is removed.
 
-    Args:
-      folder: must be there.
-      name: of what is to be; the path is `.<name>.<32 hexadecimal digits>.tmp`.
+    The path is `.<name>.<32 hexadecimal digits>.tmp` in a folder that must be there.
 
-    Raises:
-      OSError: the folder cannot be read.
-
-    Example:
-      >>> import tempfile
-      >>> folder = Path(tempfile.mkdtemp())
-      >>> left = folder / f".shop.{'0' * 32}.tmp"
-      >>> left.mkdir()
-      >>> with temporary_path(folder, "shop") as temporary:
-      ...     temporary.parent == folder, temporary.exists(), left.exists()
-      (True, False, False)
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> left = folder / f".shop.{'0' * 32}.tmp"
+    >>> left.mkdir()
+    >>> with temporary_path(folder, "shop") as temporary:
+    ...     temporary.parent == folder, temporary.exists(), left.exists()
+    (True, False, False)
     """
     prefix = f".{name}." if name else "."
     path = Path(folder) / f"{prefix}{uuid.uuid4().hex}.tmp"
@@ -104,21 +91,17 @@ def _remove(path: Path) -> None:
 def move_files(aside: Path, folder: Path, names: Sequence[str]) -> None:
     """Moves files that are on the disk into place, the last one when the others are there to stay.
 
-    Args:
-      aside: folder that they are in, on the same file system.
-      folder: where they go, in place of files of their names.
-      names: of the files.
+    They replace files of their names in the folder, which is on the same file system.
 
     Raises:
       OSError: a file cannot be moved; those before it have been.
 
-    Example:
-      >>> import tempfile
-      >>> aside, folder = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
-      >>> write_text(aside / "greeting.txt", "hello")
-      >>> move_files(aside, folder, ["greeting.txt"])
-      >>> (folder / "greeting.txt").read_text()
-      'hello'
+    >>> import tempfile
+    >>> aside, folder = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
+    >>> write_text(aside / "greeting.txt", "hello")
+    >>> move_files(aside, folder, ["greeting.txt"])
+    >>> (folder / "greeting.txt").read_text()
+    'hello'
     """
     for name in names:
         if name == names[-1]:
@@ -130,14 +113,10 @@ def move_files(aside: Path, folder: Path, names: Sequence[str]) -> None:
 def remove_folder(path: str | os.PathLike[str]) -> None:
     """Removes a folder so that it is there whole or not at all; one that is not there is left alone.
 
-    Raises:
-      OSError: the folder above it cannot be written to.
-
-    Example:
-      >>> import tempfile
-      >>> folder = Path(tempfile.mkdtemp())
-      >>> remove_folder(folder), folder.exists()
-      (None, False)
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> remove_folder(folder), folder.exists()
+    (None, False)
     """
     path = Path(path)
     if path.is_dir():
@@ -149,15 +128,11 @@ def remove_folder(path: str | os.PathLike[str]) -> None:
 def make_folder(path: str | os.PathLike[str]) -> None:
     """Makes a folder and those above it, whose names are on the disk afterwards.
 
-    Raises:
-      OSError: it cannot be made.
-
-    Example:
-      >>> import tempfile
-      >>> folder = Path(tempfile.mkdtemp()) / "a" / "b"
-      >>> make_folder(folder)
-      >>> folder.is_dir()
-      True
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "a" / "b"
+    >>> make_folder(folder)
+    >>> folder.is_dir()
+    True
     """
     path = Path(path)
     missing = [each for each in (path, *path.parents) if not each.exists()]
@@ -169,12 +144,11 @@ def make_folder(path: str | os.PathLike[str]) -> None:
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a text file in UTF-8; whole or not at all, with the errors of `replacing`.
 
-    Example:
-      >>> import tempfile
-      >>> path = Path(tempfile.mkdtemp()) / "new" / "greeting.txt"
-      >>> write_text(path, "hello")
-      >>> path.read_text()
-      'hello'
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "new" / "greeting.txt"
+    >>> write_text(path, "hello")
+    >>> path.read_text()
+    'hello'
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -183,25 +157,20 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes a value as indented JSON; whole or not at all, with the errors of `replacing`.
 
-    Example:
-      >>> import tempfile
-      >>> path = Path(tempfile.mkdtemp()) / "numbers.json"
-      >>> write_json(path, [1, 2])
-      >>> json.loads(path.read_text())
-      [1, 2]
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "numbers.json"
+    >>> write_json(path, [1, 2])
+    >>> json.loads(path.read_text())
+    [1, 2]
     """
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def flush_to_disk(path: str | os.PathLike[str]) -> None:
-    """Waits until a file's content, or a folder's list of names, is on the disk.
+    """Waits until a file's content, or a folder's list of names, is on the disk; raises OSError if the disk fails.
 
-    Raises:
-      OSError: there is no such file or folder, or the disk fails.
-
-    Example:
-      >>> import tempfile
-      >>> flush_to_disk(tempfile.mkdtemp())
+    >>> import tempfile
+    >>> flush_to_disk(tempfile.mkdtemp())
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -211,14 +180,10 @@ def flush_to_disk(path: str | os.PathLike[str]) -> None:
 
 
 def flush_tree_to_disk(folder: str | os.PathLike[str]) -> None:
-    """Waits until a folder and all that is in it are on the disk.
+    """Waits until a folder and all that is in it are on the disk, as `flush_to_disk` does.
 
-    Raises:
-      OSError: as `flush_to_disk`.
-
-    Example:
-      >>> import tempfile
-      >>> flush_tree_to_disk(tempfile.mkdtemp())
+    >>> import tempfile
+    >>> flush_tree_to_disk(tempfile.mkdtemp())
     """
     for root, _, files in os.walk(folder):
         for name in files:

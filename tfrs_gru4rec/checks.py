@@ -7,15 +7,9 @@ import numpy as np
 
 
 def require(condition: bool, rule: str, **received: Any) -> None:
-    """Raises unless a rule about user input holds.
+    """Raises ValueError unless a rule about user input holds; the message is "<rule> Received: name=value".
 
-    Args:
-      condition: whether the rule holds.
-      rule: the rule in words, a full sentence ending in a full stop.
-      **received: the offending values by name, quoted in the message.
-
-    Raises:
-      ValueError: the condition is false; the message is "<rule> Received: name=value".
+    The rule is a full sentence ending in a full stop; the offending values are given by name.
 
     >>> require(3 > 4, "lanes must be above 4.", lanes=3)
     Traceback (most recent call last):

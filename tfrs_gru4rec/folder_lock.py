@@ -16,26 +16,23 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
     """Keeps other processes, and other blocks of this one, out of a folder for the length of a `with` block.
 
     The operating system holds the lock and lets it go when the process ends, however it ends: a lock is never left
-    behind. It holds among processes of one machine; on a network drive it may not.
-
-    Args:
-      path: the folder, which is made if need be; its file .lock stays and means nothing by itself.
+    behind. It holds among processes of one machine; on a network drive it may not. The folder is made if need be; its
+    file .lock stays and means nothing by itself.
 
     Raises:
       BlockingIOError: another process is at work in the folder.
       NotADirectoryError: there is a file of this name.
       OSError: the folder cannot be written to.
 
-    Example:
-      >>> import tempfile
-      >>> folder = tempfile.mkdtemp()
-      >>> with lock_folder(folder):
-      ...     try:
-      ...         with lock_folder(folder):
-      ...             print("never")
-      ...     except BlockingIOError:
-      ...         print("locked")
-      locked
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> with lock_folder(folder):
+    ...     try:
+    ...         with lock_folder(folder):
+    ...             print("never")
+    ...     except BlockingIOError:
+    ...         print("locked")
+    locked
     """
     folder = Path(path)
     try:

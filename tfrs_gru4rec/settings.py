@@ -26,18 +26,12 @@ class Range:
 
     >>> str(Range(above=0)), str(Range(at_least=0, below=1)), str(Range(at_least=0, at_most=65535))
     ('greater than 0', 'at least 0 and below 1', '0 to 65535')
-
-    Attributes:
-      at_least: smallest number allowed.
-      above: largest number below all that are allowed.
-      at_most: largest number allowed.
-      below: smallest number above all that are allowed.
     """
 
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float | None = None
-    below: float | None = None
+    at_least: float | None = None  # smallest number allowed
+    above: float | None = None  # largest number below all that are allowed
+    at_most: float | None = None  # largest number allowed
+    below: float | None = None  # smallest number above all that are allowed
 
     def __contains__(self, value: float) -> bool:
         """Returns whether the value is allowed; NaN never is."""
@@ -67,12 +61,9 @@ class OneOf:
 
     >>> str(OneOf(("tea", "coffee")))
     'one of tea, coffee'
-
-    Attributes:
-      words: those allowed.
     """
 
-    words: tuple[str, ...]
+    words: tuple[str, ...]  # those allowed
 
     def __contains__(self, value: str) -> bool:
         """Returns whether the word is allowed."""
@@ -85,25 +76,15 @@ class OneOf:
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One field of a dataclass, as those need it who show it or read it from text.
+    """One field of a dataclass, as those need it who show it or read it from text."""
 
-    Attributes:
-      name: of the field.
-      kind: type of the value, or of each value of a tuple or mapping: bool, int, float, str or Path.
-      container: tuple; dict, from names to values; or None for a single value.
-      default: the value if none is given; `dataclasses.MISSING` where one must be.
-      meaning: what the class' docstring says of it.
-      allowed: the values that it may be, in words by `str`; None for all of its type.
-      may_be_none: whether None is a value.
-    """
-
-    name: str
-    kind: type
-    container: type | None
-    default: Any
-    meaning: str
-    allowed: Range | OneOf | None
-    may_be_none: bool
+    name: str  # of the field
+    kind: type  # type of the value, or of each value of a tuple or mapping: bool, int, float, str or Path
+    container: type | None  # tuple; dict, from names to values; or None for a single value
+    default: Any  # the value if none is given; `dataclasses.MISSING` where one must be
+    meaning: str  # what the class' docstring says of it
+    allowed: Range | OneOf | None  # the values that it may be, in words by `str`; None for all of its type
+    may_be_none: bool  # whether None is a value
 
     @property
     def is_required(self) -> bool:

@@ -337,7 +337,7 @@ def main() -> None:
     metrics_port = free_port()
     with exported(options) as folder:
         command = ["-m", "tfrs_gru4rec.cli.serve", f"--export_dir={folder}", "--port=0"]
-        command.append(f"--metrics_port={metrics_port}")
+        command.append(f"--rest_port={metrics_port}")
         with process(command, options.server_python) as (pid, target):
             load = run_json("load.py", f"--target={target}", f"--items={options.items}", "--seconds=3")
             rate = options.rate or load["requests_per_second"] / 2

@@ -239,7 +239,7 @@ def main() -> int:
         source = shutil.copytree(version, pathlib.Path(folder, "source"))
         metrics_port = free_port()
         command = ["-m", "tfrs_gru4rec.cli.serve", f"--export_dir={export_dir}", "--port=0"]
-        with process([*command, f"--metrics_port={metrics_port}"]) as (pid, target):
+        with process([*command, f"--rest_port={metrics_port}"]) as (pid, target):
             load = run_json("load.py", f"--target={target}", f"--items={options.items}", "--client=session")
             rate = options.rate or load["requests_per_second"] / 2
             print(f"{os.cpu_count()} cores, {rate:.0f} clicks/s; times in ms, memory in MiB\n")

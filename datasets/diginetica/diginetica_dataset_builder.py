@@ -1,10 +1,10 @@
 """TFDS builder of Diginetica."""
 
-from tfrs_gru4rec.datasets.diginetica import source
+from tfrs_gru4rec.datasets import published
 from tfrs_gru4rec.datasets.session_builder import SessionBuilder
 
 
 class Builder(SessionBuilder):
     """Product views of the CIKM Cup 2016."""
 
-    SOURCE = source.SOURCE
+    SOURCE = published.DIGINETICA

@@ -1,7 +1,6 @@
 """TFDS builder of MovieLens ratings as sessions."""
 
-from __future__ import annotations
-
+import contextlib
 import dataclasses
 import pathlib
 
@@ -11,7 +10,7 @@ import tensorflow_datasets as tfds
 from tfrs_gru4rec.datasets.movielens_sessions import movielens_sessions_parsing as parsing
 from tfrs_gru4rec.datasets.session_builder import SessionBuilder
 from tfrs_gru4rec.datasets.source import SessionSplits
-from tfrs_gru4rec.events.raw_files import RawFile, find_raw_file, has_raw_file
+from tfrs_gru4rec.events.raw_files import RawFile, find_raw_file
 
 _URL = "https://files.grouplens.org/datasets/movielens/ml-{archive}.zip"
 
@@ -72,7 +71,7 @@ class Builder(SessionBuilder):
             folder = None
         if folder is not None:
             for name, archives in ((inside, [f"ml-{archive}.zip"]), (bare, [])):
-                if has_raw_file(folder, name, archives):
+                with contextlib.suppress(FileNotFoundError):
                     return find_raw_file(folder, name, archives)
         url = _URL.format(archive=archive)
         try:

@@ -1,12 +1,9 @@
 """MovieLens ratings as sessions: a user's ratings in time order."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
 
-from tfrs_gru4rec.datasets.preparation import drop_long_sessions, drop_short_sessions
 from tfrs_gru4rec.datasets.recipe import Recipe
 from tfrs_gru4rec.datasets.source import Columns, SessionSplits, read_files, split_by_recipe
 from tfrs_gru4rec.events.delimited import Layout
@@ -23,16 +20,11 @@ _CALENDAR_TEST = ("2014-04-02", "2015-04-01")
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """Where an archive of grouplens.org keeps its ratings, and how; rating a movie counts as having seen it.
+    """Where an archive of grouplens.org keeps its ratings, and how; rating a movie counts as having seen it."""
 
-    Attributes:
-      file: name of the ratings file inside the archive's folder.
-      layout: how the file is laid out.
-      columns: what its columns mean; times are in seconds since 1970 UTC.
-    """
-
-    file: str
-    layout: Layout = Layout()
+    file: str  # name of the ratings file inside the archive's folder
+    layout: Layout = Layout()  # how the file is laid out
+    # What its columns mean; times are in seconds since 1970 UTC.
     columns: Columns = Columns(session="userId", item="movieId", time="timestamp")
 
 
@@ -51,15 +43,8 @@ def calendar_splits(events: Events, train_start: str = CALENDAR_TRAIN_START) -> 
     """Cuts ratings by calendar windows, as the Keras port of GRU4Rec does with MovieLens 20M.
 
     In each window a user's ratings are one session if they are 6 to 100. Both days that bound a window belong
-    to it, from midnight to midnight UTC.
-
-    Args:
-      events: ratings sorted by user, time, movie; sessions are users, times seconds since 1970 UTC.
-      train_start: first day of the training window.
-
-    Returns:
-      The events of `train`, `test`, `train_tr` and `valid`. The windows leave nothing of `valid` in `train`,
-      so `train_tr` equals `train`.
+    to it, from midnight to midnight UTC. The windows leave nothing of `valid` in `train`, so `train_tr` equals `train`.
+    The events are sorted by user, time, movie; sessions are users, times seconds since 1970 UTC.
     """
     train = _window(events, train_start, _CALENDAR_TRAIN_END)
     return {
@@ -75,24 +60,13 @@ def _window(events: Events, first_day: str, last_day: str) -> Events:
     seconds = np.array([begin, end]).astype("datetime64[s]").astype(np.int64)
     inside = events.select((events.times >= seconds[0]) & (events.times < seconds[1]))
     shortest, longest = CALENDAR_LENGTHS
-    return drop_long_sessions(drop_short_sessions(inside, shortest), longest)
+    return inside.select_sessions((inside.lengths >= shortest) & (inside.lengths <= longest))
 
 
 def load_splits(
     file: RawFile, archive: str, gap_seconds: int | None = None, calendar_start: str | None = None
 ) -> SessionSplits:
-    """Reads a ratings file and splits it.
-
-    Args:
-      file: the ratings file.
-      archive: which of `ARCHIVES` it is from.
-      gap_seconds: a longer pause starts a new session; None makes all ratings of a user one session.
-      calendar_start: first day of training for `calendar_splits`; None follows the rules common to the
-        published sets, the last tenth of the sessions, by start, being the test.
-
-    Returns:
-      The splits.
-    """
+    """Reads a ratings file of one of `ARCHIVES` and splits it; arguments as for `MovieLensSessionsConfig`."""
     log = read_files([file], ARCHIVES[archive].layout, ARCHIVES[archive].columns)
     if calendar_start is not None:
         return SessionSplits(calendar_splits(log.sorted_wanted(), calendar_start), log.item_ids)

@@ -1,12 +1,10 @@
 """TFDS builder of RSC15."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import tensorflow_datasets as tfds
 
-from tfrs_gru4rec.datasets.rsc15 import source
+from tfrs_gru4rec.datasets import published
 from tfrs_gru4rec.datasets.session_builder import SessionBuilder
 from tfrs_gru4rec.datasets.source import SessionSplits
 
@@ -25,7 +23,7 @@ class Rsc15Config(tfds.core.BuilderConfig):
 class Builder(SessionBuilder):
     """Clicks of the RecSys Challenge 2015 under the rules of the published results."""
 
-    SOURCE = source.SOURCE
+    SOURCE = published.RSC15
     BUILDER_CONFIGS = [
         Rsc15Config(name="full", description="All training sessions."),
         Rsc15Config(name="1_4", description="The most recent 1/4 of the training sessions.", fraction=1 / 4),
@@ -35,4 +33,4 @@ class Builder(SessionBuilder):
     ]
 
     def _load_splits(self, dl_manager: tfds.download.DownloadManager) -> SessionSplits:
-        return source.load_splits(dl_manager.manual_dir, self.builder_config.fraction)
+        return published.load_rsc15(dl_manager.manual_dir, self.builder_config.fraction)

@@ -13,8 +13,6 @@ recommender so described knows the shop's laws and the day's popularity: one tha
 below it in expectation, and can exceed it on a finite test set by chance alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -72,11 +70,7 @@ def optimal_metrics(
 def next_click_distributions(
     config: SimulatorConfig, sessions: pd.DataFrame
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the true distribution of every next click, in blocks.
-
-    Args:
-      config: the config the sessions were simulated with.
-      sessions: as for `optimal_metrics`.
+    """Yields the true distribution of every next click, in blocks; arguments as for `optimal_metrics`.
 
     Yields:
       (probabilities, next_items): float64 [n, n_items] over item numbers ItemId - 1, and int64 [n], the

@@ -1,7 +1,5 @@
 """Draws the sessions of a simulated shop and splits them by time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -24,10 +22,7 @@ LONGEST_GAP_SECONDS = 1_800
 
 
 def simulate(config: SimulatorConfig) -> pd.DataFrame:
-    """Simulates all sessions of a shop.
-
-    Args:
-      config: the shop and its size; the same config gives the same sessions.
+    """Simulates all sessions of a shop; the same config gives the same ones.
 
     Returns:
       A frame of int64 columns SessionId (1, 2, ... by start), ItemId (1 .. n_items, in no order of
@@ -56,18 +51,11 @@ def simulate(config: SimulatorConfig) -> pd.DataFrame:
 
 
 def split_by_time(config: SimulatorConfig, sessions: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Splits sessions as the published sets are split.
+    """Splits sessions, as `simulate` returns them, as the published sets are split.
 
     test holds the sessions that start in the last `test_days`; train holds the clicks before that moment,
     where a session that straddles it is cut, and dropped if one click is left. The same rule on train, one
     period back, gives train_tr and valid.
-
-    Args:
-      config: the config the sessions were made with.
-      sessions: as `simulate` returns them.
-
-    Returns:
-      Frames named train, test, train_tr and valid.
     """
     end = FIRST_SECOND + config.n_days * SECONDS_PER_DAY
     period = config.test_days * SECONDS_PER_DAY
@@ -80,14 +68,7 @@ def split_by_time(config: SimulatorConfig, sessions: pd.DataFrame) -> dict[str, 
 def draw_items(
     config: SimulatorConfig, world: World, laws: DayLaws, lengths: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draws the clicks of one day's sessions.
-
-    Args:
-      config: the shop's settings.
-      world: the shop.
-      laws: the day's distributions.
-      lengths: int64 [n_sessions], clicks of each session.
-      rng: source of randomness.
+    """Draws the clicks of one day's sessions, which have `lengths` int64 [n_sessions] clicks.
 
     Returns:
       int64 [sum of lengths], item numbers, session after session.

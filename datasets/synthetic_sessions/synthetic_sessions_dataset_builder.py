@@ -1,14 +1,12 @@
 """TFDS builder of simulated shop sessions."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfrs_gru4rec import checks
+from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.datasets.session_builder import SessionBuilder
 from tfrs_gru4rec.datasets.source import SessionSplits
 from tfrs_gru4rec.datasets.synthetic_sessions.optimum import optimal_metrics
@@ -68,7 +66,7 @@ class Builder(SessionBuilder):
         wanted = self.builder_config.simulator.to_dict()
         found = dict(self.info.metadata).get("simulator", wanted)
         differing = [name for name in wanted if found.get(name) != wanted[name]]
-        checks.require(
+        require(
             not differing,
             "A prepared data set must have the settings asked for; rename the config or remove the folder.",
             data_dir=str(self.data_dir),

@@ -16,18 +16,21 @@ last item only; who remembers the session can tell. At p = 0 clicks are independ
 click is distributed as pi_d whatever p.
 """
 
-from __future__ import annotations
-
 import dataclasses
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
-from tfrs_gru4rec import checks
+from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.settings import Range, Settings
+
+_Count = Annotated[int, Range(at_least=1)]
+_NotNegative = Annotated[float, Range(at_least=0)]
+_Positive = Annotated[float, Range(above=0)]
 
 
 @dataclasses.dataclass(frozen=True)
-class SimulatorConfig:
+class SimulatorConfig(Settings):
     """All settings of a simulated shop; equal settings give equal sessions.
 
     Attributes:
@@ -50,88 +53,58 @@ class SimulatorConfig:
       max_length: clicks of the longest session; longer ones are cut.
     """
 
-    predictability: float = 0.8
-    seed: int = 42
-    n_items: int = 1000
-    n_sessions: int = 28_000
+    predictability: Annotated[float, Range(at_least=0, at_most=1)] = 0.8
+    seed: Annotated[int, Range(at_least=0)] = 42
+    n_items: _Count = 1000
+    n_sessions: _Count = 28_000
     n_days: int = 28
-    test_days: int = 4
-    memberships: int = 2
-    neighbourhood_size: int = 40
-    walk_decay: float = 0.85
+    test_days: _Count = 4
+    memberships: _Count = 2
+    neighbourhood_size: Annotated[int, Range(at_least=2)] = 40
+    walk_decay: Annotated[float, Range(above=0, at_most=1)] = 0.85
     popularity_exponent: float = 1.0
-    popularity_shift: float = 20.0
+    popularity_shift: _NotNegative = 20.0
     popularity_tilt: float = 0.5
-    drift: float = 0.1
-    drift_memory: float = 0.9
-    length_scale: float = 2.0
-    length_sigma: float = 0.9
-    max_length: int = 60
+    drift: _NotNegative = 0.1
+    drift_memory: Annotated[float, Range(at_least=0, below=1)] = 0.9
+    length_scale: _Positive = 2.0
+    length_sigma: _Positive = 0.9
+    max_length: Annotated[int, Range(at_least=2)] = 60
 
     def __post_init__(self) -> None:
-        checks.require(
-            0.0 <= self.predictability <= 1.0,
-            "predictability must lie in [0, 1].",
-            predictability=self.predictability,
-        )
-        checks.require(
-            0.0 < self.walk_decay <= 1.0, "walk_decay must lie in (0, 1].", walk_decay=self.walk_decay
-        )
-        checks.require_fraction(drift_memory=self.drift_memory)
-        checks.require_at_least(0, seed=self.seed, drift=self.drift, popularity_shift=self.popularity_shift)
-        checks.require_at_least(1, n_sessions=self.n_sessions, memberships=self.memberships)
-        checks.require_at_least(1, test_days=self.test_days)
-        checks.require_at_least(2, neighbourhood_size=self.neighbourhood_size, max_length=self.max_length)
-        checks.require_positive(length_scale=self.length_scale, length_sigma=self.length_sigma)
-        checks.require(
-            self.n_items > 0 and self.n_items % self.neighbourhood_size == 0,
-            "n_items must be a positive multiple of neighbourhood_size.",
+        super().__post_init__()
+        require(
+            self.n_items % self.neighbourhood_size == 0,
+            "n_items must be a multiple of neighbourhood_size.",
             n_items=self.n_items,
             neighbourhood_size=self.neighbourhood_size,
         )
-        checks.require(
+        require(
             self.n_days > 2 * self.test_days,
             "n_days must exceed twice test_days, to leave days for training, validation and test.",
             n_days=self.n_days,
             test_days=self.test_days,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the settings as plain numbers."""
-        return dataclasses.asdict(self)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class World:
-    """What the seed fixes before the first click. Items are numbered 0 .. n_items - 1.
+    """What the seed fixes before the first click. Items are numbered 0 .. n_items - 1."""
 
-    Attributes:
-      popularity: float64 [n_days, n_items], each row a distribution.
-      neighbourhoods: int64 [n_neighbourhoods, neighbourhood_size], items in ring order.
-      groups: int64 [n_items, memberships], the neighbourhoods of each item.
-      places: int64 [n_items, memberships], the item's place on the ring of each.
-    """
-
-    popularity: np.ndarray
-    neighbourhoods: np.ndarray
-    groups: np.ndarray
-    places: np.ndarray
+    popularity: np.ndarray  # float64 [n_days, n_items], each row a distribution
+    neighbourhoods: np.ndarray  # int64 [n_neighbourhoods, neighbourhood_size], items in ring order
+    groups: np.ndarray  # int64 [n_items, memberships], the neighbourhoods of each item
+    places: np.ndarray  # int64 [n_items, memberships], the item's place on the ring of each
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DayLaws:
-    """The distributions that hold on one day.
+    """The distributions that hold on one day."""
 
-    Attributes:
-      popularity: float64 [n_items].
-      intent: float64 [n_neighbourhoods], the prior of a session's intent.
-      step: float64 [n_neighbourhoods, neighbourhood_size + 1, neighbourhood_size]; step[g, a, b] is the
-        chance of going from place a to place b of ring g; row a = -1, the last, holds when the last click lay
-        outside g.
-    """
-
-    popularity: np.ndarray
-    intent: np.ndarray
+    popularity: np.ndarray  # float64 [n_items]
+    intent: np.ndarray  # float64 [n_neighbourhoods], the prior of a session's intent
+    # Float64 [n_neighbourhoods, neighbourhood_size + 1, neighbourhood_size]; step[g, a, b] is the chance of going from
+    # place a to place b of ring g; row a = -1, the last, holds when the last click lay outside g.
     step: np.ndarray
 
 
@@ -178,15 +151,12 @@ def day_laws(config: SimulatorConfig, world: World, day: int) -> DayLaws:
 
 
 def places_in(world: World, items: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Returns the place of each item in each named neighbourhood, -1 where it is no member.
+    """Returns the place of each item in each named neighbourhood, int64 [n, n_groups], -1 where it is no member.
 
     Args:
       world: the shop.
       items: int64 [n], -1 for "no item yet".
       groups: int64 [n, n_groups], neighbourhoods asked about.
-
-    Returns:
-      int64 [n, n_groups].
     """
     member = world.groups[items][:, np.newaxis, :] == groups[:, :, np.newaxis]
     member &= (items >= 0)[:, np.newaxis, np.newaxis]

@@ -1,8 +1,9 @@
 // Follows a live session from Java, over plain gRPC: no TensorFlow, no Python.
 //
 //     printf 'sku-575\nsku-228\n' | java LiveSession localhost:8500
+//     printf '214\n9\n' | java LiveSession localhost:8500 integer
 //
-// Each line is a click. How to build it: docs/tasks/clients.md.
+// Each line is a click; "integer" if the model's item ids are integers. How to build it: docs/tasks/clients.md.
 
 import com.google.protobuf.ByteString;
 import io.grpc.ManagedChannel;
@@ -29,10 +30,12 @@ public final class LiveSession {
 
   private final PredictionServiceGrpc.PredictionServiceBlockingStub server;
   private final String sessionId = UUID.randomUUID().toString();
+  private final boolean hasIntegerIds;
   private final List<String> clicks = new ArrayList<>();
 
-  LiveSession(ManagedChannel channel) {
+  LiveSession(ManagedChannel channel, boolean hasIntegerIds) {
     server = PredictionServiceGrpc.newBlockingStub(channel);
+    this.hasIntegerIds = hasIntegerIds;
   }
 
   /** Tells the server of a click; returns the next items, best first. */
@@ -42,19 +45,21 @@ public final class LiveSession {
     Map<String, TensorProto> step =
         Map.of(
             "session_id", strings(List.of(sessionId), 1),
-            "item_id", strings(List.of(itemId), 1),
-            "position", number(clicks.size()));
+            "item_id", items(List.of(itemId), 1),
+            "position", integers(List.of((long) clicks.size()), 1));
     PredictResponse answer = predict("step", step);
     if (status(answer) == GAP) {
       Map<String, TensorProto> whole =
           Map.of(
               "session_id", strings(List.of(sessionId), 1),
-              "item_ids", strings(clicks, 1, clicks.size()));
+              "item_ids", items(clicks, 1, clicks.size()));
       answer = predict("replay", whole);
     }
-    return answer.getOutputsOrThrow("item_ids").getStringValList().stream()
-        .map(ByteString::toStringUtf8)
-        .toList();
+    TensorProto found = answer.getOutputsOrThrow("item_ids");
+    if (hasIntegerIds) {
+      return found.getInt64ValList().stream().map(String::valueOf).toList();
+    }
+    return found.getStringValList().stream().map(ByteString::toStringUtf8).toList();
   }
 
   /** Has the server forget the session. */
@@ -84,8 +89,15 @@ public final class LiveSession {
     return tensor.setTensorShape(shape(shape)).build();
   }
 
-  private static TensorProto number(long value) {
-    return TensorProto.newBuilder().setDtype(INT64).addInt64Val(value).setTensorShape(shape(1)).build();
+  private static TensorProto integers(List<Long> values, long... shape) {
+    TensorProto.Builder tensor = TensorProto.newBuilder().setDtype(INT64).addAllInt64Val(values);
+    return tensor.setTensorShape(shape(shape)).build();
+  }
+
+  private TensorProto items(List<String> ids, long... shape) {
+    return hasIntegerIds
+        ? integers(ids.stream().map(Long::valueOf).toList(), shape)
+        : strings(ids, shape);
   }
 
   private static TensorShapeProto shape(long... sizes) {
@@ -99,7 +111,7 @@ public final class LiveSession {
   public static void main(String[] arguments) throws InterruptedException {
     ManagedChannel channel =
         ManagedChannelBuilder.forTarget(arguments[0]).usePlaintext().build();
-    LiveSession session = new LiveSession(channel);
+    LiveSession session = new LiveSession(channel, List.of(arguments).contains("integer"));
     Scanner lines = new Scanner(System.in);
     while (lines.hasNextLine()) {
       String item = lines.nextLine().strip();

@@ -3,10 +3,12 @@
 Works with the embedded server and with TensorFlow Serving alike, and needs no TensorFlow itself.
 """
 
+import collections
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import grpc
 import numpy as np
@@ -16,12 +18,10 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.export import signatures
 from tfrs_gru4rec.export.serving import retry
 from tfrs_gru4rec.export.serving.histories import Histories, History
+from tfrs_gru4rec.export.serving.model_servers import ModelServer, ranked
 from tfrs_gru4rec.export.serving.predict_messages import (
-    PREDICT,
     ItemId,
     ModelChoice,
-    PredictRequest,
-    PredictResponse,
     get,
     id_dtype,
     put_bools,
@@ -32,12 +32,7 @@ from tfrs_gru4rec.export.serving.predict_messages import (
 # How often a click follows another writer's position before it gives up.
 _MAX_CATCH_UPS = 3
 _AVAILABILITY_ROWS = 128  # what an embedded server takes in one request
-_CHANNEL_OPTIONS = (
-    # A restarted server should be found again in a moment, not after gRPC's default of up to 2 minutes.
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
+Answer = TypeVar("Answer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +69,11 @@ class Filters:
 
 
 class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
-    """A client of one model server. All methods may be called from several threads.
+    """A client of one model server, or of several. All methods may be called from several threads.
 
+        session_id = secrets.token_urlsafe(16)  # whoever knows it may use the session
         with SessionClient("localhost:8500") as client:
-            answer = client.click("visit-17", "shoe")
+            answer = client.click(session_id, "shoe")
             print(answer.item_ids)
 
     It numbers the events of each session, so that a click sent again after a lost answer counts
@@ -86,14 +82,17 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
 
     A session should have one client at a time. A client that meets a session another client has
     begun goes on from where the server stands, but can replay only what it has sent itself.
+
+    Several servers of one model share the sessions: each lives in the first server of an order of its own
+    (`model_servers.ranked`). While that one is away the next takes the session over, by a replay, and gives it back.
     """
 
     def __init__(
         self,
-        target: str = "localhost:8500",
+        target: str | Sequence[str] = "localhost:8500",
         model_name: str = signatures.DEFAULT_MODEL_NAME,
         *,
-        version: int | None = None,
+        version: int | str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         policy: retry.RetryPolicy = retry.RetryPolicy(),  # noqa: B008 - frozen
         max_sessions: int = 100_000,
@@ -103,9 +102,10 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         """Makes a client; it connects at its first call.
 
         Args:
-          target: "host:port".
+          target: "host:port", or a list of them.
           model_name: the name the model is served under.
-          version: which version to ask; None = the largest.
+          version: which version to ask, its number or a label that the server has for one (`--version_labels`); None =
+            the largest.
           credentials: of a TLS channel; None = no TLS.
           policy: the deadline of a method, and its attempts; after some that failed, methods fail at once for a
             while.
@@ -122,26 +122,19 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         require(is_row, f"min_row_length must be 0 to {most}.", min_row_length=min_row_length)
         self._min_row_length = min_row_length
         self._choice, self._policy = ModelChoice(model_name, version), policy
-        self._breaker = retry.CircuitBreaker(policy)
         self._histories = Histories(max_sessions, max_items)
-        self._unavailable: set[ItemId] = set()
-        self._told: int | None = None  # the version that answered last, and knows them
-        if credentials is None:
-            self._channel = grpc.insecure_channel(target, _CHANNEL_OPTIONS)
-        else:
-            self._channel = grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS)
-        self._call = self._channel.unary_unary(
-            PREDICT,
-            request_serializer=PredictRequest.SerializeToString,
-            response_deserializer=PredictResponse.FromString,
-        )
+        self._availability: dict[ItemId, bool] = {}  # what servers were told
+        targets = [target] if isinstance(target, str) else target
+        require(len(targets) > 0, "target must name a server.", target=target)
+        self._servers = {each: ModelServer(each, policy, credentials) for each in targets}
 
     def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Closes the channel. Sessions live on in the server."""
-        self._channel.close()
+        """Closes the connections. Sessions live on in the servers."""
+        for server in self._servers.values():
+            server.close()
 
     def click(
         self, session_id: str, item_id: ItemId, filters: Filters | None = None
@@ -161,22 +154,25 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
           ValueError: the id is not of the type of the model's ids.
           RuntimeError: other clients write to this session faster than this one can follow.
         """
-        with self._method() as deadline, self._histories.hold(session_id, deadline) as history:
+
+        def click(server: ModelServer, deadline: retry.Deadline, history: History) -> ServedRecommendations:
             if history.must_replay:
-                return self._replay(deadline, session_id, history, item_id, filters=filters)
+                return self._replay(server, deadline, session_id, history, item_id, filters=filters)
             for _ in range(_MAX_CATCH_UPS):
-                answer, attempts = self._step(deadline, session_id, history, item_id, filters)
+                answer, attempts = self._step(server, deadline, session_id, history, item_id, filters)
                 if answer.status == signatures.Status.GAP:
-                    return self._replay(deadline, session_id, history, item_id, filters=filters)
+                    return self._replay(server, deadline, session_id, history, item_id, filters=filters)
                 # "Repeated" is our own event if its answer was lost, else the server is ahead of us.
                 is_own = attempts > 1 and answer.session_length == history.length + 1
                 history.length = answer.session_length
                 if answer.status != signatures.Status.REPEATED or is_own:
                     history.items.append(item_id)
                     return answer
-        raise RuntimeError(
-            f"Session {session_id!r} changes faster than this client can follow: let one client write to it."
-        )
+            raise RuntimeError(
+                f"Session {session_id!r} changes faster than this client can follow: let one client write to it."
+            )
+
+        return self._follow(session_id, click)
 
     def recommend(self, item_ids: Sequence[ItemId], filters: Filters | None = None) -> ServedRecommendations:
         """Returns recommendations for a session sent whole; the server keeps nothing.
@@ -209,13 +205,16 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         request = self._choice.request(signatures.SCORE.name)
         put_ids(request, "session_id", [session_id], 1)
         self._put_row(request, "candidate_ids", candidate_ids, signatures.MAX_CANDIDATES)
-        with self._method() as deadline, self._histories.hold(session_id, deadline) as history:
-            response, _ = self._predict(request, deadline)
+
+        def score(server: ModelServer, deadline: retry.Deadline, history: History) -> Message:
+            response, _ = self._predict(server, request, deadline)
             known = int(get(response, "session_length")[0])
             if history.items and (history.must_replay or known < history.length):
-                self._replay(deadline, session_id, history)
-                response, _ = self._predict(request, deadline)
-        return np.asarray(get(response, "scores"))[: len(candidate_ids)]
+                self._replay(server, deadline, session_id, history)
+                response, _ = self._predict(server, request, deadline)
+            return response
+
+        return np.asarray(get(self._follow(session_id, score), "scores"))[: len(candidate_ids)]
 
     def score_items(self, item_ids: Sequence[ItemId], candidate_ids: Sequence[ItemId]) -> np.ndarray:
         """Returns the scores of chosen items for a session sent whole; see `recommend` and `score`."""
@@ -236,45 +235,59 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         """
         request = self._choice.request(signatures.END_SESSION.name)
         put_ids(request, "session_id", [session_id], 1)
-        with self._method() as deadline, self._histories.hold(session_id, deadline):
+
+        def end(server: ModelServer, deadline: retry.Deadline, _: History) -> Message:
             self._histories.forget(session_id)
-            response, _ = self._predict(request, deadline)
-        return bool(get(response, "existed")[0])
+            return self._predict(server, request, deadline)[0]
+
+        return bool(get(self._follow(session_id, end), "existed")[0])
 
     def stats(self) -> Mapping[str, int]:
-        """Returns the server's figures by name; see `signatures.STATS`."""
+        """Returns the figures by name, see `signatures.STATS`, of all servers together; raises grpc.RpcError."""
         request = self._choice.request(signatures.STATS.name)
         put_int32(request, "probe", 0)
-        response = self._ask(request)
-        return {name: int(get(response, name)[0]) for name in sorted(response.outputs)}
+        figures = collections.Counter[str]()
+        for server in self._servers.values():
+            with server.asked():
+                response, _ = self._predict(server, request, retry.Deadline(self._policy))
+            figures.update({name: int(get(response, name)[0]) for name in sorted(response.outputs)})
+        return figures
 
     def set_availability(self, item_ids: Sequence[ItemId], available: bool) -> None:
         """Has the server recommend items no more, or again.
 
         The embedded server tells the versions that follow; to any other server this client tells it again when it
-        sees that another version answers.
+        sees that another version answers. Of several servers, those that are away are told when they are back.
 
         Args:
           item_ids: the items; those that the model does not know are passed over.
           available: whether they may be recommended.
 
         Raises:
-          grpc.RpcError: see `click`.
+          grpc.RpcError: see `click`; of several servers, none was reached.
         """
         require(not isinstance(item_ids, str | bytes), "item_ids must be a list of ids.", item_ids=item_ids)
-        with self._method() as deadline:
-            self._tell_availability(item_ids, available, deadline)
-        (self._unavailable.difference_update if available else self._unavailable.update)(item_ids)
+        told, failure = dict.fromkeys(item_ids, available), None
+        for server in self._servers.values():
+            try:
+                with server.asked():
+                    self._tell_availability(server, told, retry.Deadline(self._policy))
+            except grpc.RpcError as error:
+                failure, server.version = error, None
+        if failure is not None and all(server.version is None for server in self._servers.values()):
+            raise failure
+        self._availability |= told
 
     def _tell_availability(
-        self, item_ids: Sequence[ItemId], available: bool, deadline: retry.Deadline
+        self, server: ModelServer, told: Mapping[ItemId, bool], deadline: retry.Deadline
     ) -> None:
-        for start in range(0, len(item_ids), _AVAILABILITY_ROWS):
-            part = item_ids[start : start + _AVAILABILITY_ROWS]
+        items = list(told)
+        for start in range(0, len(items), _AVAILABILITY_ROWS):
+            part = items[start : start + _AVAILABILITY_ROWS]
             request = self._choice.request(signatures.SET_AVAILABILITY.name)
             put_ids(request, "item_id", part, len(part))
-            put_bools(request, "available", [available] * len(part))
-            self._predict(request, deadline)
+            put_bools(request, "available", [told[item_id] for item_id in part])
+            self._predict(server, request, deadline)
 
     def _filtered_request(
         self, signature: signatures.Signature, filters: Filters | None, ids: Sequence[ItemId]
@@ -291,6 +304,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
 
     def _step(
         self,
+        server: ModelServer,
         deadline: retry.Deadline,
         session_id: str,
         history: History,
@@ -302,7 +316,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         put_ids(request, "item_id", [item_id], 1)
         put_ids(request, "position", [history.length + 1], 1)
         try:
-            response, attempts = self._predict(request, deadline)
+            response, attempts = self._predict(server, request, deadline)
         except grpc.RpcError as error:
             # It may have been applied all the same, unless the server says it was refused.
             history.must_replay |= error.code() != grpc.StatusCode.INVALID_ARGUMENT
@@ -311,6 +325,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
 
     def _replay(
         self,
+        server: ModelServer,
         deadline: retry.Deadline,
         session_id: str,
         history: History,
@@ -323,7 +338,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         put_ids(request, "session_id", [session_id], 1)
         self._put_row(request, "item_ids", items, signatures.MAX_LENGTH)
         history.must_replay = True
-        response, _ = self._predict(request, deadline)
+        response, _ = self._predict(server, request, deadline)
         answer = _live_recommendations(response)
         history.items.extend(new_items)
         history.length, history.must_replay = answer.session_length, False
@@ -337,36 +352,54 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         pad = signatures.pad_id(id_dtype(name, ids))
         put_ids(request, name, [*ids, *[pad] * (width - len(ids))], 1, width)
 
-    @contextlib.contextmanager
-    def _method(self) -> Iterator[retry.Deadline]:
-        """Gives a method its deadline, and counts how it ends."""
-        self._breaker.check()
-        try:
-            yield retry.Deadline(self._policy)
-        except grpc.RpcError as error:
-            if not isinstance(error, retry.NotCalled):
-                self._breaker.record(retry.is_retryable(error))
-            raise
-        self._breaker.record(False)
+    def _follow(
+        self, session_id: str, work: Callable[[ModelServer, retry.Deadline, History], Answer]
+    ) -> Answer:
+        """Does what concerns a session at the server where it lives, or at the next one that is there."""
+
+        def at_home(server: ModelServer, deadline: retry.Deadline) -> Answer:
+            with self._histories.hold(session_id, deadline) as history:
+                # What another server holds of the session may have been overtaken.
+                history.must_replay |= history.target not in (None, server.target)
+                history.target = server.target
+                return work(server, deadline, history)
+
+        return self._at_servers(session_id, at_home)
+
+    def _at_servers(self, key: str, work: Callable[[ModelServer, retry.Deadline], Answer]) -> Answer:
+        """Does something at the first server of the key's order that is there; the first one has the last word."""
+        deadline = retry.Deadline(self._policy)
+        first, *others = ranked(self._servers, key)
+        for target in [first, *others] if others else ():
+            try:
+                with self._servers[target].asked():
+                    return work(self._servers[target], deadline.without_retries())
+            except grpc.RpcError as error:
+                if not retry.is_retryable(error):
+                    raise
+        with self._servers[first].asked():
+            return work(self._servers[first], deadline)
 
     def _ask(self, request: Message) -> Message:
-        with self._method() as deadline:
-            return self._predict(request, deadline)[0]
+        """Returns the answer of any server."""
+        key = secrets.token_hex(8) if len(self._servers) > 1 else ""
+        return self._at_servers(key, lambda server, deadline: self._predict(server, request, deadline)[0])
 
-    def _predict(self, request: Message, deadline: retry.Deadline) -> tuple[Message, int]:
+    def _predict(
+        self, server: ModelServer, request: Message, deadline: retry.Deadline
+    ) -> tuple[Message, int]:
         try:
-            answer = retry.call(lambda seconds: self._call(request, timeout=seconds), self._policy, deadline)
+            answer = server.predict(request, deadline)
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
-                self._require_item_type(request, deadline)
+                self._require_item_type(server, request, deadline)
             raise
-        version = answer[0].model_spec.version.value
-        told, self._told = self._told, version
-        if self._unavailable and version != told:
-            self._tell_availability(list(self._unavailable), False, deadline)
+        told, server.version = server.version, answer[0].model_spec.version.value
+        if self._availability and server.version != told:
+            self._tell_availability(server, self._availability, deadline)
         return answer
 
-    def _require_item_type(self, request: Message, deadline: retry.Deadline) -> None:
+    def _require_item_type(self, server: ModelServer, request: Message, deadline: retry.Deadline) -> None:
         """Raises ValueError, which names an id, if the model takes ids of the other type than a refused request has."""
         inputs = signatures.SIGNATURES[request.model_spec.signature_name].inputs
         name = next((tensor.name for tensor in inputs if tensor.dtype == signatures.ITEM), None)
@@ -378,11 +411,8 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         )
         probe = self._choice.request(signatures.RECOMMEND.name)
         put_ids(probe, "item_ids", [signatures.pad_id(wanted)], 1, 1)
-        try:
-            self._call(probe, timeout=min(self._policy.attempt_seconds, deadline.seconds_left()))
-        except grpc.RpcError:
-            return  # it is something else
-        raise ValueError(f"The model's item ids have the type {wanted}. Received: {name}={item_id!r}.")
+        if server.takes(probe, deadline):
+            raise ValueError(f"The model's item ids have the type {wanted}. Received: {name}={item_id!r}.")
 
 
 def _live_recommendations(response: Message) -> ServedRecommendations:

@@ -1,6 +1,7 @@
 """Settings of the embedded server."""
 
 import dataclasses
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +26,9 @@ class ServerConfig(Settings):
       export_dir: folder that holds the version folders.
       model_name: name that requests must ask for.
       host: address to listen on.
-      port: TCP port; 0: any that is free.
+      port: TCP port of gRPC; 0: any that is free.
+      rest_port: TCP port of TF Serving's REST API, with the Prometheus metrics at /metrics and the health at /healthz;
+        none: none of these, 0: any port that is free.
       version_labels: names of versions, as in stable=3,canary=4.
       poll_seconds: time between two looks at the folder.
       probe_seconds: time between two looks whether the model still takes steps, and how long a look may take.
@@ -37,18 +40,17 @@ class ServerConfig(Settings):
       max_id_bytes: bytes of one string in a request.
       max_waiting_rows: rows that wait for the model, those of step and of all else apart, a row of many ids for
         one a 16 ids, and no less than one a 16 KiB; beyond, requests get UNAVAILABLE.
-      max_concurrent_requests: requests in hand, health checks apart; beyond, they get UNAVAILABLE.
+      max_concurrent_requests: requests in hand, health checks apart; beyond, they get UNAVAILABLE. Connections of REST,
+        too; those beyond are closed.
       receive_seconds: time in which a request must have come in whole.
       handle_seconds: time in which it must have been answered.
       refusal_seconds: a call with a wrong request waits so long for its error, so that a loop of them costs little.
       max_streams: calls under way on one connection; further ones wait in the client.
       connection_idle_seconds: a connection without a call for so long is closed.
-      connection_age_seconds: a connection is closed after so long; clients make a new one without losing a call.
+      connection_age_seconds: a connection of gRPC is closed after so long; clients make a new one and lose no call.
       drain_seconds: time that calls under way have to finish at shutdown.
       unavailable_path: text file with an item id a line: items not to recommend at first; clients change that by
         `set_availability`, which survives new versions but not the server's end.
-      metrics_port: port of the Prometheus metrics; none: no metrics, 0: any port that is free.
-      metrics_host: address of the metrics.
       tls_certificate: PEM file of the server's certificate chain; none: no TLS.
       tls_key: PEM file of the certificate's private key.
       tls_client_ca: PEM file of the authorities that clients must be certified by; none: any client.
@@ -58,6 +60,7 @@ class ServerConfig(Settings):
     model_name: str = signatures.DEFAULT_MODEL_NAME
     host: str = "127.0.0.1"
     port: Annotated[int, _Port] = 8500
+    rest_port: Annotated[int | None, _Port] = None
     version_labels: Annotated[Mapping[str, int], Range(at_least=0)] = dataclasses.field(default_factory=dict)
     poll_seconds: Annotated[float, Range(above=0)] = 1.0
     probe_seconds: Annotated[float, Range(above=0)] = 5.0
@@ -77,8 +80,6 @@ class ServerConfig(Settings):
     connection_age_seconds: _Count = 3600
     drain_seconds: _NotNegative = 10.0
     unavailable_path: Path | None = None
-    metrics_port: Annotated[int | None, _Port] = None
-    metrics_host: str = "127.0.0.1"
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
@@ -99,3 +100,11 @@ class ServerConfig(Settings):
             "tls_client_ca needs tls_certificate and tls_key.",
             tls_client_ca=self.tls_client_ca,
         )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine alone can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"

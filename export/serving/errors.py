@@ -5,6 +5,8 @@ FAILED_PRECONDITION, a request that does not fit its signature INVALID_ARGUMENT,
 UNAVAILABLE. An error TensorFlow raises keeps its own code, which is numbered as gRPC's are.
 """
 
+import asyncio
+
 import grpc
 import tensorflow as tf
 from absl import logging
@@ -58,6 +60,8 @@ def code_of(error: BaseException) -> grpc.StatusCode:
         return _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN)
     if isinstance(error, MemoryError):
         return grpc.StatusCode.RESOURCE_EXHAUSTED
+    if isinstance(error, asyncio.TimeoutError):
+        return grpc.StatusCode.DEADLINE_EXCEEDED
     return grpc.StatusCode.INTERNAL
 
 
@@ -77,5 +81,7 @@ def to_status(error: BaseException) -> tuple[grpc.StatusCode, str]:
     if isinstance(error, (ServingError, tf.errors.OpError)):
         message = error.message if isinstance(error, tf.errors.OpError) else str(error)
         return code_of(error), message[:_MAX_MESSAGE]
+    if isinstance(error, asyncio.TimeoutError):
+        return code_of(error), "The request did not come in, or was not answered, in time."
     logging.error("Unforeseen error in a call.", exc_info=error)
     return grpc.StatusCode.INTERNAL, "Internal error; the server's log has the details."

@@ -16,6 +16,7 @@ class History:
     Attributes:
       items: the latest items, oldest first.
       length: events the server has accepted, as it last said or will after a replay.
+      target: the server that was asked last; None if none was.
       must_replay: whether the server's state is not known, as after a click whose answer never came.
       is_ended: whether it was forgotten by `Histories.forget`; who waited for it begins another.
       lock: held during a call, so that the events of one session go out one by one.
@@ -24,6 +25,7 @@ class History:
     def __init__(self, max_items: int):
         self.items: collections.deque[ItemId] = collections.deque(maxlen=max_items)
         self.length = 0
+        self.target: str | None = None
         self.must_replay = False
         self.is_ended = False
         self.lock = threading.Lock()

@@ -1,11 +1,9 @@
 """Prometheus metrics of the server."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import prometheus_client
-from prometheus_client import Counter, Gauge, Histogram, core
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, core
 
 from tfrs_gru4rec.export.signatures import STATS
 
@@ -22,7 +20,7 @@ class Metrics:
     """Counters of one server, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = prometheus_client.CollectorRegistry()
+        self.registry = CollectorRegistry()
         meaning = "Predict calls by signature and gRPC status."
         self._requests = self._make(Counter, "requests", meaning, ["signature", "code"])
         meaning = "Time from the request read to the answer made, in seconds."
@@ -69,14 +67,3 @@ class Metrics:
             if figure.name in figures:
                 name = f"gru4rec_sessions_{figure.name}"
                 yield core.GaugeMetricFamily(name, figure.meaning, value=figures[figure.name])
-
-    @contextlib.contextmanager
-    def listening(self, host: str, port: int) -> Iterator[int]:
-        """Serves the metrics over HTTP inside; yields the port, any that is free for 0."""
-        server, thread = prometheus_client.start_http_server(port, host, self.registry)
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()

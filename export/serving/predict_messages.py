@@ -45,7 +45,12 @@ FIELDS: dict[str, tuple[tuple[str, int, str], ...]] = {
         ("bool_val", 11, "repeated bool"),
     ),
     "Int64Value": (("value", 1, "int64"),),
-    "ModelSpec": (("name", 1, "string"), ("version", 2, "Int64Value"), ("signature_name", 3, "string")),
+    "ModelSpec": (
+        ("name", 1, "string"),
+        ("version", 2, "Int64Value"),
+        ("signature_name", 3, "string"),
+        ("version_label", 4, "string"),
+    ),
     "PredictRequest": (("model_spec", 1, "ModelSpec"), ("inputs", 2, "map TensorProto")),
     "PredictResponse": (("outputs", 1, "map TensorProto"), ("model_spec", 2, "ModelSpec")),
 }
@@ -101,18 +106,20 @@ class ModelChoice:
 
     Attributes:
       name: the name the model is served under.
-      version: its number; None = the largest.
+      version: its number, or its label at the server; None = the largest.
     """
 
     name: str
-    version: int | None = None
+    version: int | str | None = None
 
     def request(self, signature: str) -> Message:
         """Returns a request without inputs."""
         request = PredictRequest()
         request.model_spec.name = self.name
         request.model_spec.signature_name = signature
-        if self.version is not None:
+        if isinstance(self.version, str):
+            request.model_spec.version_label = self.version
+        elif self.version is not None:
             request.model_spec.version.value = self.version
         return request
 

@@ -1,6 +1,8 @@
 """Calls that are tried again: exponential back-off with full jitter, one deadline, and a circuit breaker."""
 
+import copy
 import dataclasses
+import math
 import random
 import threading
 import time
@@ -77,6 +79,12 @@ class Deadline:
         self._now = now
         self._last_retry = now() + policy.total_seconds
         self._end = now() + max(policy.total_seconds, policy.attempt_seconds)
+
+    def without_retries(self) -> "Deadline":
+        """Returns the same deadline for a call that is to be made once."""
+        once = copy.copy(self)
+        once._last_retry = -math.inf
+        return once
 
     def seconds_left(self) -> float:
         """Returns the time that is left; raises `NotCalled` if there is none."""

@@ -9,7 +9,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import gc
-import ipaddress
 import os
 import resource
 import signal
@@ -17,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 import grpc
 from absl import logging
@@ -25,8 +25,11 @@ from grpc_health.v1.health import aio as health
 from tensorflow_serving.apis import model_pb2
 
 from tfrs_gru4rec.export import signatures
-from tfrs_gru4rec.export.serving import batching, metrics, services, versions
+from tfrs_gru4rec.export.serving import batching, metrics, rest, services, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
+
+if TYPE_CHECKING:
+    from tfrs_gru4rec.export.serving.page import Page
 
 # Peers that fall silent, or never get past the handshake, give their connection back in half a minute.
 _LIVELINESS = (
@@ -43,21 +46,26 @@ class Listening:
 
     Attributes:
       address: "host:port" of the gRPC services.
-      metrics_address: "host:port" of the metrics; None = not served.
+      rest_address: "host:port" of REST; None = not served.
       version: the version in service; None = none yet.
     """
 
     address: str
-    metrics_address: str | None
+    rest_address: str | None
     version: int | None
 
 
-def run(config: ServerConfig, on_listening: Callable[[Listening], None] = lambda listening: None) -> None:
+def run(
+    config: ServerConfig,
+    on_listening: Callable[[Listening], None] = lambda listening: None,
+    page: "Page | None" = None,
+) -> None:
     """Serves until SIGTERM or SIGINT, then lets the calls under way finish.
 
     Args:
       config: settings.
       on_listening: called once, when requests are taken.
+      page: shown over REST, to those that call the server by a name of this machine alone.
 
     Raises:
       OSError: a TLS file cannot be read, or an address cannot be listened on.
@@ -67,7 +75,7 @@ def run(config: ServerConfig, on_listening: Callable[[Listening], None] = lambda
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        await serve(config, stopping, on_listening)
+        await serve(config, stopping, on_listening, page)
 
     # Every connection is an open file.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -80,7 +88,10 @@ def run(config: ServerConfig, on_listening: Callable[[Listening], None] = lambda
 
 
 async def serve(
-    config: ServerConfig, stopping: asyncio.Event, on_listening: Callable[[Listening], None]
+    config: ServerConfig,
+    stopping: asyncio.Event,
+    on_listening: Callable[[Listening], None],
+    page: "Page | None" = None,
 ) -> None:
     """Serves until an event is set, in any thread's event loop; arguments and errors otherwise as for `run`."""
     loop = asyncio.get_running_loop()
@@ -100,27 +111,28 @@ async def serve(
     with (
         concurrent.futures.ThreadPoolExecutor(config.batch_threads, "model", _give_way) as executor,
         concurrent.futures.ThreadPoolExecutor(1, "step") as step_executor,
-        contextlib.ExitStack() as stack,
     ):
         batcher = batching.Batcher(executor, config, observed.observe_batch, step_executor)
-        server = _make_server(config, services.Services(models, batcher, config, observed), healthy)
+        served = services.Services(models, batcher, config, observed)
+        server = _make_server(config, served, healthy)
         port = _bind(server, config)
         await report_health(False)
-        await loop.run_in_executor(None, models.poll)
-        await server.start()
-        metrics_address = None
-        if config.metrics_port is not None:
-            metrics_port = stack.enter_context(observed.listening(config.metrics_host, config.metrics_port))
-            metrics_address = _join_address(config.metrics_host, metrics_port)
-        async with _polling(config, models):
+        async with contextlib.AsyncExitStack() as stack:
+            rest_address = None
+            if config.rest_port is not None:
+                application = rest.Rest(served, models, observed, config).application(page)
+                listening = rest.listening(application, config, config.rest_port)
+                rest_address = _join_address(config.host, await stack.enter_async_context(listening))
+            await loop.run_in_executor(None, models.poll)
+            await server.start()
+            await stack.enter_async_context(_polling(config, models))
             _warn_of_open_door(config)
-            on_listening(
-                Listening(_join_address(config.host, port), metrics_address, models.serving_version())
-            )
+            address = _join_address(config.host, port)
+            on_listening(Listening(address, rest_address, models.serving_version()))
             await stopping.wait()
             logging.info("Stopping; calls under way have %g s to finish.", config.drain_seconds)
             await healthy.enter_graceful_shutdown()
-            await server.stop(config.drain_seconds)
+            await asyncio.gather(server.stop(config.drain_seconds), stack.aclose())
         # Before the threads are waited for: unloading frees those that a hanging model holds.
         await loop.run_in_executor(None, models.close)
 
@@ -219,10 +231,7 @@ async def _polling(config: ServerConfig, models: versions.Versions) -> AsyncIter
 
 
 def _warn_of_open_door(config: ServerConfig) -> None:
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(config.host).is_loopback:
-            return
-    if config.tls_client_ca is None and config.host != "localhost":
+    if config.tls_client_ca is None and not config.is_local:
         logging.warning("Anyone who can reach %s can read and write sessions: no tls_client_ca.", config.host)
 
 

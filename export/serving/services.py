@@ -1,18 +1,20 @@
-"""The gRPC services: PredictionService and ModelService of TF Serving's API.
+"""The services: PredictionService and ModelService of TF Serving's API, as gRPC calls and for `rest.py`.
 
 Methods find the version, read the request, wait for the batcher and write the response. What fails
-raises; every error leaves by one door, `Services._endpoint`, which maps it to a status. Methods of the API that
-are not here (Classify, Regress, MultiInference, HandleReloadConfigRequest) are UNIMPLEMENTED.
+raises; every error leaves by one door, `Services._endpoint` or that of `rest.py`, which maps it to a status. Methods
+of the API that are not here (Classify, Regress, MultiInference, HandleReloadConfigRequest) are UNIMPLEMENTED.
 """
 
 import asyncio
+import dataclasses
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from tensorflow.core.framework.tensor_pb2 import TensorProto
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
 from tfrs_gru4rec.export.serving import batching, errors, metrics, servable, tensors, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
@@ -20,8 +22,24 @@ from tfrs_gru4rec.export.signatures import SET_AVAILABILITY
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
-_METADATA_FIELD = "signature_def"
+METADATA_FIELD = "signature_def"
 _Method = Callable[[Any], Awaitable[Message]]
+_Made = TypeVar("_Made")
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a signature answered.
+
+    Attributes:
+      version: number of the version that did.
+      signature: its name.
+      outputs: those asked for.
+    """
+
+    version: int
+    signature: str
+    outputs: Sequence[tuple[tensors.TensorSpec, tensors.Column]]
 
 
 class Services:
@@ -54,21 +72,49 @@ class Services:
         services = {PREDICTION_SERVICE: prediction, MODEL_SERVICE: status}
         return [grpc.method_handlers_generic_handler(*each) for each in services.items()]
 
-    async def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
-        """Answers one request.
+    async def admit(self, handle: Callable[[], Awaitable[_Made]]) -> _Made:
+        """Handles a request that has come in whole, if there is room, in the time it may take.
+
+        Raises:
+          Overloaded: too many are in hand.
+          asyncio.TimeoutError: it took too long.
+        """
+        if self._inside >= self._config.max_concurrent_requests:
+            raise errors.Overloaded("Too many requests are in hand; try again later.")
+        self._inside += 1
+        try:
+            return await asyncio.wait_for(handle(), self._config.handle_seconds)
+        finally:
+            self._inside -= 1
+
+    async def refuse(self, error: Exception) -> tuple[grpc.StatusCode, str]:
+        """Returns what to tell of an error, that of a wrong request after a wait."""
+        status = errors.to_status(error)
+        if status[0] == errors.InvalidRequest.code:
+            await asyncio.sleep(self._config.refusal_seconds)
+        return status
+
+    async def answer(
+        self,
+        spec: model_pb2.ModelSpec,
+        read: Callable[[servable.ServedSignature], Mapping[str, TensorProto]],
+        output_filter: Sequence[str] = (),
+    ) -> Answer:
+        """Runs a signature on inputs, by alias, that `read` gives once it is known which one.
 
         Raises:
           ServingError, tf.errors.OpError: it failed.
         """
         started, label, code = time.perf_counter(), "unknown", grpc.StatusCode.OK
         try:
-            with self._models.lease(request.model_spec) as model:
-                signature = model.signature(request.model_spec.signature_name)
+            with self._models.lease(spec) as model:
+                signature = model.signature(spec.signature_name)
                 label = signature.name
-                selected = signature.select_outputs(request.output_filter)
-                columns = signature.read_inputs(request.inputs, self._config)
+                selected = signature.select_outputs(output_filter)
+                columns = signature.read_inputs(read(signature), self._config)
                 outputs = await self._run(signature, columns)
-                return _response(request, model, signature, selected, outputs)
+                named = [(signature.outputs[index], outputs[index]) for index in selected]
+                return Answer(model.version, signature.name, named)
         except asyncio.CancelledError:
             code = grpc.StatusCode.CANCELLED
             raise
@@ -77,6 +123,17 @@ class Services:
             raise
         finally:
             self._metrics.observe_request(label, code.name, time.perf_counter() - started)
+
+    async def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
+        """Answers one request; errors as `answer` raises them."""
+        answer = await self.answer(request.model_spec, lambda _: request.inputs, request.output_filter)
+        response = predict_pb2.PredictResponse()
+        response.model_spec.name = request.model_spec.name
+        response.model_spec.version.value = answer.version
+        response.model_spec.signature_name = answer.signature
+        for spec, column in answer.outputs:
+            tensors.write(spec, column, response.outputs[spec.alias])
+        return response
 
     async def _run(
         self, signature: servable.ServedSignature, columns: tensors.Columns
@@ -94,9 +151,9 @@ class Services:
         Raises:
           ServingError: there is no such version, or something else than signatures is asked for.
         """
-        if not request.metadata_field or set(request.metadata_field) != {_METADATA_FIELD}:
+        if not request.metadata_field or set(request.metadata_field) != {METADATA_FIELD}:
             raise errors.InvalidRequest(
-                f'metadata_field must be "{_METADATA_FIELD}". Received: {list(request.metadata_field)}.'
+                f'metadata_field must be "{METADATA_FIELD}". Received: {list(request.metadata_field)}.'
             )
         definitions = get_model_metadata_pb2.SignatureDefMap()
         response = get_model_metadata_pb2.GetModelMetadataResponse()
@@ -105,7 +162,7 @@ class Services:
             response.model_spec.version.value = model.version
             for name, definition in model.signature_defs.items():
                 definitions.signature_def[name].CopyFrom(definition)
-        response.metadata[_METADATA_FIELD].Pack(definitions)
+        response.metadata[METADATA_FIELD].Pack(definitions)
         return response
 
     async def get_model_status(
@@ -133,48 +190,21 @@ class Services:
         async def answer(_: Any, context: grpc.aio.ServicerContext) -> Message:
             try:
                 data = await asyncio.wait_for(context.read(), self._config.receive_seconds)
-                return await self._answer(method, request_class, data)
-            except asyncio.TimeoutError:
-                late = "The request did not come in, or was not answered, in time."
-                status = grpc.StatusCode.DEADLINE_EXCEEDED, late
+                if data is grpc.aio.EOF:
+                    raise errors.InvalidRequest("The call has no request.")
+                return await self.admit(lambda: self._parsed(method, request_class, data))
             except Exception as error:
-                status = errors.to_status(error)
-                if status[0] == errors.InvalidRequest.code:
-                    await asyncio.sleep(self._config.refusal_seconds)
+                status = await self.refuse(error)
             return await context.abort(*status)
 
         return grpc.stream_unary_rpc_method_handler(
             answer, response_serializer=lambda response: response.SerializeToString()
         )
 
-    async def _answer(self, method: _Method, request_class: type[Message], data: bytes) -> Message:
-        if data is grpc.aio.EOF:
-            raise errors.InvalidRequest("The call has no request.")
-        if self._inside >= self._config.max_concurrent_requests:
-            raise errors.Overloaded("Too many requests are in hand; try again later.")
-        self._inside += 1
+    async def _parsed(self, method: _Method, request_class: type[Message], data: bytes) -> Message:
         try:
             request = request_class.FromString(data)
-            return await asyncio.wait_for(method(request), self._config.handle_seconds)
         except DecodeError as error:
             name = request_class.DESCRIPTOR.full_name
             raise errors.ServingError(f"The request's bytes are no {name}.") from error
-        finally:
-            self._inside -= 1
-
-
-def _response(
-    request: predict_pb2.PredictRequest,
-    model: servable.Servable,
-    signature: servable.ServedSignature,
-    selected: list[int],
-    outputs: list[tensors.Column],
-) -> predict_pb2.PredictResponse:
-    response = predict_pb2.PredictResponse()
-    response.model_spec.name = request.model_spec.name
-    response.model_spec.version.value = model.version
-    response.model_spec.signature_name = signature.name
-    for index in selected:
-        spec = signature.outputs[index]
-        tensors.write(spec, outputs[index], response.outputs[spec.alias])
-    return response
+        return await method(request)

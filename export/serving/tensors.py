@@ -17,7 +17,7 @@ from tfrs_gru4rec.export.serving import errors
 from tfrs_gru4rec.export.serving.config import ServerConfig
 
 # dtype -> the field of TensorProto that holds its values, and the NumPy dtype.
-_FIELDS = {
+FIELDS = {
     types_pb2.DT_STRING: ("string_val", np.dtype(object)),
     types_pb2.DT_INT64: ("int64_val", np.dtype(np.int64)),
     types_pb2.DT_INT32: ("int_val", np.dtype(np.int32)),
@@ -106,7 +106,7 @@ def read(spec: TensorSpec, proto: tensor_pb2.TensorProto, config: ServerConfig) 
     if proto.dtype != spec.dtype:
         wanted, given = types_pb2.DataType.Name(spec.dtype), _dtype_name(proto.dtype)
         raise errors.InvalidRequest(f"Input {spec.alias} must be {wanted}. Received: dtype={given}.")
-    if spec.dtype not in _FIELDS:
+    if spec.dtype not in FIELDS:
         raise errors.NotSupported(f"Input {spec.alias} has a dtype this server does not read: {spec.dtype}.")
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or not spec.accepts(shape):
@@ -135,12 +135,12 @@ def to_array(spec: TensorSpec, values: Any) -> np.ndarray:
     >>> to_array(TensorSpec("position", "position:0", types_pb2.DT_INT64, (None,)), [1, 2]).dtype.name
     'int64'
     """
-    return np.asarray(values, _FIELDS[spec.dtype][1])
+    return np.asarray(values, FIELDS[spec.dtype][1])
 
 
 def join(spec: TensorSpec, columns: Sequence[Column]) -> np.ndarray:
     """Stacks the same input of several requests along dimension 0; their other sizes are equal."""
-    dtype = _FIELDS[spec.dtype][1]
+    dtype = FIELDS[spec.dtype][1]
     if dtype.hasobject:
         flat = np.array([value for column in columns for value in column.values], object)
     elif len(columns) == 1:
@@ -166,11 +166,11 @@ def write(spec: TensorSpec, column: Column, proto: tensor_pb2.TensorProto) -> No
     proto.dtype = spec.dtype
     for size in column.shape:
         proto.tensor_shape.dim.add(size=size)
-    getattr(proto, _FIELDS[spec.dtype][0]).extend(column.values)
+    getattr(proto, FIELDS[spec.dtype][0]).extend(column.values)
 
 
 def _values(spec: TensorSpec, proto: tensor_pb2.TensorProto, n_elements: int) -> Sequence[Any] | np.ndarray:
-    field, dtype = _FIELDS[spec.dtype]
+    field, dtype = FIELDS[spec.dtype]
     if proto.tensor_content:
         if dtype.hasobject or len(proto.tensor_content) != n_elements * dtype.itemsize:
             raise errors.InvalidRequest(f"Input {spec.alias}: tensor_content does not fit dtype and shape.")

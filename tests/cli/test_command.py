@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -75,29 +76,49 @@ def test_a_preset_is_named_without_its_path(tmp_path):
         expand(["c", "--flagfile", "rsc16"])
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_and_version_are_no_errors_and_load_no_tensorflow(name, run_fresh):
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """What each command says when it is asked for help or its version, its exit code, and whether TensorFlow is there.
+
+    One process asks all of them, as that takes as long to start as one.
+    """
+    code = f"""
+import contextlib, importlib, io, json, sys
+answers = {{}}
+for name in {list(COMMANDS)}:
+    command = importlib.import_module(f"tfrs_gru4rec.cli.{{name}}")
     for asked in ("--help", "--version"):
-        ended = run_fresh(
-            f"import atexit, sys; from tfrs_gru4rec.cli import {name}\n"
-            "atexit.register(lambda: print('tensorflow' in sys.modules))\n"
-            f"sys.argv = ['gru4rec-{name}', '{asked}']; {name}.run()"
-        )
-        assert (ended.returncode, ended.stderr) == (0, "")
-        text, loaded = ended.stdout.rstrip().rsplit("\n", 1)
-        assert loaded == "False"
-        if asked == "--version":
-            assert text == f"gru4rec-{name} {tfrs_gru4rec.__version__}"
-        else:
-            assert text.startswith(f"gru4rec-{name}: ")
-            for group in command_of(name).groups:
-                for flag in group.settings:
-                    assert len(re.findall(rf"^  --(?:\[no\])?{flag}(?:=| |$)", text, re.MULTILINE)) == 1 + (
-                        flag == "version"
-                    )
-            assert ("rsc15, yoochoose" in text) == (name in ("train", "daily"))
-            assert "--only_check_args" not in text
-            assert "--logtostderr" not in text
+        sys.argv = [f"gru4rec-{{name}}", asked]
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            try:
+                command.run()
+            except SystemExit as ended:
+                answers[f"{{name}} {{asked}}"] = said.getvalue(), ended.code, "tensorflow" in sys.modules
+print(json.dumps(answers))
+"""
+    line = [sys.executable, "-c", code]
+    ended = subprocess.run(
+        line, cwd=tmp_path_factory.mktemp("c"), capture_output=True, text=True, timeout=120
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return json.loads(ended.stdout)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_and_version_are_no_errors_and_load_no_tensorflow(name, answers):
+    text, code, is_loaded = answers[f"{name} --version"]
+    assert (text, code, is_loaded) == (f"gru4rec-{name} {tfrs_gru4rec.__version__}\n", 0, False)
+    text, code, is_loaded = answers[f"{name} --help"]
+    assert (code, is_loaded) == (0, False)
+    assert text.startswith(f"gru4rec-{name}: ")
+    for group in command_of(name).groups:
+        for flag in group.settings:
+            assert len(re.findall(rf"^  --(?:\[no\])?{flag}(?:=| |$)", text, re.MULTILINE)) == 1 + (
+                flag == "version"
+            )
+    assert ("rsc15, yoochoose" in text) == (name in ("train", "daily"))
+    assert "--only_check_args" not in text
+    assert "--logtostderr" not in text
 
 
 def test_help_begins_with_what_must_be_given_and_groups_the_rest():
@@ -225,7 +246,8 @@ def test_without_flags_every_setting_is_the_default_of_its_dataclass_or_of_the_p
     }
     parsed = command.parse([name, *(f"--{flag}={value}" for flag, value in required.items())])
     for group in command.groups:
-        given = {field: value for field, value in required.items() if field in group.settings}
+        settings = group.settings
+        given = {name: settings[name].kind(value) for name, value in required.items() if name in settings}
         preset = default_values() if command.has_defaults else {}
         given |= {
             field: True if text == "" else group.settings[field].parse(text)

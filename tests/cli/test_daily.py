@@ -49,7 +49,8 @@ def monday(uncompiled, tmp_path_factory):
     return folder
 
 
-def test_warm_start_by_command_takes_over_the_old_settings(monday, tmp_path, capsys):
+def test_warm_start_by_command_takes_over_the_old_settings(monday, tmp_path, capsys, caplog):
+    caplog.set_level("INFO")
     arguments = {
         "train_path": monday / "logs" / "1.csv",
         "test_path": monday / "logs" / "2.csv",
@@ -62,6 +63,8 @@ def test_warm_start_by_command_takes_over_the_old_settings(monday, tmp_path, cap
     }
     assert run(train, **arguments) == 0
     assert "8 items kept, 1 new, 0 retired" in capsys.readouterr().out
+    # The first sign of life: TensorFlow, which takes seconds to load, is loaded after it.
+    assert caplog.messages[0] == f"Reading the settings of the model in {monday / 'monday'}."
     report = json.loads((tmp_path / "tuesday" / "report.json").read_text())
     # Given: one epoch. Not given, so as on Monday: all else.
     assert report["config"]["n_epochs"] == len(report["epochs"]) == 1
@@ -100,6 +103,13 @@ def test_daily_exports_versions_and_says_what_it_did(monday, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "serving").iterdir()) == ["1", "2"]
     days = json.loads((tmp_path / "work" / "ledger.json").read_text())["days"]
     assert [day["items"] for day in days] == [9, 10]  # Monday's eight, and one new a day
+    card = (tmp_path / "serving" / "2" / "assets.extra" / "model_card.md").read_text()
+    figures = days[1]["refreshed"]
+    assert "On the following day, 3.csv: next item among all items" in card
+    assert f"| GRU4Rec | {figures['recall_known']:.4f} (" in card
+    assert f"| GRU4Rec, all pairs | {figures['recall']:.4f} (" in card
+    n_events = sum(1 for _ in (monday / "logs" / "2.csv").open()) - 1
+    assert f"| events | {n_events} |" in card
     assert (tmp_path / "work" / "daily.png").exists()
     assert run(daily, **arguments) == 0
     assert "No day to work" in capsys.readouterr().out
@@ -206,7 +216,7 @@ def test_full_disk_at_an_export_loses_nothing(monday, tmp_path, monkeypatch):
     export = daily.SavedModelVersions.publish
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def on_a_full_disk(self, model, version):
+    def on_a_full_disk(self, model, version, about):
         if version == 1:
             publish(
                 self._export_dir, version, lambda hidden: (hidden / "whole").write_text("without a model")
@@ -214,7 +224,7 @@ def test_full_disk_at_an_export_loses_nothing(monday, tmp_path, monkeypatch):
             return
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
         try:
-            export(self, model, version)
+            export(self, model, version, about)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 

@@ -37,7 +37,8 @@ def model_dir(uncompiled, tmp_path_factory):
 def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     export_dir = tmp_path / "shop"
     settings = {"model_dir": model_dir, "export_dir": export_dir, "top_k": 2, "max_sessions": 10}
-    assert run(export, **settings, exclude_seen=True) == 0
+    by_cells = {"top_k_search": "cells", "sessions_path": model_dir.parent / "log.tsv"}
+    assert run(export, **settings, exclude_seen=True, **by_cells) == 0
     assert capsys.readouterr().out == f"{export_dir / '1'}\n"
     # Three sessions of eight events; the run's settings and the export's.
     card = (export_dir / "1" / "assets.extra" / "model_card.md").read_text().splitlines()
@@ -48,6 +49,7 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
         "| top_k | 2 |",
         "| neighbours | none |",
     } <= set(card)
+    assert [line for line in card if line.startswith("| top_k_search | cells, exact: ")]
     loaded = tf.saved_model.load(str(export_dir / "1"))  # kept, and with it what the signatures read
     recommend = loaded.signatures["serving_default"]
     outputs = recommend(item_ids=tf.constant([["green"]]))

@@ -15,9 +15,11 @@ from tfrs_gru4rec.training import load_model
 SETTINGS = {"layers": 4, "batch_size": 4, "n_epochs": 1, "n_sample": 4}
 EXPORT = {"max_sessions": 128, "top_k": 5}
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture(scope="module")
-def of_integers(tmp_path_factory):
+def of_integers(uncompiled, tmp_path_factory):
     """A model of integer ids."""
     folder = tmp_path_factory.mktemp("integers")
     log = write_ring(folder / "log.csv", range(10, 20))

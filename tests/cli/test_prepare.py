@@ -128,6 +128,23 @@ def test_without_split_collapse_and_filters_all_events_are_kept(events, tmp_path
     assert_same(found, {"train": oracle.in_session_order(expected, 1000)})
 
 
+def test_a_published_set_by_its_own_rules(tmp_path):
+    raw_logs.write_retailrocket(tmp_path / "events.csv", raw_logs.random_events(1, 900, days=30))
+    found = run(tmp_path, tmp_path / "out", "--dataset=retailrocket", "--output_format=parquet")
+    assert_same(found, oracle.retailrocket(tmp_path / "events.csv"))
+    with pytest.raises(ValueError, match="--dataset has columns and rules of its own"):
+        run(tmp_path, tmp_path / "out", "--dataset=retailrocket", "--min_item_support=2")
+
+
+def test_a_folder_of_parts_is_a_log(events, tmp_path):
+    (tmp_path / "parts").mkdir()
+    for part in range(3):
+        events.iloc[part::3].to_parquet(tmp_path / "parts" / f"part-{part}.parquet")
+    events.to_parquet(tmp_path / "log.parquet")
+    found = run(tmp_path / "parts", tmp_path / "one", *KEYS, "--time_unit=ms")
+    assert_same(found, run(tmp_path / "log.parquet", tmp_path / "other", *KEYS, "--time_unit=ms"))
+
+
 def test_dwell_time_repeats_training_events_only(events, tmp_path):
     raw = events.assign(when=events.when // 1000)
     raw.to_csv(tmp_path / "log.csv", index=False)
@@ -210,7 +227,7 @@ def test_statistics_are_printed_and_written(events, tmp_path, capsys):
         (("--nosplit", "--test_days=1"), "--nosplit leaves no test set"),
         (("--test_from=soon",), "Times must be.*ISO 8601 dates.*--test_from.*'soon'"),
         (("--test_days=-1",), "test_days must be greater than 0"),
-        (("--test_fraction=1.5",), "test_fraction must lie between 0 and 1"),
+        (("--test_fraction=1.5",), "test_fraction must be greater than 0 and below 1"),
         (("--min_item_support=0",), "^min_item_support must be at least 1. Received: min_item_support=0"),
         (("--min_item_support=100000",), "Each split must keep an event"),
         (("--test_from=2033-01-01",), "Each split must keep an event.*split='test'"),

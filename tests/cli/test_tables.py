@@ -39,10 +39,11 @@ def test_differences_with_their_intervals():
 
 def test_what_recall_means_is_said():
     test = {"events": 90, "dropped_events": 12, "known_share": 0.9}
-    test["all_pairs"] = {"recall": {"5": 0.45}, "mrr": {"5": 0.1125}}
+    test["all_pairs"] = {"recall": {"5": 0.45}, "mrr": {"5": 0.1125}, "intervals": INTERVALS}
     assert events_line(test) == "90 test events (12 of unknown items dropped)"
     assert all_pairs_line(test, 5) == (
-        "Of all pairs, the 10.0% with an unknown item counted as misses: recall@5 0.4500, MRR@5 0.1125."
+        "Of all pairs, the 10.0% with an unknown item counted as misses: recall@5 0.4500 ± 0.1000, "
+        "MRR@5 0.1125 ± 0.0250."
     )
 
 

@@ -11,6 +11,8 @@ from tfrs_gru4rec.cli.flag_groups import UsageError
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import load_model
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture
 def settings(tmp_path):

@@ -22,11 +22,10 @@ def test_only_immediate_repeats_within_a_session_collapse():
     assert left.times.tolist() == [0, 3, 4, 5]
 
 
-def test_short_and_long_sessions_are_dropped_by_their_length():
+def test_short_sessions_are_dropped():
     events = _events((1, 5, 0), (2, 5, 0), (2, 6, 1), (3, 5, 0), (3, 6, 1), (3, 7, 2))
     assert _items(preparation.drop_short_sessions(events, 2)) == [[5, 6], [5, 6, 7]]
     assert _items(preparation.drop_short_sessions(events, 1)) == [[5], [5, 6], [5, 6, 7]]
-    assert _items(preparation.drop_long_sessions(events, 2)) == [[5], [5, 6]]
 
 
 def test_items_below_the_support_are_dropped_and_those_at_it_stay():

@@ -59,6 +59,20 @@ def test_unwanted_events_count_for_pauses_only_if_asked_for():
     assert _rows(prepare_sessions(log, of_all)) == [(0, 1, 0), (0, 2, 100)]
 
 
+def test_a_user_of_many_events_keeps_the_last_ones():
+    log = _log(
+        (7, 1, 0), (7, 9, 2), (7, 2, 2), (7, 3, 1), (8, 4, 9), is_wanted=[True, False, True, True, True]
+    )
+    of_wanted = Recipe(max_user_events=2, min_length=1, min_support=1)
+    seen = {}
+    found = prepare_sessions(log, of_wanted, lambda rule, events: seen.setdefault(rule, _rows(events)))
+    assert _rows(found) == [(7, 3, 1), (7, 2, 2), (8, 4, 9)]
+    assert seen["cap"] == _rows(found)
+    # Of all events, that of another kind at 2 goes before the wanted one at 2, so it is the last but one.
+    of_all = Recipe(max_user_events=2, gap_seconds=60, gap_over_all_events=True, min_length=1, min_support=1)
+    assert _rows(prepare_sessions(log, of_all)) == [(0, 2, 2), (1, 4, 9)]
+
+
 def test_events_are_sorted_by_session_time_and_item_before_repeats_collapse():
     log = _log((2, 1, 9), (1, 2, 5), (1, 1, 5), (1, 2, 4), (2, 2, 8), (1, 1, 5))
     # Session 1 in order: 2 at 4, then 1, 1, 2 at 5.
@@ -119,10 +133,12 @@ def test_only_what_is_trained_on_is_augmented():
     ("settings", "message"),
     [
         ({"min_length": 0}, "min_length must be at least 1"),
+        ({"max_user_events": 0}, "max_user_events must be at least 1"),
         ({"gap_seconds": 0}, "gap_seconds must be greater than 0"),
         ({"test_days": 1, "test_from": 5}, "At most one of.*test_days=1, test_from=5"),
         ({"log_end": 5}, "log_end needs test_days"),
-        ({"test_fraction": 1}, "test_fraction must lie between 0 and 1"),
+        ({"test_fraction": 1.5}, "test_fraction must be greater than 0 and below 1"),
+        ({"test_fraction": 1}, "test_fraction must be greater than 0 and below 1"),
         ({"gap_over_all_events": True}, "needs gap_seconds"),
         ({"dwell_seconds": -1}, "dwell_seconds must be greater than 0"),
     ],

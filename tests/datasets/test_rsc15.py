@@ -6,8 +6,8 @@ import shutil
 import pytest
 import tensorflow_datasets as tfds
 
+from tfrs_gru4rec.datasets import published
 from tfrs_gru4rec.datasets.rsc15 import rsc15_dataset_builder as module
-from tfrs_gru4rec.datasets.rsc15 import source
 
 from oracle import preparation as oracle
 from oracle import raw_logs
@@ -45,7 +45,7 @@ def test_examples_keep_their_order_when_tfds_sorts_them_on_disk(raw, build, asse
 
 def test_a_gzipped_file_and_the_original_archive_give_the_same(raw, tmp_path):
     py7zr = pytest.importorskip("py7zr")
-    plain = source.load_splits(raw)
+    plain = published.load_rsc15(raw)
     (tmp_path / "gz").mkdir()
     text = (raw / "yoochoose-clicks.dat").read_bytes()
     (tmp_path / "gz" / "yoochoose-clicks.dat.gz").write_bytes(gzip.compress(text))
@@ -55,7 +55,7 @@ def test_a_gzipped_file_and_the_original_archive_give_the_same(raw, tmp_path):
         archive.writestr("1,2014-01-01T00:00:00.000Z,1,12,1\n", "yoochoose-buys.dat")
     shutil.make_archive(str(tmp_path / "archive"), "zip", raw)
     for folder in (tmp_path / "gz", tmp_path / "7z", tmp_path):
-        packed = source.load_splits(folder)
+        packed = published.load_rsc15(folder)
         for name, events in plain.splits.items():
             assert (packed.item_ids[packed.splits[name].items] == plain.item_ids[events.items]).all()
             assert (packed.splits[name].times == events.times).all()
@@ -75,5 +75,5 @@ def test_a_file_of_too_little_time_is_refused_by_the_split_that_stays_empty(tmp_
 
 
 def test_published_sizes_are_compared_for_the_full_set_only(raw):
-    assert source.load_splits(raw).published["train"]["events"] == 31_637_239
-    assert set(source.load_splits(raw, 1 / 4).published) == {"test"}
+    assert published.load_rsc15(raw).published["train"]["events"] == 31_637_239
+    assert set(published.load_rsc15(raw, 1 / 4).published) == {"test"}

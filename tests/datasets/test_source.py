@@ -60,8 +60,6 @@ def test_a_set_with_rules_of_its_own_is_not_split_by_a_recipe(tmp_path):
 
 
 def test_declarations_load_no_tensorflow(run_fresh):
-    code = (
-        "import sys\nfrom tfrs_gru4rec.datasets.yoochoose import source\nprint('tensorflow' in sys.modules)"
-    )
+    code = "import sys\nfrom tfrs_gru4rec.datasets import published\nprint('tensorflow' in sys.modules)"
     ended = run_fresh(code)
     assert ended.stdout.strip() == "False", ended.stderr

@@ -229,11 +229,11 @@ def test_splits_follow_time_and_cut_sessions_that_straddle():
 @pytest.mark.parametrize(
     ("settings", "rule"),
     [
-        ({"predictability": 1.1}, r"predictability must lie in \[0, 1\]"),
+        ({"predictability": 1.1}, "predictability must be 0 to 1"),
         ({"n_items": 100, "neighbourhood_size": 30}, "multiple of neighbourhood_size"),
         ({"n_days": 8, "test_days": 4}, "n_days must exceed twice test_days"),
         ({"drift": -0.1}, "drift must be at least 0"),
-        ({"walk_decay": 0.0}, r"walk_decay must lie in \(0, 1\]"),
+        ({"walk_decay": 0.0}, "walk_decay must be greater than 0 and at most 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, rule):

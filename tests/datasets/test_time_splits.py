@@ -5,6 +5,7 @@ import pytest
 
 from tfrs_gru4rec.datasets import time_splits
 from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.order import start_of_last
 
 
 def _log(**sessions):
@@ -67,14 +68,14 @@ def test_a_log_of_less_than_a_period_leaves_nothing_to_train_on():
         "train": 0, "test": 4, "train_tr": 0, "valid": 0
     }  # fmt: skip
     nothing = log.select(np.zeros(4, bool))
-    found = time_splits.four_splits(nothing, lambda part: time_splits.start_quantile(part, 0.5))
+    found = time_splits.four_splits(nothing, lambda part: start_of_last(part.first_times, 0.5))
     assert {len(part) for part in found.values()} == {0}
 
 
 @pytest.mark.parametrize(("n_sessions", "fraction", "n_test"), [(100, 0.07, 7), (31, 0.1, 4), (10, 0.25, 3)])
 def test_a_fraction_of_the_sessions_by_start_is_rounded_up(n_sessions, fraction, n_test):
     log = _log(**{str(number): [10 * number, 10 * number + 1] for number in reversed(range(n_sessions))})
-    _, test = time_splits.split_by_start(log, time_splits.start_quantile(log, fraction))
+    _, test = time_splits.split_by_start(log, start_of_last(log.first_times, fraction))
     assert len(_sessions(test)) == n_test
 
 
@@ -84,8 +85,3 @@ def test_the_most_recent_sessions_are_those_that_start_last():
     assert _sessions(time_splits.most_recent(log, 0.75)) == [0, 2, 3]
     assert _sessions(time_splits.most_recent(log, 1.0)) == [0, 1, 2, 3]
     assert _sessions(time_splits.most_recent(log, 0.01)) == [3]
-
-
-def test_a_test_fraction_outside_its_range_is_refused():
-    with pytest.raises(ValueError, match="between 0 and 1.*test_fraction=1.5"):
-        time_splits.start_quantile(_log(a=[0, 1]), 1.5)

@@ -305,7 +305,7 @@ def test_bad_paths(tmp_path):
         FileNotFoundError, match=r"There is no such log file\. Received: file='.*nowhere\.tsv'"
     ):
         SessionLog.from_file(tmp_path / "nowhere.tsv")
-    with pytest.raises(ValueError, match=r"must be a file, not a folder\. Received: file="):
+    with pytest.raises(ValueError, match=r"must hold Parquet parts to be a log\. Received: file="):
         SessionLog.from_file(tmp_path)
     with pytest.raises(
         ValueError, match=r"must be named \.tsv, \.csv, \.txt or \.parquet.*file='.*log\.xlsx'"

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from tfrs_gru4rec.events.raw_files import RawFile, find_raw_file, has_raw_file
+from tfrs_gru4rec.events.raw_files import RawFile, find_raw_file
 
 TEXT = b"1,2\n" * 5_000
 
@@ -40,7 +40,6 @@ def test_a_missing_file_is_named_with_all_its_places_and_the_instructions(tmp_pa
     for place in ("a.csv", "a.csv.gz", "a.csv.zip", "all.zip"):
         assert str(tmp_path / place) in message
     assert message.endswith("Fetch it from there.")
-    assert not has_raw_file(tmp_path, "a.csv", ["all.zip"])
 
 
 def test_a_file_cut_off_within_a_line_is_refused(tmp_path):

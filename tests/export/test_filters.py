@@ -15,9 +15,11 @@ GROUPS = ["group-0", "group-1", "group-2", "group-none"]
 RANDOM = np.random.default_rng(5)
 
 
-@pytest.fixture(scope="module")
-def export(tmp_path_factory):
+@pytest.fixture(scope="module", params=["plain", "cells"])
+def export(request, tmp_path_factory):
     model = tiny_model.serving_model(exclude_seen=True, group_of=GROUP_OF)
+    if request.param == "cells":
+        tiny_model.search_cells(model)
     return tiny_model.save(tmp_path_factory.mktemp("filters"), model)
 
 

@@ -44,6 +44,14 @@ def test_a_fused_model_has_its_figures_with_and_without_neighbours(model):
     assert "| GRU4Rec alone | 0.3750 | 0.1500 |" in card
 
 
+def test_figures_over_all_pairs_and_the_log_they_are_of(model):
+    of_all = {"recall": {"20": 0.4}, "mrr": {"20": 0.16}, "intervals": {"recall": {"20": [0.3, 0.5]}}}
+    test = {**ABOUT["test"], "all_pairs": of_all, "known_share": 0.8, "log": "the following day, 2.csv"}
+    lines = model_card(model, {"top_k": 2}, {**ABOUT, "test": test}).splitlines()
+    assert any(line.startswith("On the following day, 2.csv: ") and "the 20.0%" in line for line in lines)
+    assert "| GRU4Rec, all pairs | 0.4000 (0.3000 to 0.5000) | 0.1600 |" in lines
+
+
 def test_a_model_of_which_nothing_is_known_has_a_card_that_says_so(model):
     card = model_card(model, {"top_k": 2}, {})
     assert "| events | 9 |" in card  # 5 + 3 + 1

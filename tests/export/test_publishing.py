@@ -114,11 +114,15 @@ def test_old_versions_go_but_never_one_that_is_served(tmp_path):
 
 
 def test_folders_of_dead_processes_are_swept_and_those_at_work_are_not(tmp_path, run_fresh):
-    # A process that dies while it writes.
+    # A process that dies while it writes, as `publish` does; it loads no TensorFlow.
     run_fresh(f"""
 import os
-from tfrs_gru4rec.export.publishing import publish
-publish({str(tmp_path)!r}, None, lambda folder: os._exit(9))
+from tfrs_gru4rec.atomic_files import temporary_path
+from tfrs_gru4rec.export.version_folders import held
+with temporary_path({str(tmp_path)!r}) as hidden:
+    hidden.mkdir()
+    with held(hidden):
+        os._exit(9)
 """)
     [dead] = tmp_path.iterdir()
     (tmp_path / ".notes.tmp").mkdir()

@@ -25,10 +25,8 @@ VOCABULARY = Vocabulary(STRING_IDS, tiny_tower.counts())
 
 def rank(sessions, candidate_rows, **settings):
     model = TinyModel()
-    records = SessionRecords(model, n_seen=0)
+    records = SessionRecords(model, n_seen=1)
     ranked = ranking.Ranking(model, records, VOCABULARY, top=4, **settings)
-
-    ranked.availability.initialize()
 
     @tf.function
     def run(sessions, candidate_rows):

@@ -1,5 +1,6 @@
 """What export_saved_model publishes, and what it refuses to."""
 
+import gc
 import resource
 import shutil
 from pathlib import Path
@@ -57,8 +58,8 @@ def test_publishes_the_next_version_whole(published):
 def test_only_the_weights_in_use_are_saved(published):
     model, folder = published
     names = {name for name, _ in tf.train.list_variables(f"{folder}/variables/variables")}
-    # Shared embedding, its scoring copy and biases, the layer's three weights, and TensorFlow's object graph.
-    assert len(names) == 7, names
+    # Shared embedding, its scoring copy and biases, the layer's three weights, availability, TensorFlow's object graph.
+    assert len(names) == 8, names
     assert "train_steps" not in str(names)
 
 
@@ -125,6 +126,14 @@ def test_two_loads_in_one_process_do_not_share_sessions(published, loaded):
     assert lengths == [[1], [2], [1]]
 
 
+def test_a_signature_for_whole_sessions_outlives_the_loaded_model(published, loaded):
+    recommend = tf.saved_model.load(str(published[1])).signatures["recommend"]
+    gc.collect()
+    item_ids = tf.constant([["i3", "i5"]])
+    expected = loaded.signatures["recommend"](item_ids=item_ids)
+    assert recommend(item_ids=item_ids)["item_ids"].numpy().tolist() == expected["item_ids"].numpy().tolist()
+
+
 def test_a_million_sessions_weigh_nothing_on_disk(published, loaded):
     stats = loaded.signatures["stats"](probe=tf.constant([0]))
     assert stats["capacity"].numpy().tolist() == [1_000_000]
@@ -144,7 +153,6 @@ VARIANTS = {
 def traced(serving_model):
     """Returns a function that calls `step` and `recommend` as they are before they are saved."""
     serving_model.sessions.initialize()
-    serving_model.availability.initialize()
     text, item, number = (
         tf.TensorSpec([None], dtype) for dtype in ("string", serving_model.catalogue.item_dtype, "int64")
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfrs_gru4rec.export.cell_search import CellSearch
+from tfrs_gru4rec.export.cells import make_cells
 from tfrs_gru4rec.export.serving_model import ServingModel
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
@@ -38,6 +40,14 @@ def serving_model(
 ):
     vocabulary = Vocabulary(ids, tiny_tower.counts())
     return ServingModel(TinyModel(), vocabulary, top_k, max_sessions, idle_seconds, exclude_seen, **settings)
+
+
+def search_cells(model: ServingModel) -> None:
+    """Has the model's answers found in six cells of two items, of which four are read at most."""
+    _, table, bias = tiny_tower.weights()
+    cells = make_cells(table, bias, size=2)
+    search = CellSearch(cells, model.top_k, cells_a_visit=1, most_read=0.7)
+    model._ranking.search_cells(search, most_searched=1024)
 
 
 def save(path: Path, model: ServingModel) -> Path:

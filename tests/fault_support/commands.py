@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def run_warm_start(inputs: Path, root: Path) -> None:
 class Versions(daily.SavedModelVersions):
     """Publishes an array instead of a SavedModel, which takes seconds."""
 
-    def publish(self, model: Any, version: int) -> None:
+    def publish(self, model: Any, version: int, about: Mapping[str, Any]) -> None:
         publish(self._export_dir, version, lambda hidden: np.save(hidden / "table.npy", table_of(model)))
 
 
@@ -109,7 +109,7 @@ def run_daily(inputs: Path, root: Path) -> None:
         keep_days=1,
         checkpoints=CheckpointConfig(keep_checkpoints=1),
     )
-    measure = lambda model, log, k: {"recall": float(np.abs(table_of(model)).sum() > 0)}  # noqa: E731
+    measure = lambda model, log, k: ({"recall": float(np.abs(table_of(model)).sum() > 0)}, None)  # noqa: E731
     day_loop.DayLoop(inputs, root / "work", Versions(root / "versions", {}), config, measure).run()
 
 

@@ -151,7 +151,7 @@ def test_every_message_names_the_remedy(inputs, tmp_path):
     with pytest.raises(ValueError, match=r"no readable ledger.*another --work_dir"):
         Ledger(damaged(tmp_path / "ledger.json"))
     with pytest.raises(ValueError, match=r"version.json is damaged.*Remove it"):
-        publish_once(None, None, damaged(tmp_path / "version.json", json.dumps([]).encode()))
+        publish_once(None, None, damaged(tmp_path / "version.json", json.dumps([]).encode()), {})
     index = tmp_path / "n" / "checkpoints" / "ckpt-1.index"
     train(inputs, tmp_path / "n")
     index.write_bytes(b"")

@@ -4,11 +4,15 @@ import dataclasses
 
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 
 from tfrs_gru4rec.metrics import RankedPairs
 from tfrs_gru4rec.metrics.bootstrap import bootstrap_means
+from tfrs_gru4rec.neighbours.next_clicks import NextClicks
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 
 def random_pairs(seed, n_sessions=40, worst=30):
@@ -101,6 +105,51 @@ def test_a_paired_interval_is_narrower_than_that_of_a_figure():
     of_figure = found.intervals((20,))["mrr"]["20"]
     assert 0 < low < high
     assert high - low < of_figure[1] - of_figure[0]
+
+
+def log_with_unknown_items(seed, n_sessions=120):
+    """Events (session, item) of which the model knows the items below 20; some sessions have no other ones."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for session in range(n_sessions):
+        lowest = rng.choice([0, 10, 20], p=[0.4, 0.2, 0.4])
+        items = rng.integers(lowest, 30 if lowest else 20, rng.integers(1, 8))
+        frames.append(
+            pd.DataFrame(
+                {"SessionId": session, "ItemId": items, "Time": 10 * session + np.arange(len(items))}
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_intervals_of_all_pairs_equal_those_of_slow_resampling_of_raw_sessions():
+    frame = log_with_unknown_items(7)
+    log = SessionLog.from_frame(frame, Vocabulary.from_items(range(20)))
+    clicks = NextClicks.of(log)
+    ranks = np.random.default_rng(8).integers(1, 7, len(clicks)).astype(np.float32)
+    found = clicks.ranked(ranks, log, 0.0)
+
+    # Anew from the raw events: hits and pairs of each session. Ranks are in the order of the log, which is the frame's.
+    hits, pairs, next_rank = [], [], iter(ranks)
+    for _, items in frame.groupby("SessionId").ItemId:
+        n_ranked = max(sum(item < 20 for item in items) - 1, 0)
+        hits.append(sum(next(next_rank) <= 5 for _ in range(n_ranked)))
+        pairs.append(len(items) - 1)
+    hits, pairs = np.array(hits), np.array(pairs)
+    assert next(next_rank, None) is None
+    of_all = found.of_all_pairs()
+    assert of_all.recall(5) == pytest.approx(hits.sum() / pairs.sum())
+    rng, slow = np.random.default_rng(9), []
+    for _ in range(4000):
+        drawn = rng.integers(0, len(hits), len(hits))
+        slow.append(hits[drawn].sum() / pairs[drawn].sum())
+    slow = np.percentile(slow, [2.5, 97.5])
+    # As above; of 1,000 and 4,000 draws: 4 * .043 * sqrt(4 + 1) = .39 sd, and the width is about 3.9 sd.
+    tolerance = 0.39 * (slow[1] - slow[0]) / 3.9
+    np.testing.assert_allclose(of_all.intervals((5,))["recall"]["5"], slow, atol=tolerance)
+    # The interval of the known pairs, made smaller by their share, is another one: it takes that share for certain.
+    scaled = np.array(found.intervals((5,))["recall"]["5"]) * len(ranks) / pairs.sum()
+    assert np.abs(scaled - slow).max() > 1.5 * tolerance
 
 
 def test_what_cannot_be_compared():

@@ -43,9 +43,14 @@ def test_recall_by_popularity_by_hand():
 
 def test_pairs_of_unknown_items_are_misses():
     # Five pairs of ten have known items.
-    found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0, 50.0]), np.ones(5, int), known_share=0.5)
-    assert found.figures_of_all_pairs((2, 20))["recall"] == {"2": 0.2, "20": 0.4}
-    assert found.figures_of_all_pairs((2,))["mrr"] == {"2": pytest.approx(1.5 / 10)}
+    found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0, 50.0]), np.ones(5, int), missed=np.full(5, -1))
+    figures = found.of_all_pairs().figures((2, 20))
+    assert figures["recall"] == {"2": 0.2, "20": 0.4}
+    assert figures["mrr"]["2"] == pytest.approx(1.5 / 10)
+    assert figures["ndcg"]["2"] == pytest.approx((1 + 1 / np.log2(3)) / 10)
+    assert found.of_all_pairs().by_position(2)["1"]["events"] == 5  # misses have no position
+    with pytest.raises(ValueError, match="All pairs of the log"):
+        found.at_position(1).of_all_pairs()
 
 
 def test_a_part_by_position_keeps_its_own_targets():

@@ -1,5 +1,7 @@
 """Session logs: order, counts, size, and the real log."""
 
+import collections
+
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -73,8 +75,8 @@ def test_a_given_vocabulary_drops_and_counts_unknown_items():
     assert test.vocabulary is train.vocabulary
     assert test.dropped_events == 2
     assert sessions_of(test) == [[(10, 3), (11, 5)], [(11, 9)]]  # session 6 is gone
-    # Session 5 had two pairs and has one; session 6 had none to lose.
-    assert (test.n_pairs, test.dropped_pairs, test.known_share) == (1, 1, 0.5)
+    # Session 5, whose first event is the log's, had two pairs and has one; session 6 had none to lose.
+    assert (test.n_pairs, test.missed.tolist()) == (1, [0])
     with pytest.raises(
         ValueError,
         match=r"two events of items that the model knows.*Received: .*sessions=0, dropped_events=5",
@@ -92,7 +94,20 @@ def test_pairs_that_are_left_and_pairs_that_are_dropped_are_all_pairs(seed, n_kn
     except ValueError:
         return  # no pair is left
     assert part.n_pairs + part.dropped_pairs == whole.n_pairs
-    assert (part.dropped_pairs == 0) == (part.known_share == 1)
+    # Session by session, from the events themselves; a session that is gone whole has a number of its own below 0.
+    is_known = set(known.ids).__contains__
+    left, gone = collections.Counter(), []
+    for session in {session for session, *_ in events}:
+        items = [item for each, item, _ in events if each == session]
+        n_missed = len(items) - 1 - max(sum(map(is_known, items)) - 1, 0)
+        if any(map(is_known, items)):
+            left[session] = n_missed
+        elif n_missed:
+            gone.append(n_missed)
+    counted = collections.Counter(part.missed.tolist())
+    assert sorted(n for name, n in counted.items() if name < 0) == sorted(gone)
+    assert sorted(n for name, n in counted.items() if name >= 0) == sorted(filter(None, left.values()))
+    assert {name for name in counted if name >= 0} <= set(part.offsets[:-1].tolist())
 
 
 def test_a_vocabulary_of_the_other_kind_of_id_is_understood():
@@ -169,9 +184,7 @@ def test_parquet_of_any_name_and_in_parts(tmp_path):
         found = SessionLog.from_parquet(path, None, *keys)
         np.testing.assert_array_equal(found.items, expected.items)
         np.testing.assert_array_equal(found.offsets, expected.offsets)
-    with pytest.raises(
-        ValueError, match=r"columns named for session, item and time.*missing=\['SessionId', "
-    ):
+    with pytest.raises(ValueError, match=r"columns of sessions, items and times.*missing=\['SessionId', "):
         SessionLog.from_parquet(parts)
     (tmp_path / "text.parquet").write_text("SessionId,ItemId,Time\n")
     with pytest.raises(ValueError, match=r"The log cannot be read.*file='.*text.parquet'"):

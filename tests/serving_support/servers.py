@@ -34,12 +34,13 @@ class ServerThread:
 
     Attributes:
       address: "host:port" of gRPC.
-      metrics_url: where the metrics are, if asked for.
+      rest_address: "host:port" of REST, if asked for.
     """
 
-    def __init__(self, export_dir: pathlib.Path, **settings) -> None:
+    def __init__(self, export_dir: pathlib.Path, page=None, **settings) -> None:
+        self._page = page
         self._config = ServerConfig(export_dir, **{"port": 0, "refusal_seconds": 0.0, **settings})
-        self.address, self.metrics_url = "", None
+        self.address, self.rest_address = "", None
         self._failure: BaseException | None = None
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -80,13 +81,12 @@ class ServerThread:
         from tfrs_gru4rec.export.serving import server
 
         def announce(listening: server.Listening) -> None:
-            if listening.metrics_address:
-                self.metrics_url = f"http://{listening.metrics_address}/metrics"
+            self.rest_address = listening.rest_address
             self.address = listening.address
             self._is_up.set()
 
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        await server.serve(self._config, self._stopping, announce)
+        await server.serve(self._config, self._stopping, announce, self._page)
 
 
 class ServerProcess:
@@ -110,10 +110,10 @@ class ServerProcess:
         self.log: list[str] = []
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
-        self.address, self.metrics_url = "", None
+        self.address, self.rest_address = "", None
         for line in self._process.stdout:
-            if match := re.match(r"metrics on (\S+)", line):
-                self.metrics_url = match[1]
+            if match := re.match(r"REST on https?://([^/]+)/", line):
+                self.rest_address = match[1]
             if match := re.match(r"listening on (\S+)", line):
                 self.address = match[1]
                 return

@@ -242,7 +242,7 @@ def test_stop_at_the_end_of_an_epoch_saves_at_once_and_measures_later(log, tmp_p
         on_epoch_begin=lambda epoch, logs: os.kill(os.getpid(), signal.SIGTERM)
     )
     with monkeypatch.context() as patch:
-        patch.setattr("tfrs_gru4rec.training.validation.measure", None)  # a call would fail
+        patch.setattr("tfrs_gru4rec.training.callbacks.measure", None)  # a call would fail
         with pytest.raises(Stopped):
             train(log, tmp_path / "m", callbacks=[ask], validation_log=part, block_steps=1000)
     _, records = train(log, tmp_path / "m", n_epochs=2, callbacks=[], validation_log=part)

@@ -80,7 +80,6 @@ def test_killed_again_and_again(log_path, tmp_path):
     process = start(log_path, tmp_path / "whole")
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
-    assert_a_stop_saves_first(log_path, tmp_path / "killed", signal.SIGTERM, 143)
     chance = random.Random(1)
     for number in range(KILLS):
         process = start(log_path, tmp_path / "killed")
@@ -102,11 +101,9 @@ def test_killed_again_and_again(log_path, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_first(log_path, tmp_path):
-    assert_a_stop_saves_first(log_path, tmp_path / "m", signal.SIGINT, 130)
-
-
-def assert_a_stop_saves_first(log_path, folder, number, code):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_saves_first(log_path, tmp_path, number, code):
+    folder = tmp_path / "m"
     process = start(log_path, folder)
     wait_for_checkpoint(process, folder, 1)
     before = checkpoint_index(folder)

@@ -17,7 +17,7 @@ from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import ModelFolder, fit, load_model
 from tfrs_gru4rec.upkeep import day_loop, publisher
 from tfrs_gru4rec.upkeep.carried_rows import in_rows_of
-from tfrs_gru4rec.upkeep.day_figures import figures_of_all_pairs
+from tfrs_gru4rec.upkeep.day_figures import measure_day
 from tfrs_gru4rec.upkeep.day_logs import day_files
 from tfrs_gru4rec.upkeep.day_loop import DayLoop, DayLoopConfig
 from tfrs_gru4rec.upkeep.ledger import Ledger
@@ -65,8 +65,9 @@ class Versions:
     def has(self, version):
         return version in [number for number, _ in self.published]
 
-    def publish(self, model, version):
+    def publish(self, model, version, about):
         self.calls += 1
+        self.about = about
         gru = getattr(model, "model", model)
         self.published.append((version, gru.embedding.output_table.numpy()))
 
@@ -162,7 +163,7 @@ def measure(model, log, k):
     of_click, events = clicks.seen_events()
     prefixes[of_click, events - clicks.starts[of_click]] = known.items[events]
     found = metrics.ranks(model.predict_step(tf.constant(prefixes)), clicks.targets)
-    return {"recall": float(np.sum(found.numpy() <= k)) / log.n_pairs}
+    return {"recall": float(np.sum(found.numpy() <= k)) / log.n_pairs}, None
 
 
 def work(logs, folder, versions, **settings):
@@ -239,7 +240,7 @@ def test_export_depends_on_the_margin(short, tmp_path, refreshed, last_version):
     recalls = iter([0.5, refreshed, 0.5])
     versions = Versions()
     days = DayLoop(
-        logs, tmp_path / "work", versions, tiny(margin=0.05), lambda *_: {"recall": next(recalls)}
+        logs, tmp_path / "work", versions, tiny(margin=0.05), lambda *_: ({"recall": next(recalls)}, None)
     ).run()
     assert [day["version"] for day in days] == [1, last_version]
     assert days[1]["serving"] == days[1]["stale"] == {"recall": 0.5}
@@ -262,18 +263,41 @@ def test_unknown_items_count_as_misses():
     # Of two items the next is among the first two: a hit in the one pair of three whose items are known.
     query, _ = model(tf.constant(known.items[np.newaxis, :1]))
     rank = metrics.ranks(model.scores(query), known.items[1:2]).numpy()[0]
-    assert figures_of_all_pairs(model, log, 2) == {
+    figures, found = measure_day(model, log, 2)
+    assert found.ranks == [rank]
+    assert figures == {
         "recall": pytest.approx(1 / 3),
         "mrr": pytest.approx(1 / rank / 3),
         "recall_known": 1.0,
         **counted,
     }
-    assert measure(model, log, 2) == {"recall": pytest.approx(1 / 3)}
+    assert measure(model, log, 2)[0] == {"recall": pytest.approx(1 / 3)}
     unknown = SessionLog.from_frame(pd.DataFrame({"SessionId": [1, 1], "ItemId": ["x", "y"], "Time": [0, 1]}))
-    assert figures_of_all_pairs(model, unknown, 2) == {
-        **{"recall": 0.0, "mrr": 0.0, "recall_known": 0.0},
-        **{"pairs": 1, "known_pairs": 0, "dropped_events": 2},
-    }
+    nothing = {"recall": 0.0, "mrr": 0.0, "recall_known": 0.0}
+    counted = {"pairs": 1, "known_pairs": 0, "dropped_events": 2}
+    assert measure_day(model, unknown, 2) == ({**nothing, **counted}, None)
+
+
+def test_a_day_leaves_a_report_of_what_it_reached_on_the_next(short, tmp_path):
+    logs, *_ = short
+    versions = Versions()
+    DayLoop(logs, tmp_path / "work", versions, tiny()).run()
+    folder = tmp_path / "work" / "days" / "2024-05-02"
+    report = json.loads((folder / "report.json").read_text())
+    next_log = SessionLog.from_file(logs / "2024-05-03.tsv.gz")
+    model = load_model(folder)
+    n_known = in_rows_of(next_log, model.vocabulary).n_pairs
+    assert 0 < n_known < next_log.n_pairs
+    of_all = measure(model, next_log, 5)[0]["recall"]
+    test = report["test"]
+    assert test["log"] == "the following day, 2024-05-03.tsv.gz"
+    assert test["all_pairs"]["recall"]["5"] == pytest.approx(of_all)
+    assert test["recall"]["5"] == pytest.approx(of_all * next_log.n_pairs / n_known)
+    assert "On the following day, 2024-05-03.tsv.gz" in (folder / "report.html").read_text()
+    assert report["warm_start"]["kept_items"] > 0
+    # What its version's card is made of: settings, data and figures.
+    assert versions.about["test"] == test
+    assert {"training", "data"} <= versions.about.keys()
 
 
 def test_only_the_models_needed_keep_their_weights(short, tmp_path):

@@ -26,20 +26,17 @@ class Command:
     """A command: a function of settings, whose flags are the fields of its parameters' dataclasses.
 
     Each parameter of `main` is a group of flags in `--help`, in their order, under the parameter's name.
-
-    Attributes:
-      name: of the command.
-      main: does the work and returns the exit code; the docstring of its module is the head of `--help`.
-      flag_names: by parameter, flags of another name than their field; None for a field that has no flag.
-      settings_from: a flag that may name a model's folder: what the command line does not say of the parameters
-        `model` and `training` is then as that model has it.
-      has_defaults: whether the presets "default-…" say what the command line does not (`presets.with_defaults`).
     """
 
-    name: str
+    name: str  # of the command
+    # Does the work and returns the exit code; the docstring of its module is the head of `--help`.
     main: Callable[..., int]
+    # By parameter, flags of another name than their field; None for a field that has no flag.
     flag_names: Mapping[str, Mapping[str, str | None]] = dataclasses.field(default_factory=dict)
+    # A flag that may name a model's folder: what the command line does not say of the parameters `model` and `training`
+    # is then as that model has it.
     settings_from: str | None = None
+    # Whether the presets "default-…" say what the command line does not (`presets.with_defaults`).
     has_defaults: bool = False
 
     @property
@@ -48,10 +45,10 @@ class Command:
         return flag_groups(self.main, self.flag_names)
 
     def parse(self, argv: Sequence[str], values: flags.FlagValues | None = None) -> dict[str, Any]:
-        """Turns a command line into the arguments of `main`.
+        """Turns a command line, the command's name and then the flags, into the arguments of `main`.
 
         Args:
-          argv: the command's name, then the flags.
+          argv: the command line.
           values: where to define the flags; a place of its own if None.
 
         Raises:
@@ -112,7 +109,8 @@ class Command:
         folder = values[self.settings_from].value if self.settings_from else None
         if not folder:
             return {}
-        from tfrs_gru4rec.training.model_folder import ModelFolder
+        logging.info("Reading the settings of the model in %s.", folder)
+        from tfrs_gru4rec.training.model_folder import ModelFolder  # loads TensorFlow, some seconds
 
         settings = ModelFolder(folder).settings()
         return {title: settings[title] for title in ("model", "training")}

@@ -6,8 +6,9 @@ logs/ holds one file a day (TSV, CSV or Parquet, also gzipped), whose names sort
 that has a successor is trained on, from the day before's model; the new model, the first one and the serving one are
 compared on the following day's log; the new one becomes the next version of --export_dir unless its recall@20 is lower
 than the serving one's by more than --margin. daily/ledger.json holds the figures, daily/daily.png the curve of recall
-by day. The first day's model is exported whatever it is worth. Run the command whenever a new log has come, from cron
-for instance: days that are done are not done again, and a run that was stopped goes on where it was.
+by day, daily/days/<day>/report.html what a day was trained on and reached. The first day's model is exported whatever
+it is worth. Run the command whenever a new log has come, from cron for instance: days that are done are not done again,
+and a run that was stopped goes on where it was.
 
 If --warm_start_from names a model that is fused with neighbours, they learn from each day too and are exported; with
 --train_every 7 the GRU is trained on one day of seven, and the neighbours learn on all.
@@ -109,13 +110,13 @@ class SavedModelVersions:
             flush_to_disk(self._export_dir)  # whoever published it may have been killed before it did
         return is_there
 
-    def publish(self, model: Any, version: int) -> None:
+    def publish(self, model: Any, version: int, about: Mapping[str, Any]) -> None:
         """Writes and verifies a version."""
         from tfrs_gru4rec.evaluation.fused import FusedModel
         from tfrs_gru4rec.export.saved_model import export_saved_model
 
         gru, fusion = (model.model, model.fusion) if isinstance(model, FusedModel) else (model, None)
-        export_saved_model(gru, self._export_dir, version, fusion=fusion, **self._settings)
+        export_saved_model(gru, self._export_dir, version, fusion=fusion, about=about, **self._settings)
 
 
 def _table(entries: list[dict[str, Any]]) -> str:
@@ -137,12 +138,7 @@ def _table(entries: list[dict[str, Any]]) -> str:
 
 
 COMMAND = Command("gru4rec-daily", main, settings_from="warm_start_from", has_defaults=True)
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

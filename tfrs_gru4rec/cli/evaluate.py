@@ -87,12 +87,7 @@ COMMAND = Command(
         "data": {"train_path": None, "train_split": None, "ticks_per_second": None, "dwell_seconds": None}
     },
 )
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

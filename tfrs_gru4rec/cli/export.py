@@ -14,7 +14,8 @@ from absl import logging
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.item_names import NamesConfig
-from tfrs_gru4rec.config import ExportConfig
+from tfrs_gru4rec.cli.session_files import read_sessions
+from tfrs_gru4rec.config import ColumnConfig, ExportConfig
 from tfrs_gru4rec.settings import Range, Settings
 
 
@@ -31,6 +32,18 @@ class VersionConfig(Settings):
     model_dir: Path
     export_dir: Path
     version: Annotated[int | None, Range(at_least=1)] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasuringConfig(Settings):
+    """What the ways of finding the best items are measured with.
+
+    Attributes:
+      sessions_path: sessions to measure and calibrate with: a log, or .jsonl as for gru4rec-recommend. None: sampled
+        from the model.
+    """
+
+    sessions_path: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,10 +77,17 @@ class GroupConfig(Settings):
 
 
 def main(
-    version: VersionConfig, recommendations: ExportConfig, item_names: NamesConfig, groups: GroupConfig
+    version: VersionConfig,
+    recommendations: ExportConfig,
+    measuring: MeasuringConfig,
+    columns: ColumnConfig,
+    item_names: NamesConfig,
+    groups: GroupConfig,
 ) -> int:
     """Exports the model and prints the version's folder; returns the exit code."""
     group_of = groups.read(item_names)
+    path = measuring.sessions_path
+    sessions = list(read_sessions(path, columns).values()) if path else None
     logging.info("Loading the model in %s.", version.model_dir)
     # These load TensorFlow, so not before the flags have been found right.
     from tfrs_gru4rec.export.saved_model import export_saved_model
@@ -81,17 +101,13 @@ def main(
     logging.info("Exporting, then checking what was written.")
     about = {**folder.settings(), **folder.report()}
     settings = {**recommendations.to_dict(), "fusion": fusion, "group_of": group_of, "about": about}
+    settings["sessions"] = sessions
     print(export_saved_model(model, version.export_dir, version.version, **settings))
     return 0
 
 
 COMMAND = Command("gru4rec-export", main)
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

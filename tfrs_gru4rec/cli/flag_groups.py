@@ -27,17 +27,11 @@ def require_flags(condition: bool, rule: str, **received: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class FlagGroup:
-    """The flags of one dataclass. They have no defaults: what is not given, the dataclass is made without.
+    """The flags of one dataclass. They have no defaults: what is not given, the dataclass is made without."""
 
-    Attributes:
-      title: of the group in `--help`.
-      config: the dataclass.
-      settings: its fields by the name of their flag.
-    """
-
-    title: str
-    config: type
-    settings: Mapping[str, Setting]
+    title: str  # of the group in `--help`
+    config: type[Settings]  # the dataclass
+    settings: Mapping[str, Setting]  # its fields by the name of their flag
 
     def define(self, values: flags.FlagValues) -> None:
         """Defines the flags in `values`."""
@@ -54,11 +48,7 @@ class FlagGroup:
         ]
 
     def read(self, values: flags.FlagValues, defaults: Mapping[str, Any]) -> Any:
-        """Makes the dataclass.
-
-        Args:
-          values: parsed flags.
-          defaults: fields that hold where no flag is given, as `Settings.to_dict` writes them.
+        """Makes the dataclass of parsed flags; of defaults, as `Settings.to_dict` writes them, where none is given.
 
         Raises:
           UsageError: a value is of another type or out of its range; the message names flag, value and range.
@@ -76,11 +66,9 @@ class FlagGroup:
                 else values[name].value
                 for name, setting in given.items()
             }
-            if issubclass(self.config, Settings):
-                known = {setting.name for setting in self.settings.values()}
-                kept = {name: value for name, value in defaults.items() if name in known}
-                return self.config.from_dict({**kept, **fields})
-            return self.config(**fields)
+            known = {setting.name for setting in self.settings.values()}
+            kept = {name: value for name, value in defaults.items() if name in known}
+            return self.config.from_dict({**kept, **fields})
         except ValueError as error:
             raise UsageError(self._with_flag_names(str(error))) from None
 
@@ -93,12 +81,7 @@ class FlagGroup:
 def flag_groups(
     main: Callable[..., int], flag_names: Mapping[str, Mapping[str, str | None]]
 ) -> list[FlagGroup]:
-    """Makes a group of each parameter of a command's function, a dataclass each.
-
-    Args:
-      main: the function.
-      flag_names: by parameter, flags of another name than their field; None for a field that has no flag.
-    """
+    """Makes a group of each parameter of a command's function, a dataclass each; flag names as in `Command`."""
     hints = typing.get_type_hints(main)
     groups = []
     for title, config in hints.items():

@@ -19,13 +19,9 @@ _WORDS = {bool: "", int: "INT", float: "NUMBER", str: "TEXT", Path: "PATH"}
 def help_text(
     name: str, doc: str | None, groups: Sequence[FlagGroup], defaults: Mapping[str, str] | None = None
 ) -> str:
-    """Returns the text.
+    """Returns the text: what the command does, the docstring of its module, and its flags.
 
-    Args:
-      name: of the command.
-      doc: what it does, the docstring of its module.
-      groups: its flags.
-      defaults: values by flag that hold instead of the settings' own.
+    The values `defaults`, by flag, are shown instead of the settings' own.
     """
     defaults = defaults or {}
     all_flags = {flag: setting for group in groups for flag, setting in group.settings.items()}

@@ -114,12 +114,7 @@ def _write_projector(model: Any, names: Any, path: Path) -> None:
 
 
 COMMAND = Command("gru4rec-inspect", main)
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

@@ -1,7 +1,5 @@
 """What the items are called in a command's tables."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +24,7 @@ class NamesConfig(Settings):
 
     item_columns: Path | None = None
 
-    def read(self) -> ItemNames | None:
+    def read(self) -> "ItemNames | None":
         """Reads the file, if there is one.
 
         Raises:

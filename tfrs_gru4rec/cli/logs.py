@@ -1,7 +1,5 @@
 """Where the logs of a command are, and reading them."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import io
@@ -26,26 +24,16 @@ _FEW = "There are only %d next clicks to validate on, too few to choose well by:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingLogs:
-    """The logs of a training run.
+    """The logs of a training run."""
 
-    Attributes:
-      train: what is trained on.
-      valid: what the best epoch is chosen by, in the vocabulary of `train`; None without validation.
-      whole: what is trained on by a refit: both together.
-      validation: where `valid` comes from, and what it is for.
-    """
+    train: "SessionLog"  # what is trained on
+    # What the best epoch is chosen by, in the vocabulary of `train`; None without validation.
+    valid: "SessionLog | None"
+    whole: "SessionLog"  # what is trained on by a refit: both together
+    validation: ValidationConfig  # where `valid` comes from, and what it is for
 
-    train: SessionLog
-    valid: SessionLog | None
-    whole: SessionLog
-    validation: ValidationConfig
-
-    def require_valid(self) -> SessionLog:
-        """Returns the validation.
-
-        Raises:
-          ValueError: there is none.
-        """
+    def require_valid(self) -> "SessionLog":
+        """Returns the validation; raises ValueError if there is none."""
         if self.valid is None:
             raise ValueError("There must be a validation. Received: valid=None.")
         return self.valid
@@ -82,11 +70,7 @@ class DataConfig(Settings):
     dwell_seconds: Annotated[float, Range(at_least=0)] = 0.0
 
     def read_training_logs(self, columns: ColumnConfig, validation: ValidationConfig) -> TrainingLogs:
-        """Reads the training log, and splits off or reads the validation.
-
-        Args:
-          columns: of the files.
-          validation: where the validation sessions come from.
+        """Reads the training log, and splits off or reads the validation sessions.
 
         Raises:
           UsageError: none or both of file and data set are given.
@@ -120,12 +104,8 @@ class DataConfig(Settings):
         """Whether there is a test log."""
         return bool(self.test_path or (self.dataset and self.test_split))
 
-    def read_test_log(self, columns: ColumnConfig, vocabulary: Vocabulary) -> SessionLog:
-        """Reads the test log.
-
-        Args:
-          columns: of the file.
-          vocabulary: of the model: events of other items are dropped and counted.
+    def read_test_log(self, columns: ColumnConfig, vocabulary: "Vocabulary") -> "SessionLog":
+        """Reads the test log; events of items that the model's vocabulary lacks are dropped and counted.
 
         Raises:
           UsageError: neither a file nor a data set is given.
@@ -144,7 +124,7 @@ class DataConfig(Settings):
             return {}
         return {"best possible": {"recall": metadata["optimal_recall"], "mrr": metadata["optimal_mrr"]}}
 
-    def _augmented(self, log: SessionLog) -> SessionLog:
+    def _augmented(self, log: "SessionLog") -> "SessionLog":
         from tfrs_gru4rec.pipelines.dwell_time import augment_dwell_time
 
         return (
@@ -152,8 +132,8 @@ class DataConfig(Settings):
         )
 
     def _read(
-        self, path: Path | None, split: str, columns: ColumnConfig, vocabulary: Vocabulary | None = None
-    ) -> SessionLog:
+        self, path: Path | None, split: str, columns: ColumnConfig, vocabulary: "Vocabulary | None" = None
+    ) -> "SessionLog":
         from tfrs_gru4rec.pipelines.session_log import SessionLog
 
         if path:

@@ -11,16 +11,10 @@ PRESETS = {path.stem: path for path in sorted((Path(__file__).parent.parent / "p
 
 
 def expand(argv: Sequence[str]) -> list[str]:
-    """Lets --flagfile name a preset, as in --flagfile=retailrocket.
+    """Lets --flagfile name a preset, as in --flagfile=retailrocket; a file of that name goes first.
 
     >>> Path(expand(["gru4rec-train", "--flagfile", "rsc15"])[-1]).name
     'rsc15.flags'
-
-    Args:
-      argv: the command line.
-
-    Returns:
-      The command line with the path of the preset in its place; a file of that name goes first.
 
     Raises:
       UsageError: there is neither a file nor a preset of that name; the message lists the presets.
@@ -40,19 +34,13 @@ def expand(argv: Sequence[str]) -> list[str]:
 def with_defaults(argv: Sequence[str], known: Collection[str]) -> list[str]:
     """Puts the default settings of a loss before the flags that were given, which hold where both name one.
 
-    A file of flags, and the model of a warm start, bring settings of their own: nothing is put before them.
+    A file of flags, and the model of a warm start, bring settings of their own: nothing is put before them, nor before
+    a loss without default settings. Only flags that the command knows are put.
 
     >>> with_defaults(["gru4rec-train", "--model_dir=m"], known=["loss", "momentum"])
     ['gru4rec-train', '--loss=bpr-max', '--momentum=0.3', '--model_dir=m']
     >>> with_defaults(["gru4rec-train", "--flagfile", "rsc15"], known=["loss", "momentum"])
     ['gru4rec-train', '--flagfile', 'rsc15']
-
-    Args:
-      argv: the command line.
-      known: the flags that the command has.
-
-    Returns:
-      The command line with more flags in front; of a loss without default settings, as it is.
     """
     given = _values(argv)
     loss = given.get("loss", DEFAULT_LOSS)

@@ -13,7 +13,11 @@ from absl import logging
 import tfrs_gru4rec
 
 _ROOMS_APART = ("tfrs_gru4rec.datasets", "tfrs_gru4rec.export")
-_NATIVE_LINE = "^(WARNING: All log messages before absl::InitializeLog|[IWE]0000 00:00:)"
+_NATIVE_LINE = (
+    "^(WARNING: All log messages before absl::InitializeLog|[IWE]0000 00:00:"
+    "|WARNING: Using incubator modules|Using Spark's default log4j profile|Setting (default|Spark) log level"
+    "|To adjust logging level|[0-9/]+ [0-9:]+ WARN )"
+)
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -27,7 +31,7 @@ def speak_plainly() -> None:
 
 
 def hide_native_lines() -> None:
-    """Keeps from stderr what absl's C++ logs write before they are set up, which nothing in Python can: no level holds.
+    """Keeps from stderr what absl's C++ logs and Spark write before they are set up, which no level holds back.
 
     What Python writes does not go this way. The filter is a process of its own, so that nothing is lost in a crash.
     """

@@ -4,10 +4,16 @@
     gru4rec-recommend --model_dir models/shop --sessions_path sessions.txt
     gru4rec-recommend --model_dir models/shop --item_columns items.csv
     gru4rec-recommend --model_dir models/shop --sessions_path s.parquet --output_path recs.parquet
+    gru4rec-recommend --model_dir models/shop --sessions_path 'hdfs://shop/sessions/*.parquet' \
+        --output_path hdfs://shop/recs.parquet --engine spark --spark_master spark://host:7077
 
 A file has one session a line, its items parted by commas, oldest first. With --output_path it is a log, as for
 training, or JSON lines such as {"session": 17, "items": [214, 9]}, and a table of session, rank, item and score is
 written. Without --items and --sessions_path the command asks for sessions at a prompt; an empty line ends it.
+
+With --engine spark both are Parquet on Spark's own paths, and the result is a folder of parts. Each Python process of
+the workers, which must have this package, loads the model once. It needs pyspark (pip install 'tfrs_gru4rec[spark]')
+and a Java runtime, 17 or later.
 """
 
 import dataclasses
@@ -22,6 +28,7 @@ from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.item_names import NamesConfig
 from tfrs_gru4rec.cli.session_files import OUTPUT_SUFFIXES, read_sessions, write_recommendations
+from tfrs_gru4rec.cli.spark_flags import SparkConfig
 from tfrs_gru4rec.config import ColumnConfig, RecommendConfig
 from tfrs_gru4rec.settings import Settings
 
@@ -39,8 +46,8 @@ class SessionConfig(Settings):
 
     model_dir: Path
     items: tuple[str, ...] | None = None
-    sessions_path: Path | None = None
-    output_path: Path | None = None
+    sessions_path: str | None = None
+    output_path: str | None = None
 
     def __post_init__(self) -> None:
         """Checks that the sessions come from one place."""
@@ -56,15 +63,21 @@ class SessionConfig(Settings):
             require_flags(
                 bool(self.sessions_path), "--output_path needs --sessions_path.", sessions_path=None
             )
-            is_known = self.output_path.suffix in OUTPUT_SUFFIXES
+            is_known = Path(self.output_path).suffix in OUTPUT_SUFFIXES
             rule = f"--output_path must end in one of {', '.join(OUTPUT_SUFFIXES)}."
-            require_flags(is_known, rule, output_path=str(self.output_path))
+            require_flags(is_known, rule, output_path=self.output_path)
 
 
 def main(
-    sessions: SessionConfig, columns: ColumnConfig, recommendations: RecommendConfig, item_names: NamesConfig
+    sessions: SessionConfig,
+    columns: ColumnConfig,
+    recommendations: RecommendConfig,
+    item_names: NamesConfig,
+    spark: SparkConfig,
 ) -> int:
     """Recommends for each session; returns the exit code."""
+    if spark.engine == "spark":
+        return _recommend_on_spark(sessions, columns, recommendations, spark)
     names = item_names.read()
     path = sessions.sessions_path
     by_id = read_sessions(path, columns) if path and sessions.output_path else {}
@@ -76,7 +89,7 @@ def main(
     model = with_fusion(load_model(sessions.model_dir), sessions.model_dir)
     if sessions.output_path:
         found = recommend(model, by_id, recommendations.top_k, recommendations.exclude_seen)
-        write_recommendations(found, sessions.output_path)
+        write_recommendations(found, Path(sessions.output_path))
         print(f"{len(found)} recommendations for {len(by_id)} sessions are in {sessions.output_path}.")
         return 0
     for session in _sessions(sessions):
@@ -87,12 +100,30 @@ def main(
     return 0
 
 
+def _recommend_on_spark(
+    sessions: SessionConfig, columns: ColumnConfig, recommendations: RecommendConfig, spark: SparkConfig
+) -> int:
+    source, target = sessions.sessions_path or "", sessions.output_path or ""
+    is_parquet = bool(source) and target.endswith(".parquet")
+    rule = "--engine spark needs --sessions_path and an --output_path that ends in .parquet."
+    require_flags(is_parquet, rule, sessions_path=source, output_path=target)
+    output_dir, _, name = target.rpartition("/")
+    with spark.folder(output_dir or ".") as folder:
+        from tfrs_gru4rec.cli import spark_recommend
+
+        n_found, n_sessions = spark_recommend.write_recommendations(
+            folder, name, sessions.model_dir, source, columns, recommendations
+        )
+    print(f"{n_found} recommendations for {n_sessions} sessions are in {target}.")
+    return 0
+
+
 def _sessions(sessions: SessionConfig) -> Iterator[list[str]]:
     if sessions.items:
         yield _parts(",".join(sessions.items))
         return
     if sessions.sessions_path:
-        with sessions.sessions_path.open(encoding="utf-8") as file:
+        with open(sessions.sessions_path, encoding="utf-8") as file:
             yield from (_parts(line) for line in file if line.strip())
         return
     is_terminal = sys.stdin.isatty()
@@ -122,12 +153,7 @@ def _print_recommendations(
 
 
 COMMAND = Command("gru4rec-recommend", main)
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

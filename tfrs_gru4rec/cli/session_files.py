@@ -1,7 +1,5 @@
 """Files of many sessions to recommend for, and of what is recommended."""
 
-from __future__ import annotations
-
 import json
 import os
 import pathlib
@@ -19,14 +17,9 @@ OUTPUT_SUFFIXES = (".parquet", ".tsv", ".csv", ".jsonl")
 
 
 def read_sessions(path: str | os.PathLike[str], columns: ColumnConfig) -> dict[Any, np.ndarray | list[Any]]:
-    """Reads the items of sessions, oldest first, by session id.
+    """Reads the items of sessions, oldest first: raw item ids by raw session id, in the order of their first events.
 
-    Args:
-      path: a log, as for training; or a .jsonl file, a line a session as in {"session": 17, "items": [214, 9]}.
-      columns: of the log.
-
-    Returns:
-      Raw item ids by raw session id, sessions in the order of their first events.
+    The file is a log, as for training; or a .jsonl file, a line a session as in {"session": 17, "items": [214, 9]}.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -67,7 +60,7 @@ def _read_lines(path: pathlib.Path) -> dict[Any, list[Any]]:
     return found
 
 
-def write_recommendations(found: pd.DataFrame, path: pathlib.Path) -> None:
+def write_recommendations(found: "pd.DataFrame", path: pathlib.Path) -> None:
     """Writes a frame of recommendations, whole or not at all, in the format that the file's name ends in."""
     from tfrs_gru4rec.atomic_files import replacing
 

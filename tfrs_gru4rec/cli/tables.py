@@ -9,12 +9,7 @@ _FIGURES = {"recall": "recall", "mrr": "MRR"}
 def figures_table(rows: Mapping[str, Mapping[str, Any]], k: Sequence[int]) -> str:
     """Formats recall and MRR of several recommenders, a line each, and below it half the width of their intervals.
 
-    Args:
-      rows: by name, figures with `recall` and `mrr` by k; those that a row lacks are left empty.
-      k: list lengths, a column each.
-
-    Returns:
-      Lines of text.
+    Rows are figures with `recall` and `mrr` by k, by name; list lengths that a row lacks are left empty.
     """
     head = [f"{label}@{each}" for label in _FIGURES.values() for each in k]
     width = max(map(len, [*rows, "  95 % ±"]))
@@ -31,15 +26,7 @@ def figures_table(rows: Mapping[str, Mapping[str, Any]], k: Sequence[int]) -> st
 
 
 def comparison_table(rows: Mapping[str, Mapping[str, Any]], k: int) -> str:
-    """Formats by how much a model is ahead of others in recall and MRR at one k, with 95 % intervals.
-
-    Args:
-      rows: by name, what `RankedPairs.compare` returned.
-      k: list length.
-
-    Returns:
-      Lines of text.
-    """
+    """Formats by how much a model is ahead of others, by `RankedPairs.compare`, in recall and MRR at one k."""
     width = max(map(len, rows))
     lines = [" " * width + "".join(f"{f'{label}@{k}':>28}" for label in _FIGURES.values()) + f"{'pairs':>9}"]
     for name, row in rows.items():
@@ -55,9 +42,12 @@ def events_line(test: Mapping[str, Any]) -> str:
 
 
 def all_pairs_line(test: Mapping[str, Any], k: int) -> str:
-    """Says what recall and MRR are if pairs with an unknown item count as misses."""
-    values = (f"{label}@{k} {test['all_pairs'][kind][str(k)]:.4f}" for kind, label in _FIGURES.items())
-    share = 1 - test["known_share"]
+    """Says what recall and MRR are, with their intervals, if pairs with an unknown item count as misses."""
+    found, share = test["all_pairs"], 1 - test["known_share"]
+    ends = ((kind, label, *found["intervals"][kind][str(k)]) for kind, label in _FIGURES.items())
+    values = (
+        f"{label}@{k} {found[kind][str(k)]:.4f} ± {(high - low) / 2:.4f}" for kind, label, low, high in ends
+    )
     return f"Of all pairs, the {share:.1%} with an unknown item counted as misses: {', '.join(values)}."
 
 
@@ -90,13 +80,7 @@ def position_table(by_position: Mapping[str, Mapping[str, float]], k: int) -> st
 
 
 def print_test(report: Mapping[str, Any], k: Sequence[int], others: Mapping[str, Any] | None = None) -> None:
-    """Prints the figures of a test and of what it is compared with.
-
-    Args:
-      report: with `test` and, if there are any, `test_alone` (`evaluate_parts`) and `baselines`.
-      k: list lengths.
-      others: further rows by name.
-    """
+    """Prints the figures of a report's `test`, its `test_alone` and `baselines`, if any, and further rows by name."""
     test = report["test"]
     rows = {test.get("recommender", "GRU4Rec"): test}
     if "test_alone" in report:

@@ -303,12 +303,7 @@ COMMAND = Command(
     settings_from="warm_start_from",
     has_defaults=True,
 )
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

@@ -39,13 +39,12 @@ def show_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> list
     Raises:
       OSError: a file cannot be written.
 
-    Example:
-      >>> import tempfile
-      >>> folder = Path(tempfile.mkdtemp())
-      >>> [path.name for path in show_report({"data": {"items": 12}}, folder / "report.json")]
-      ['report.html']
-      >>> "<td>12</td>" in (folder / "report.html").read_text()
-      True
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> [path.name for path in show_report({"data": {"items": 12}}, folder / "report.json")]
+    ['report.html']
+    >>> "<td>12</td>" in (folder / "report.html").read_text()
+    True
     """
     picture, page = Path(path).with_suffix(".png"), Path(path).with_suffix(".html")
     is_drawn = plots.plot_report(report, picture)
@@ -63,9 +62,8 @@ def html_page(report: Mapping[str, Any], picture: bytes | None = None) -> str:
     Returns:
       The HTML.
 
-    Example:
-      >>> "<th>a&amp;b</th><td>0.5</td>" in html_page({"config": {"a&b": 0.5}})
-      True
+    >>> "<th>a&amp;b</th><td>0.5</td>" in html_page({"config": {"a&b": 0.5}})
+    True
     """
     parts = dict(report)
     body = []
@@ -80,6 +78,8 @@ def html_page(report: Mapping[str, Any], picture: bytes | None = None) -> str:
 def _test(test: Mapping[str, Any], baselines: _Rows) -> Iterable[str]:
     """Yields the tables of a test and of what it is compared with."""
     counted = f"{test['events']:,} test events, {test['dropped_events']:,} of unknown items dropped"
+    if "log" in test:
+        counted = f"On {escape(test['log'])}: {counted}"
     yield f"<p>{counted}. In brackets: 95 % intervals, by resampling sessions.</p>"
     rows = {"GRU4Rec": test, **baselines}
     for figure in _TITLES:
@@ -91,7 +91,9 @@ def _test(test: Mapping[str, Any], baselines: _Rows) -> Iterable[str]:
         caption = f"By how much GRU4Rec is ahead on the same pairs, {_TITLES[figure]} by k"
         yield _table(caption, {name: _with_intervals(row, figure) for name, row in ahead.items()})
     caption = f"By k, with the {1 - test['known_share']:.1%} of pairs that have an unknown item as misses"
-    yield _table(caption, {_TITLES[figure]: row for figure, row in test["all_pairs"].items()})
+    yield _table(
+        caption, {title: _with_intervals(test["all_pairs"], figure) for figure, title in _TITLES.items()}
+    )
     if "lists" in test:
         lists = {f"lists of {k}": row for k, row in test["lists"]["by_k"].items()}
         caption = f"What is recommended, in {test['lists']['lists']:,} lists, and what was clicked there"

@@ -51,17 +51,16 @@ def list_figures(
     Raises:
       ValueError: a list length or max_lists is not above zero.
 
-    Example:
-      A list of all four items holds them all; b has two of the five events.
+    A list of all four items holds them all; b has two of the five events.
 
-      >>> import pandas as pd
-      >>> from tfrs_gru4rec import GRU4RecConfig
-      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 2, 2], "ItemId": list("abcbd"), "Time": range(5)})
-      >>> log = SessionLog.from_frame(frame)
-      >>> model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(2,), n_sample=0))
-      >>> found = list_figures(model, log, k=(4,))
-      >>> found["lists"], found["by_k"]["4"]["coverage"], found["by_k"]["4"]["popularity"]
-      (3, 1.0, 1.25)
+    >>> import pandas as pd
+    >>> from tfrs_gru4rec import GRU4RecConfig
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 2, 2], "ItemId": list("abcbd"), "Time": range(5)})
+    >>> log = SessionLog.from_frame(frame)
+    >>> model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(2,), n_sample=0))
+    >>> found = list_figures(model, log, k=(4,))
+    >>> found["lists"], found["by_k"]["4"]["coverage"], found["by_k"]["4"]["popularity"]
+    (3, 1.0, 1.25)
     """
     require_list_lengths(k)
     require_positive(max_lists=max_lists)

@@ -28,9 +28,8 @@ def plot_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> bool
     Raises:
       OSError: the file cannot be written.
 
-    Example:
-      >>> plot_report({}, "nothing.png")
-      False
+    >>> plot_report({}, "nothing.png")
+    False
     """
     test = report.get("test") or {}
     panels: list[_Draw] = []
@@ -53,34 +52,19 @@ def plot_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> bool
 
 
 def plot_days(days: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], k: int) -> bool:
-    """Draws recall by day, the stale model against the refreshed one, and which days were exported.
+    """Draws recall@k by day, the stale model against the refreshed one, and which days were exported.
 
-    Args:
-      days: entries of the ledger.
-      path: PNG file; replaced whole.
-      k: list length of the recall.
+    The days are entries of the ledger; other arguments, result and errors as for `plot_report`.
 
-    Returns:
-      Whether it was drawn, as for `plot_report`.
-
-    Raises:
-      OSError: the file cannot be written.
-
-    Example:
-      >>> plot_days([], "nothing.png", k=20)
-      False
+    >>> plot_days([], "nothing.png", k=20)
+    False
     """
     panels = [functools.partial(_days, days, k), functools.partial(_catalogue, days)] if days else []
     return draw_panels(panels, path)
 
 
 def draw_panels(panels: Sequence[_Draw], path: str | os.PathLike[str]) -> bool:
-    """Draws panels in rows of three; arguments, result and errors otherwise as for `plot_report`.
-
-    Args:
-      panels: each draws on the Matplotlib axes that it is given.
-      path: PNG file; replaced whole.
-    """
+    """Draws panels in rows of three, each on Matplotlib axes; the rest as for `plot_report`."""
     path = Path(path)
     try:
         # A figure of its own, without pyplot: no window system and no state shared with the caller.

@@ -1,7 +1,5 @@
 """Item weights as TensorBoard's projector shows them, each point with what the item is called."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -22,7 +20,7 @@ def write_projector(
     counts: np.ndarray,
     max_items: int = MAX_ITEMS,
 ) -> int:
-    """Writes the weights of the most popular items for TensorBoard's projector.
+    """Writes the weights of the most popular items for TensorBoard's projector; returns how many items were written.
 
     Args:
       folder: log folder that TensorBoard reads; gets item_weights.tsv, metadata.tsv and projector_config.pbtxt.
@@ -31,19 +29,12 @@ def write_projector(
       counts: int [n_items], training events of each item.
       max_items: so many are written, for TensorBoard reads text slowly and draws all points at once.
 
-    Returns:
-      How many items were written.
-
-    Raises:
-      OSError: the folder cannot be written to.
-
-    Example:
-      >>> import tempfile
-      >>> items = pd.DataFrame({"item": ["lamp", "desk"], "events": [1, 9]})
-      >>> with tempfile.TemporaryDirectory() as folder:
-      ...     _ = write_projector(folder, np.eye(2), items, items["events"].to_numpy(), max_items=1)
-      ...     print(Path(folder, "metadata.tsv").read_text().split())
-      ['item', 'events', 'desk', '9']
+    >>> import tempfile
+    >>> items = pd.DataFrame({"item": ["lamp", "desk"], "events": [1, 9]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_projector(folder, np.eye(2), items, items["events"].to_numpy(), max_items=1)
+    ...     print(Path(folder, "metadata.tsv").read_text().split())
+    ['item', 'events', 'desk', '9']
     """
     folder = Path(folder)
     rows = largest_rows(counts, max_items)

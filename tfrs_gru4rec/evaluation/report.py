@@ -84,11 +84,12 @@ def describe_test(
 
     Returns:
       `recall`, `mrr`, `ndcg` and `precision` by k over the pairs of known items and their `intervals`; `all_pairs`, the
-      same figures over all pairs, and `known_share`; recall and MRR at the largest k `by_position` and, with counts,
-      `by_popularity`; `lists` if it is given; `events`, `dropped_events` and `seconds`.
+      same over all pairs, and `known_share`, the share that the first ones have of them; recall and MRR at the largest
+      k `by_position` and, with counts, `by_popularity`; `lists` if it is given; `events`, `dropped_events` and
+      `seconds`.
 
     Raises:
-      ValueError: the ranks lack the events of their pairs, or with counts the targets.
+      ValueError: the ranks are not of all pairs, or lack their events, or with counts the targets.
 
     Example:
       >>> found = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), events=np.array([1, 2]))
@@ -96,11 +97,12 @@ def describe_test(
       >>> test["recall"], test["intervals"]["mrr"], test["events"]
       ({'1': 0.5, '5': 1.0}, {'1': [0.5, 0.5], '5': [0.625, 0.625]}, 2)
     """
+    of_all = found.of_all_pairs()
     test: dict[str, Any] = {
         **found.figures(k),
         "intervals": found.intervals(k),
-        "all_pairs": found.figures_of_all_pairs(k),
-        "known_share": found.known_share,
+        "all_pairs": {**of_all.figures(k), "intervals": of_all.intervals(k)},
+        "known_share": len(found.ranks) / len(of_all.ranks),
         "events": len(found.ranks),
         "dropped_events": found.dropped_events,
         "seconds": found.seconds,

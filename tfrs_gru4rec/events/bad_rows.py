@@ -1,7 +1,5 @@
 """Rows of a raw log that are no events: without a readable time, a session or an item."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -19,18 +17,13 @@ _SHOWN = 3
 class BadRows:
     """Rows that break one rule.
 
-    Attributes:
-      reason: what is wrong with them.
-      count: how many there are.
-      first: the first of them, as in "line 9: 'noon'".
-
     >>> str(BadRows("no readable time", 2, ("line 9: 'noon'", "line 14: 'dusk'")))
     "2 rows with no readable time (line 9: 'noon'; line 14: 'dusk')"
     """
 
-    reason: str
-    count: int
-    first: tuple[str, ...]
+    reason: str  # what is wrong with them
+    count: int  # how many there are
+    first: tuple[str, ...]  # the first of them, as in "line 9: 'noon'"
 
     def __str__(self) -> str:
         more = "; …" if self.count > len(self.first) else ""
@@ -42,11 +35,7 @@ def find_bad_rows(
 ) -> tuple[np.ndarray, list[BadRows]]:
     """Finds the rows that cannot be used; a row that breaks several rules counts for the first.
 
-    Args:
-      sessions: the column of sessions, or users.
-      items: that of items, which only wanted events need to have.
-      times: that of times.
-      is_wanted: bool [n_events], whether the event is of a kind to keep.
+    Only wanted events, bool [n_events], need to have an item.
 
     Returns:
       bool [n_events], whether a row is bad; and what is wrong, by rule.

@@ -1,7 +1,5 @@
 """A column of a log, which knows where it comes from."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 
@@ -15,21 +13,16 @@ from tfrs_gru4rec.checks import require
 class LogColumn:
     """One column of a log and how to speak of it in an error.
 
-    Attributes:
-      values: the column.
-      place: what names source and column, e.g. {"file": "a.tsv", "column": "Time"}.
-      is_text: it comes from a text file, which does not say whether its ids are integers.
-      locate: gives what a 0-based row is called, and its number, e.g. ("line", 7).
-
     >>> column = LogColumn(pa.chunked_array([["a", ""]]), {"file": "log.csv"}, is_text=True)
     >>> column.reject_first(np.array([False, True]), "An id must not be empty.")
     Traceback (most recent call last):
     ValueError: An id must not be empty. Received: file='log.csv', row=2, value=''.
     """
 
-    values: pa.ChunkedArray
-    place: dict[str, str]
-    is_text: bool = False
+    values: pa.ChunkedArray  # the column
+    place: dict[str, str]  # what names source and column, e.g. {"file": "a.tsv", "column": "Time"}.
+    is_text: bool = False  # it comes from a text file, which does not say whether its ids are integers
+    # Gives what a 0-based row is called, and its number, e.g. ("line", 7).
     locate: Callable[[int], tuple[str, int]] = lambda row: ("row", row + 1)
 
     def plain_values(self) -> pa.ChunkedArray:
@@ -37,24 +30,15 @@ class LogColumn:
         kind = self.values.type
         return self.values.cast(kind.value_type) if pa.types.is_dictionary(kind) else self.values
 
-    def take(self, rows: np.ndarray) -> LogColumn:
-        """Returns some rows, which keep their place in the whole column; itself if these are all rows.
-
-        Args:
-          rows: int64 [n_rows], rising.
-        """
+    def take(self, rows: np.ndarray) -> "LogColumn":
+        """Returns some rows, rising int64 [n_rows], which keep their place in the column; itself if these are all."""
         if len(rows) == len(self.values):
             return self
         values = self.values.take(pa.array(rows))
         return LogColumn(values, self.place, self.is_text, lambda row: self.locate(int(rows[row])))
 
     def reject_first(self, is_bad: pa.ChunkedArray | np.ndarray, rule: str) -> None:
-        """Raises ValueError about the first bad row, if there is one.
-
-        Args:
-          is_bad: bool [n_events].
-          rule: the rule that a bad row breaks.
-        """
+        """Raises ValueError about the first row that is marked bad, bool [n_events], for it breaks a rule."""
         flags = is_bad if isinstance(is_bad, np.ndarray) else is_bad.to_numpy()
         row = int(flags.argmax())
         if flags[row]:

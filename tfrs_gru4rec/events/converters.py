@@ -1,7 +1,5 @@
 """From text columns to numbers: converters for `delimited.read_raw_columns`, and Arrow columns to NumPy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -71,11 +69,7 @@ def pop_ids(table: dict[str, pa.ChunkedArray], name: str) -> np.ndarray:
 
 
 def pop_codes(table: dict[str, pa.ChunkedArray], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Takes a dictionary-encoded column out of a table.
-
-    Args:
-      table: columns by name; this one as `texts`, `categories` or `integer_categories` gives it.
-      name: of the column.
+    """Takes a dictionary-encoded column, as `texts` or a converter to categories gives it, out of a table.
 
     Returns:
       codes int32 [n] and the distinct values in rising order, int64 or an object array of str.

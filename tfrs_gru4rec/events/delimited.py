@@ -1,7 +1,5 @@
 """Reads columns of large delimited text files in blocks, so that the text is never in memory as a whole."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,15 +20,10 @@ _BLOCK_BYTES = 8 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How a text file is laid out.
+    """How a text file is laid out."""
 
-    Attributes:
-      delimiter: one character between fields.
-      names: names of all columns of a file without a header line; None if there is one.
-    """
-
-    delimiter: str = ","
-    names: Sequence[str] | None = None
+    delimiter: str = ","  # one character between fields
+    names: Sequence[str] | None = None  # of all columns of a file without a header line; None if there is one
 
 
 def open_csv(
@@ -42,7 +35,7 @@ def open_csv(
     newlines_in_values: bool = False,
     use_threads: bool = True,
 ) -> pyarrow.csv.CSVStreamingReader:
-    r"""Opens delimited text as a stream of record batches; only the reader without threads tells a bad line.
+    r"""Opens delimited text as a stream of record batches, text never null; only without threads are bad lines named.
 
     Args:
       stream: binary file of text in UTF-8.
@@ -52,9 +45,6 @@ def open_csv(
       names: names of all columns of a file without a header line; None if there is one.
       newlines_in_values: whether quoted fields may hold line breaks, which takes longer to read.
       use_threads: whether to parse on several cores.
-
-    Returns:
-      An iterator of `pa.RecordBatch`; text is never null.
 
     >>> import io
     >>> batches = open_csv(io.BytesIO(b"id;name\n7;lamp\n"), ";", ["name"], {"name": pa.string()})

@@ -1,8 +1,8 @@
 """Events as three columns, a row an event: what the rules of preparation work on."""
 
-from __future__ import annotations
-
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 
@@ -10,15 +10,14 @@ from tfrs_gru4rec.events.offsets import offsets_of_runs
 
 MAX_INT32 = np.iinfo(np.int32).max
 
+# Marks a rule over `Events` that may have a form for events of another kind, such as Spark's. Typed loosely: mypy wants
+# all forms of a function of `functools.singledispatch` to take and return what the first one does.
+engine_rule: Any = functools.singledispatch
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Events:
     """Events as columns; whatever speaks of their sessions wants the events of a session side by side.
-
-    Attributes:
-      sessions: integer [n_events], session (or user) of each event.
-      items: int32 [n_events], item codes, 0 to n_items - 1.
-      times: [n_events] numbers, any unit.
 
     >>> events = Events(np.array([4, 4, 9]), np.array([0, 1, 0], np.int32), np.array([50, 60, 55]))
     >>> events.offsets.tolist(), events.first_times.tolist()
@@ -27,23 +26,19 @@ class Events:
     [0, 1]
     """
 
-    sessions: np.ndarray
-    items: np.ndarray
-    times: np.ndarray
+    sessions: np.ndarray  # integer [n_events], session (or user) of each event
+    items: np.ndarray  # int32 [n_events], item codes, 0 to n_items - 1
+    times: np.ndarray  # [n_events] numbers, any unit
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def select(self, which: np.ndarray) -> Events:
+    def select(self, which: np.ndarray) -> "Events":
         """Returns the events that a mask or an index array names."""
         return Events(self.sessions[which], self.items[which], self.times[which])
 
-    def select_sessions(self, is_kept: np.ndarray) -> Events:
-        """Returns the events of some sessions; the same object if all are kept.
-
-        Args:
-          is_kept: bool [n_sessions], in the order of `offsets`.
-        """
+    def select_sessions(self, is_kept: np.ndarray) -> "Events":
+        """Returns the events of some sessions, bool [n_sessions]; the same object if all are kept."""
         return self if is_kept.all() else self.select(np.repeat(is_kept, self.lengths))
 
     @property

@@ -1,7 +1,5 @@
 """From long pauses to sessions."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tfrs_gru4rec.events.events import Events
@@ -9,14 +7,9 @@ from tfrs_gru4rec.events.order import sort_events
 
 
 def cut_at_gaps(events: Events, gap: float) -> Events:
-    """Starts a new session wherever an owner pauses for longer than `gap`.
+    """Starts a new session wherever an owner pauses for longer than `gap`; sessions are numbered anew, from 0.
 
-    Args:
-      events: sorted by owner (the user, or a session that may be cut further), then time.
-      gap: in the unit of the times; a pause of exactly `gap` does not cut.
-
-    Returns:
-      The same events with sessions int32 numbered from 0 by owner, then time.
+    Events are sorted by owner (the user, or a session that may be cut further), then time, in whose unit the gap is.
 
     >>> events = Events(np.array([7, 7, 7, 8]), np.zeros(4, np.int32), np.array([0, 10, 21, 22]))
     >>> cut_at_gaps(events, gap=10).sessions.tolist()
@@ -29,15 +22,9 @@ def cut_at_gaps(events: Events, gap: float) -> Events:
 
 
 def cut_at_gaps_of_all(events: Events, is_wanted: np.ndarray, gap: float) -> Events:
-    """Cuts sessions by the pauses between events of all kinds, then keeps those of one kind.
+    """Cuts sessions by the pauses between events of all kinds, in any order, then keeps the wanted ones.
 
-    Args:
-      events: of all kinds, in any order.
-      is_wanted: bool [n_events], the kind to keep.
-      gap: as for `cut_at_gaps`.
-
-    Returns:
-      The wanted events, sorted by session, then time; sessions are numbered over the events of all kinds.
+    These come sorted by session, then time; sessions are numbered over the events of all kinds.
 
     >>> events = Events(np.array([7, 7, 7]), np.array([1, 2, 3], np.int32), np.array([0, 9, 18]))
     >>> cut_at_gaps_of_all(events, np.array([True, False, True]), gap=10).sessions.tolist()

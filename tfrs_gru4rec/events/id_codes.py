@@ -1,7 +1,5 @@
 """From a column of raw ids to small numbers: codes of the distinct ids."""
 
-from __future__ import annotations
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,8 +10,8 @@ from tfrs_gru4rec.events import raw_ids
 from tfrs_gru4rec.events.columns import LogColumn, is_text_type
 
 _EMPTY_RULE = "An id must not be empty: fill it in or drop the event."
-_KIND_RULE = "Ids must be integers or strings."
-_NULL_SPELLINGS = pa.array(["nan", "null", "none", "na", "n/a", "#n/a", "<na>"])
+KIND_RULE = "Ids must be integers or strings."
+NULL_SPELLINGS = pa.array(["nan", "null", "none", "na", "n/a", "#n/a", "<na>"])
 
 
 class WrongIdType(ValueError):
@@ -78,11 +76,7 @@ def _of_type(column: LogColumn, codes: np.ndarray, ids: pa.Array, id_type: str) 
 
 
 def rising_codes(codes: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Renumbers codes, so that they sort as what they stand for.
-
-    Args:
-      codes: integer [n], positions in `ids`.
-      ids: [n_ids] different values, in any order.
+    """Renumbers codes int [n] of different ids [n_ids], so that they sort as what they stand for.
 
     Returns:
       codes int32 [n] into the second result, which is `ids` in rising order.
@@ -99,7 +93,7 @@ def rising_codes(codes: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _warn_of_words(column: LogColumn, codes: np.ndarray, ids: pa.Array) -> None:
     """Names the ids that may stand for a missing value but could be names."""
-    is_word = pc.is_in(pc.utf8_lower(ids.cast(pa.string())), _NULL_SPELLINGS).to_numpy(zero_copy_only=False)
+    is_word = pc.is_in(pc.utf8_lower(ids.cast(pa.string())), NULL_SPELLINGS).to_numpy(zero_copy_only=False)
     if is_word.any():
         counts = np.bincount(codes, minlength=len(ids))
         words = ", ".join(f"{ids[row].as_py()!r} ({counts[row]})" for row in np.flatnonzero(is_word).tolist())
@@ -114,9 +108,9 @@ def _integers_or_strings(column: LogColumn) -> pa.ChunkedArray:
     if is_text_type(kind):
         return values
     if pa.types.is_floating(kind):  # what pandas makes of integers when one is missing
-        column.reject_first(pc.not_equal(pc.floor(values), values), _KIND_RULE)
+        column.reject_first(pc.not_equal(pc.floor(values), values), KIND_RULE)
     elif not pa.types.is_integer(kind):
-        require(False, _KIND_RULE, **column.place, type=str(kind))
+        require(False, KIND_RULE, **column.place, type=str(kind))
     try:
         return values.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -130,7 +124,7 @@ def is_empty_text(ids: pa.Array) -> pa.BooleanArray:
     >>> is_empty_text(pa.array(["7", "nan", ""])).to_pylist(), is_empty_text(pa.array(["lamp", "nan"])).to_pylist()
     ([False, True, True], [False, False])
     """
-    is_word = pc.is_in(pc.utf8_lower(ids), _NULL_SPELLINGS)
+    is_word = pc.is_in(pc.utf8_lower(ids), NULL_SPELLINGS)
     is_empty = pc.equal(ids, "")
     if pc.any(is_word).as_py():
         others = pc.or_(is_word, is_empty)

@@ -1,7 +1,5 @@
 """Names of items, from a file, for tables that people read."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import pathlib
@@ -21,9 +19,6 @@ from tfrs_gru4rec.events.text_lines import TextLines, split_header
 class ItemNames:
     r"""What items are called.
 
-    Attributes:
-      columns: str columns, such as title and brand; the index holds item ids as text.
-
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "items.csv")
@@ -33,10 +28,10 @@ class ItemNames:
     ['7 [Lamp, red]', '8 [Desk]', '9']
     """
 
-    columns: pd.DataFrame
+    columns: pd.DataFrame  # str columns, such as title and brand; the index holds item ids as text
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> ItemNames:
+    def from_file(cls, path: str | os.PathLike[str]) -> "ItemNames":
         """Reads a CSV or TSV file, gzipped or not, or a Parquet file.
 
         It has a header line, item ids in the first column, and names in the others.

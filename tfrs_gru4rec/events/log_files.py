@@ -1,6 +1,4 @@
-"""From a file to Arrow columns: TSV, CSV or Parquet, gzipped or not."""
-
-from __future__ import annotations
+"""From a file to Arrow columns: TSV, CSV or Parquet, gzipped or not; or from a folder of Parquet parts."""
 
 import functools
 import gzip
@@ -11,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from tfrs_gru4rec.checks import require
@@ -33,7 +32,8 @@ def read_log_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> list[
 
     Args:
       path: a .tsv, .csv, .txt or .parquet file, gzipped if .gz follows. Text files start with a header line;
-        the separator (tab, comma, semicolon or bar) is the one that makes sense of it.
+        the separator (tab, comma, semicolon or bar) is the one that makes sense of it. Or a folder of Parquet parts,
+        as Spark writes it, read in the order of their names.
       keys: names of the session, item and time columns, and of further ones.
 
     Returns:
@@ -54,7 +54,8 @@ def read_log_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> list[
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no such log file. Received: file={str(path)!r}.")
-    require(path.is_file(), "A log must be a file, not a folder.", file=str(path))
+    if path.is_dir():
+        return read_parquet_columns(path, keys)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     is_gzip = suffixes[-1:] == [".gz"]
     suffix = "".join((suffixes[:-1] if is_gzip else suffixes)[-1:])
@@ -66,10 +67,27 @@ def read_log_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> list[
         raise ValueError(f"The log file cannot be read: {error}. Received: file={str(path)!r}.") from error
 
 
+def read_parquet_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> list[LogColumn]:
+    """Reads the columns of a Parquet file of any name, or of a folder of Parquet parts.
+
+    Arguments, results and errors are those of `read_log_columns`.
+    """
+    place = {"file": os.fspath(path)}
+    try:
+        data = pyarrow.dataset.dataset(os.fspath(path), format="parquet")
+        require(bool(data.files), "A folder must hold Parquet parts to be a log.", **place)
+        require_keys(path, data.schema.names, keys)
+        table = data.to_table(columns=list(keys))
+    except pa.ArrowException as error:
+        raise ValueError(f"The log cannot be read: {error}. Received: file={os.fspath(path)!r}.") from error
+    require(table.num_rows > 0, _EVENTS_RULE, **place)
+    return [LogColumn(table[key], {**place, "column": key}) for key in keys]
+
+
 def _read_parquet(path: pathlib.Path, keys: Sequence[str], is_gzip: bool) -> list[LogColumn]:
     source = io.BytesIO(gzip.decompress(path.read_bytes())) if is_gzip else str(path)
     with pq.ParquetFile(source) as file:
-        _require_keys(path, file.schema_arrow.names, keys)
+        require_keys(path, file.schema_arrow.names, keys)
         table = _table(file.iter_batches(_BATCH_EVENTS, columns=list(keys)), path)
     return [LogColumn(table[key], {"file": str(path), "column": key}) for key in keys]
 
@@ -78,7 +96,7 @@ def _read_text(path: pathlib.Path, keys: Sequence[str], is_gzip: bool) -> list[L
     lines = TextLines(path, is_gzip)
     header, has_events = lines.header()
     separator, present = split_header(header, tuple(keys))
-    _require_keys(path, present, keys)
+    require_keys(path, present, keys)
     require(has_events, _EVENTS_RULE, file=str(path))
     types = dict.fromkeys([*keys[:2], *keys[3:]], pa.string())
 
@@ -115,6 +133,7 @@ def _table(batches: Iterable[pa.RecordBatch], path: pathlib.Path) -> pa.Table:
     return pa.Table.from_batches(collected)
 
 
-def _require_keys(path: pathlib.Path, present: Sequence[str], keys: Sequence[str]) -> None:
+def require_keys(path: str | os.PathLike[str], present: Sequence[str], keys: Sequence[str]) -> None:
+    """Raises ValueError unless a log has all of the columns."""
     missing = [key for key in keys if key not in present]
-    require(not missing, _KEYS_RULE, file=str(path), missing=missing, present=list(present))
+    require(not missing, _KEYS_RULE, file=os.fspath(path), missing=missing, present=list(present))

@@ -1,18 +1,10 @@
 """Lists of unequal length kept flat: list i is values[offsets[i]:offsets[i + 1]]."""
 
-from __future__ import annotations
-
 import numpy as np
 
 
 def offsets_of_lengths(lengths: np.ndarray) -> np.ndarray:
-    """Returns where each list begins and the last one ends.
-
-    Args:
-      lengths: integer [n_lists], zero allowed.
-
-    Returns:
-      int64 [n_lists + 1].
+    """Returns where each list begins and the last one ends: lengths [n_lists], zero allowed, → int64 [n_lists + 1].
 
     >>> offsets_of_lengths(np.array([2, 0, 3])).tolist()
     [0, 2, 2, 5]
@@ -21,13 +13,7 @@ def offsets_of_lengths(lengths: np.ndarray) -> np.ndarray:
 
 
 def offsets_of_runs(keys: np.ndarray) -> np.ndarray:
-    """Returns where each run of equal neighbours begins and the last one ends.
-
-    Args:
-      keys: [n], such as the session of each event.
-
-    Returns:
-      int64 [n_runs + 1].
+    """Returns where each run of equal neighbours among keys [n] begins and the last one ends, int64 [n_runs + 1].
 
     >>> offsets_of_runs(np.array([7, 7, 4, 9, 9])).tolist()
     [0, 2, 3, 5]
@@ -39,14 +25,7 @@ def offsets_of_runs(keys: np.ndarray) -> np.ndarray:
 
 
 def positions(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Lists the positions of several spans, span after span.
-
-    Args:
-      starts: integer [n_spans], the first position of each.
-      lengths: integer [n_spans], zero allowed.
-
-    Returns:
-      int64 [sum of lengths].
+    """Lists the positions of spans of starts [n_spans] and lengths [n_spans], span after span, int64 [sum of lengths].
 
     >>> positions(np.array([7, 0]), np.array([2, 3])).tolist()
     [7, 8, 0, 1, 2]

@@ -1,7 +1,5 @@
 """Puts events in order: by session and time, and sessions by their first event's time."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -14,14 +12,10 @@ _DIGIT_BITS = 16
 
 
 def sort_order(sessions: np.ndarray, *keys: np.ndarray) -> np.ndarray | None:
-    """Finds the order of events by session, then by each key in turn, and at last as they stand.
+    """Finds the order of events by session, then by each key in turn, such as times, and at last as they stand.
 
-    Args:
-      sessions: integer [n_events].
-      *keys: [n_events] numbers each, such as times.
-
-    Returns:
-      int64 [n_events], such that events[order] is sorted; None if they are sorted already.
+    Sessions and keys are numbers [n_events]; so is the order, such that events[order] is sorted, or None if they are
+    sorted already.
 
     >>> sort_order(np.array([5, 2, 5]), np.array([8, 1, 7])).tolist()
     [1, 2, 0]
@@ -70,14 +64,9 @@ def _take(values: np.ndarray, order: np.ndarray | None) -> np.ndarray:
 
 
 def sort_events(events: Events, by_item: bool = True) -> Events:
-    """Sorts events by session, then time, then item.
+    """Sorts events by session, then time, then item; without `by_item` equal times stay in the given order.
 
-    Args:
-      events: in any order.
-      by_item: whether item codes decide between equal times; otherwise the given order does.
-
-    Returns:
-      The sorted events; the argument itself if it is sorted already.
+    Events that are sorted already are returned themselves.
 
     >>> events = Events(np.array([2, 1, 1]), np.array([3, 5, 4], np.int32), np.array([7, 9, 9]))
     >>> sort_events(events).items.tolist(), sort_events(events, by_item=False).items.tolist()
@@ -88,14 +77,9 @@ def sort_events(events: Events, by_item: bool = True) -> Events:
 
 
 def visiting_order(first_times: np.ndarray, appearance: np.ndarray | None = None) -> np.ndarray:
-    """Finds the order in which sessions are visited: by their first event's time.
+    """Finds the order int64 [n_sessions] in which sessions are visited: by their first event's time.
 
-    Args:
-      first_times: [n_sessions] numbers.
-      appearance: integer [n_sessions], what decides between equal times; None: the order they stand in.
-
-    Returns:
-      int64 [n_sessions].
+    Between equal times `appearance`, integer [n_sessions], decides, or else the order they stand in.
 
     >>> visiting_order(np.array([30, 10, 30, 20])).tolist()
     [1, 3, 0, 2]
@@ -106,32 +90,31 @@ def visiting_order(first_times: np.ndarray, appearance: np.ndarray | None = None
 
 
 def start_of_last(first_times: np.ndarray, share: float) -> Any:
-    """Finds the time from which on the last share of the sessions, rounded up, start.
+    """Finds the time from which on the last share of the sessions, above 0 and below 1, start, in any order.
 
-    Args:
-      first_times: [n_sessions] numbers, one at least, in any order.
-      share: above 0 and below 1.
-
-    Returns:
-      The start of the session that is `ceil(share * n_sessions)` from the end, by start.
+    That is the start of the session that is `ceil(share * n_sessions)` from the end, by start.
 
     >>> int(start_of_last(np.array([10, 50, 30, 20, 40]), 0.3))
     40
     """
-    n_last = math.ceil(share * len(first_times) - 1e-9)  # 0.07 * 100 is above 7 in floating point
-    position = len(first_times) - n_last
+    position = len(first_times) - count_of_last(len(first_times), share)
     return np.partition(first_times, position)[position]
 
 
+def count_of_last(n_sessions: int, share: float) -> int:
+    """Returns how many sessions the last share of them is, rounded up.
+
+    >>> count_of_last(100, 0.07)
+    7
+    """
+    return math.ceil(share * n_sessions - 1e-9)  # 0.07 * 100 is above 7 in floating point
+
+
 def session_order(sessions: np.ndarray, times: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Finds the order of events that training works in.
+    """Finds the order of events of sessions [n_events] at times [n_events] that training works in.
 
     Events of a session go by time, equal times as in the input. Sessions go by the time of their first event,
     equal ones by which appears first in the input.
-
-    Args:
-      sessions: integer [n_events], session of each event.
-      times: [n_events] numbers.
 
     Returns:
       order int64 [n_events], such that events[order] is sorted, or None if they are sorted already; and

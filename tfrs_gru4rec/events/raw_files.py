@@ -1,7 +1,5 @@
 """Finds the raw files of a data set, plain, gzipped or inside their archive, and opens them as streams."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import importlib.util
@@ -27,26 +25,19 @@ _TRUNCATED_RULE = (
 class RawFile:
     """A text file on disk or inside an archive.
 
-    Attributes:
-      path: the file, perhaps gzipped, or the archive that holds it.
-      member: its name inside the archive; None if it is a file of its own.
-
     >>> str(RawFile(pathlib.Path("archive.zip"), "data/clicks.csv"))
     'archive.zip:data/clicks.csv'
     """
 
-    path: pathlib.Path
-    member: str | None = None
+    path: pathlib.Path  # the file, perhaps gzipped, or the archive that holds it
+    member: str | None = None  # its name inside the archive; None if it is a file of its own
 
     def __str__(self) -> str:
         return str(self.path) if self.member is None else f"{self.path}:{self.member}"
 
     @contextlib.contextmanager
     def open(self) -> Iterator[IO[bytes] | Any]:
-        """Opens the uncompressed content as a binary stream.
-
-        Yields:
-          A file-like object that `pyarrow.csv` reads.
+        """Opens the uncompressed content as a binary stream that `pyarrow.csv` reads.
 
         Raises:
           ValueError: the file is cut off, or its archive is damaged.
@@ -103,16 +94,13 @@ def find_raw_file(
     """Finds a raw file by name.
 
     It may be there as it is, gzipped (`name.gz`), zipped (`name.zip`) or inside one of the archives it is
-    published in, in any folder of the archive.
+    published in, in any folder of the archive; the first of these that exists is taken.
 
     Args:
       folder: where the user has put the files.
       name: the file's name, possibly below a folder, e.g. "ml-100k/u.data".
       archives: names of .zip and .7z files that may hold it.
       instructions: where to get the file, for the error.
-
-    Returns:
-      The first of these that exists.
 
     Raises:
       FileNotFoundError: none exists; the message lists the places.
@@ -137,15 +125,6 @@ def find_raw_file(
     raise FileNotFoundError(
         f"The raw file {name} is missing; none of these holds it: {places}. {instructions}"
     )
-
-
-def has_raw_file(folder: str | os.PathLike[str], name: str, archives: Sequence[str] = ()) -> bool:
-    """Whether `find_raw_file` would find the file."""
-    try:
-        find_raw_file(folder, name, archives)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _find_member(path: pathlib.Path, name: str) -> str | None:

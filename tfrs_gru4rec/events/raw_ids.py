@@ -1,7 +1,5 @@
 """What a raw id may be: a 64-bit integer or a string; and which text is an integer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,18 +10,14 @@ import pyarrow.compute as pc
 from tfrs_gru4rec.checks import require
 
 _LARGEST = np.iinfo(np.int64).max
-_PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
+PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 _KIND_RULE = "Ids must be all integers or all strings."
 
 
 def as_id_array(raw_ids: Iterable[int] | Iterable[str] | np.ndarray) -> np.ndarray:
-    """Turns ids into one of the two kinds of array the library works with.
+    """Turns ids [n] into one of the two kinds of array the library works with: int64, or an object array of str.
 
-    Args:
-      raw_ids: [n] integers or strings; bytes are read as UTF-8.
-
-    Returns:
-      [n] int64, or an object array of Python str.
+    Bytes are read as UTF-8.
 
     Raises:
       ValueError: the ids are neither all integers nor all strings, or do not fit int64.
@@ -60,25 +54,12 @@ def _object_array(values: list[Any]) -> np.ndarray:
 
 
 def is_plain_integer(strings: pa.Array) -> pa.BooleanArray:
-    """Tells which strings spell an integer as `str` would: "12" and "-3", not "012", "+3", "3.0" or " 3".
-
-    Args:
-      strings: [n] strings, none null.
-
-    Returns:
-      bool [n].
-    """
-    return pc.match_substring_regex(strings, _PLAIN_INTEGER)
+    """Tells which strings [n], none null, spell an integer as `str` would: "12" and "-3", not "012", "3.0" or " 3"."""
+    return pc.match_substring_regex(strings, PLAIN_INTEGER)
 
 
 def integers_from_text(strings: pa.Array) -> np.ndarray | None:
-    """Reads strings as integers if all of them are plain ones within 64 bits.
-
-    Args:
-      strings: [n] strings, none null.
-
-    Returns:
-      int64 [n], or None if some string is no plain integer.
+    """Reads strings [n] as integers, int64 [n], if all of them are plain ones within 64 bits; otherwise None.
 
     >>> integers_from_text(pa.array(["12", "-3"])).tolist(), integers_from_text(pa.array(["12", "007"]))
     ([12, -3], None)

@@ -1,7 +1,5 @@
 """Reads a raw log, with events of all kinds."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -14,27 +12,20 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.events.bad_rows import BadRows, find_bad_rows
 from tfrs_gru4rec.events.columns import LogColumn
 from tfrs_gru4rec.events.events import Events
+from tfrs_gru4rec.events.gaps import cut_at_gaps, cut_at_gaps_of_all
 from tfrs_gru4rec.events.id_codes import id_codes, rising_codes
 from tfrs_gru4rec.events.log_files import read_log_columns
-from tfrs_gru4rec.events.order import sort_events
+from tfrs_gru4rec.events.offsets import offsets_of_runs
+from tfrs_gru4rec.events.order import sort_events, sort_order
 from tfrs_gru4rec.events.times import event_times
 
-_KIND_RULE = "No event is of a kind to keep."
-_EVENTS_RULE = "A log must hold at least one event."
+KIND_RULE = "No event is of a kind to keep."
+EVENTS_RULE = "A log must hold at least one event."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RawLog:
     """A raw log in memory.
-
-    Attributes:
-      events: all events in file order; sessions are those given, or users. The items of unwanted events say
-        nothing.
-      is_wanted: bool [n_events], whether the event is of a kind to keep.
-      item_ids: raw ids by item code, rising.
-      session_ids: raw ids by session code, rising; None if the sessions are numbers as they stand.
-      ticks_per_second: unit of the times.
-      skipped: rows that were left out, by what is wrong with them.
 
     >>> views = Events(np.array([2, 1]), np.array([0, -1], np.int32), np.array([20, 10]))
     >>> log = RawLog(views, np.array([True, False]), item_ids=np.array(["lamp"], object))
@@ -42,12 +33,14 @@ class RawLog:
     [20]
     """
 
+    # All events in file order; sessions are those given, or users. The items of unwanted events say nothing.
     events: Events
-    is_wanted: np.ndarray
-    item_ids: np.ndarray
+    is_wanted: np.ndarray  # bool [n_events], whether the event is of a kind to keep
+    item_ids: np.ndarray  # raw ids by item code, rising
+    # Raw ids by session code, rising; None if the sessions are numbers as they stand.
     session_ids: np.ndarray | None = None
-    ticks_per_second: int = 1
-    skipped: Sequence[BadRows] = ()
+    ticks_per_second: int = 1  # unit of the times
+    skipped: Sequence[BadRows] = ()  # rows that were left out, by what is wrong with them
 
     def wanted(self) -> Events:
         """The wanted events in file order."""
@@ -56,6 +49,40 @@ class RawLog:
     def sorted_wanted(self) -> Events:
         """The wanted events by session, then time, then item."""
         return sort_events(self.wanted())
+
+    def capped(self, max_events: int, over_all_events: bool = False) -> "RawLog":
+        """Keeps the last events of each session or user, as one that clicks without end, a bot, has too many.
+
+        Args:
+          max_events: how many; of equal times those of the higher item codes.
+          over_all_events: whether events of other kinds count; otherwise they are left out.
+
+        >>> views = Events(np.array([7, 7, 8]), np.array([0, 1, 0], np.int32), np.array([20, 10, 5]))
+        >>> RawLog(views, np.ones(3, bool), item_ids=np.array([214, 305])).capped(1).wanted().times.tolist()
+        [20, 5]
+        """
+        rows = np.arange(len(self.events)) if over_all_events else np.flatnonzero(self.is_wanted)
+        sessions, times = self.events.sessions[rows], self.events.times[rows]
+        items = np.where(self.is_wanted, self.events.items, np.int32(-1))[rows]
+        order = sort_order(sessions, times, items)
+        rows = rows if order is None else rows[order]
+        offsets = offsets_of_runs(self.events.sessions[rows])
+        rows = rows[np.repeat(offsets[1:], np.diff(offsets)) - np.arange(len(rows)) <= max_events]
+        return dataclasses.replace(self, events=self.events.select(rows), is_wanted=self.is_wanted[rows])
+
+    def cut_at_gaps(self, gap: float, over_all_events: bool = False) -> Events:
+        """Cuts sessions or users where they pause for longer than `gap`.
+
+        Args:
+          gap: in the unit of the times.
+          over_all_events: whether events of other kinds end a pause.
+
+        Returns:
+          The wanted events, sorted by session, time, item; sessions are numbered from 0 by owner, then time.
+        """
+        if over_all_events:
+            return cut_at_gaps_of_all(self.events, self.is_wanted, gap)
+        return cut_at_gaps(self.sorted_wanted(), gap)
 
 
 def read_raw_log(
@@ -94,7 +121,7 @@ def read_raw_log(
     skipped: list[BadRows] = []
     if skip_bad_rows:
         is_bad, skipped = find_bad_rows(columns[0], columns[1], columns[2], is_wanted)
-        require(not is_bad.all(), _EVENTS_RULE, file=os.fspath(path), skipped=list(map(str, skipped)))
+        require(not is_bad.all(), EVENTS_RULE, file=os.fspath(path), skipped=list(map(str, skipped)))
         columns = [column.take(np.flatnonzero(~is_bad)) for column in columns]
         is_wanted = is_wanted[~is_bad]
     times = event_times(columns.pop(), time_unit)
@@ -111,5 +138,5 @@ def _is_wanted(column: LogColumn, kinds: Sequence[str]) -> np.ndarray:
     is_wanted = pc.is_in(values, pa.array(list(kinds), pa.string())).to_numpy()
     if not is_wanted.any():
         present = sorted(kind for kind in values.unique().to_pylist()[:20] if kind is not None)
-        require(False, _KIND_RULE, **column.place, event_values=list(kinds), present=present)
+        require(False, KIND_RULE, **column.place, event_values=list(kinds), present=present)
     return is_wanted

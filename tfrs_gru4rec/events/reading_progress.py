@@ -1,7 +1,5 @@
 """Progress of a long load, as lines in the log."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 
@@ -27,15 +25,7 @@ class Progress:
         seconds_between_lines: float = 10.0,
         shortest_seconds: float = 0.1,
     ) -> None:
-        """Starts the clock.
-
-        Args:
-          source: what is read.
-          unit: what is counted, in the plural.
-          clock: returns the time now, in seconds.
-          seconds_between_lines: the least time from one line to the next.
-          shortest_seconds: what took no longer was read ahead, and no rate is given.
-        """
+        """Starts the clock; of what was read in `shortest_seconds` or less, that is ahead, no rate is given."""
         self._source, self._unit, self._clock = source, unit, clock
         self._seconds_between_lines, self._shortest_seconds = seconds_between_lines, shortest_seconds
         self._started = self._reported = clock()

@@ -1,7 +1,5 @@
 """A text log line by line: slow, for its header and for telling where it is at fault."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import gzip
@@ -69,14 +67,7 @@ class TextLines:
 
 
 def split_header(header: str, wanted: tuple[str, ...]) -> tuple[str, list[str]]:
-    """Finds the separator of a header: the one that makes most of the wanted names, and then most columns.
-
-    Args:
-      header: the line.
-      wanted: names of columns.
-
-    Returns:
-      The separator and the names it gives.
+    """Returns the separator of a header, the one that makes most of the wanted names, then most columns; and the names.
 
     >>> split_header("user;item, size;at", ("user", "item", "at"))
     (';', ['user', 'item, size', 'at'])

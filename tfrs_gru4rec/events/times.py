@@ -1,7 +1,5 @@
 """Times as numbers: a column of them, and one that was typed."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -10,9 +8,9 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.events.columns import LogColumn, is_text_type
 
 TICKS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-_YEAR_5000 = 95_617_584_000  # in seconds since 1970; in ms it is January 1973
-_TIME_RULE = "Times must be all numbers or all ISO 8601 dates."
-_UNIT_RULE = (
+YEAR_5000 = 95_617_584_000  # in seconds since 1970; in ms it is January 1973
+TIME_RULE = "Times must be all numbers or all ISO 8601 dates."
+UNIT_RULE = (
     "These times are beyond the year 5000 if they are in this unit: say in which unit they are, as in "
     "--time_unit=ms."
 )
@@ -40,7 +38,7 @@ def event_times(column: LogColumn, unit: str | None = None) -> np.ndarray:
     [1.5, 2.0]
     """
     values = column.plain_values()
-    column.reject_first(values.is_null(), _TIME_RULE)
+    column.reject_first(values.is_null(), TIME_RULE)
     kind = values.type
     if pa.types.is_date(kind):
         values = values.cast(pa.timestamp("ms"))
@@ -51,20 +49,17 @@ def event_times(column: LogColumn, unit: str | None = None) -> np.ndarray:
     if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
         return _times_from_numbers(values.cast(pa.int64()).to_numpy(), column, unit)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-        require(False, _TIME_RULE, **column.place, type=str(kind))
+        require(False, TIME_RULE, **column.place, type=str(kind))
     return _times_from_numbers(values.cast(pa.float64()).to_numpy(), column, unit)
 
 
 def read_time(text: str, unit: str, name: str = "--test_from") -> float:
-    """Reads one time as seconds.
+    """Reads one time as seconds, since 1970 UTC for a date.
 
     Args:
       text: a number in `unit`, or an ISO 8601 date, UTC unless it names a zone.
       unit: s, ms, us or ns.
       name: what the text is called in an error.
-
-    Returns:
-      Seconds, since 1970 UTC for a date.
 
     Raises:
       ValueError: the text is neither.
@@ -98,15 +93,15 @@ def _times_from_strings(strings: pd.Series, column: LogColumn, unit: str | None)
         kind = np.int64 if numbers.dtype.kind == "i" else np.float64
         return _times_from_numbers(numbers.to_numpy(kind), column, unit)
     dates = pd.to_datetime(strings, format="ISO8601", utc=True, errors="coerce")
-    column.reject_first(dates.isna().to_numpy(), _TIME_RULE)
+    column.reject_first(dates.isna().to_numpy(), TIME_RULE)
     return in_seconds(dates.dt.as_unit("us").astype("int64").to_numpy(), TICKS_PER_SECOND["us"])
 
 
 def _times_from_numbers(numbers: np.ndarray, column: LogColumn, unit: str | None) -> np.ndarray:
     if numbers.dtype.kind == "f":
-        column.reject_first(~np.isfinite(numbers), _TIME_RULE)
+        column.reject_first(~np.isfinite(numbers), TIME_RULE)
     if unit is None:
         return numbers
     times = in_seconds(numbers, TICKS_PER_SECOND[unit])
-    require(times.max() < _YEAR_5000, _UNIT_RULE, **column.place, largest=times.max(), time_unit=unit)
+    require(times.max() < YEAR_5000, UNIT_RULE, **column.place, largest=times.max(), time_unit=unit)
     return times

@@ -4,15 +4,12 @@ import tensorflow as tf
 
 
 def dropout(values: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
-    """Zeroes each value with probability `rate` and divides the kept ones by 1 - rate.
+    """Zeroes each value with probability `rate` and divides the kept ones by 1 - rate; shape and type stay.
 
     Args:
       values: float tensor of any shape.
       rate: the share that is DROPPED, in [0, 1).
       seed: integer tensor [2], or None at inference: nothing is dropped.
-
-    Returns:
-      Shape and type of `values`.
 
     >>> kept = dropout(tf.ones([1000]), 0.5, tf.constant([1, 2]))
     >>> sorted(set(kept.numpy().tolist()))

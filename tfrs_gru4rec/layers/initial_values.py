@@ -6,15 +6,9 @@ import tensorflow as tf
 
 
 def uniform_block(rows: int, columns: int, seed: tuple[int, int]) -> tf.Tensor:
-    """Draws one weight block uniformly from ±sqrt(6 / (rows + columns)) (Glorot and Bengio 2010).
+    """Draws a weight block float32 [rows, columns] uniformly from ±sqrt(6 / (rows + columns)) (Glorot and Bengio 2010).
 
-    Args:
-      rows: first dimension of the block.
-      columns: second dimension.
-      seed: two integers; the same pair gives the same block.
-
-    Returns:
-      float32 [rows, columns].
+    The same pair of integers, the seed, gives the same block.
 
     >>> block = uniform_block(3, 3, (0, 1))
     >>> bool(tf.reduce_all(tf.abs(block) <= 1.0))  # sqrt(6 / (3 + 3))
@@ -28,11 +22,6 @@ def gate_blocks(rows: int, units: int, seed: tuple[int, int]) -> tf.Tensor:
     """Draws the three blocks of a GRU's gates, each by its own shape.
 
     One wide draw would give ±sqrt(6 / (rows + 3 * units)) and smaller weights than the papers train with.
-
-    Args:
-      rows: inputs or units that feed the gates.
-      units: width of one gate.
-      seed: two integers.
 
     Returns:
       float32 [rows, 3 * units]: reset gate, update gate, candidate.

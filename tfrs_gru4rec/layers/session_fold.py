@@ -17,10 +17,7 @@ def advance_items(advance: Advance[SessionState], item_rows: tf.Tensor, state: S
       advance: takes the state and int32 [batch_size] rows of items, and returns the next state. It is given
         row 0 in place of -1, and what it makes of that is dropped.
       item_rows: int32 [batch_size], the row of each session's item, or -1 for none.
-      state: of the sessions before their items.
-
-    Returns:
-      The state after the items, shaped as `state`.
+      state: of the sessions before their items; the state after them has its shape.
 
     >>> double_and_add = lambda state, rows: 2 * state + rows
     >>> advance_items(double_and_add, tf.constant([3, -1]), tf.constant([10, 20])).numpy().tolist()

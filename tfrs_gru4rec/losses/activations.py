@@ -19,14 +19,7 @@ _PLAIN: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 
 
 def elu(scores: tf.Tensor, alpha: float) -> tf.Tensor:
-    """Exponential linear unit: x where x > 0, else alpha * (exp(x) - 1).
-
-    Args:
-      scores: floating point, any shape.
-      alpha: minus the limit for very negative scores.
-
-    Returns:
-      Shape and type of `scores`.
+    """Exponential linear unit: x where x > 0, else alpha * (exp(x) - 1); shape and type of `scores`.
 
     >>> elu(tf.constant([-100.0, 2.0]), 0.5).numpy()
     array([-0.5,  2. ], dtype=float32)
@@ -34,26 +27,11 @@ def elu(scores: tf.Tensor, alpha: float) -> tf.Tensor:
     return tf.where(scores > 0, scores, alpha * tf.nn.elu(scores))
 
 
-def leaky(scores: tf.Tensor, alpha: float) -> tf.Tensor:
-    """Leaky rectifier: x where x > 0, else alpha * x; same shape as `scores`.
-
-    >>> leaky(tf.constant([-4.0, 2.0]), 0.5).numpy()
-    array([-2.,  2.], dtype=float32)
-    """
-    return tf.nn.leaky_relu(scores, alpha)
-
-
-_WITH_ALPHA = {"elu": elu, "leaky": leaky}
+_WITH_ALPHA = {"elu": elu, "leaky": tf.nn.leaky_relu}  # x where x > 0, else alpha * x
 
 
 def parse(final_act: str) -> tuple[str, float | None]:
-    """Splits a final activation's name into its kind and its alpha.
-
-    Args:
-      final_act: one of `ALLOWED`.
-
-    Returns:
-      The kind, and alpha or None where the kind has none.
+    """Splits a final activation's name, one of `ALLOWED`, into its kind and its alpha, None where the kind has none.
 
     Raises:
       ValueError: the name is none of these; the message lists them.
@@ -78,10 +56,7 @@ def parse(final_act: str) -> tuple[str, float | None]:
 
 
 def get(final_act: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function of a final activation, element by element, same shape and type.
-
-    Args:
-      final_act: one of `ALLOWED`.
+    """Returns the function of a final activation, one of `ALLOWED`; element by element, same shape and type.
 
     Raises:
       ValueError: the name is none of these; the message lists them.

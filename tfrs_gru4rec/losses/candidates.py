@@ -10,14 +10,9 @@ from tfrs_gru4rec.checks import require
 
 
 def as_scores(scores: tf.Tensor) -> tf.Tensor:
-    """Checks a score matrix and brings it to a precision in which the losses are safe.
+    """Checks scores `[batch_size, n_candidates]` and brings them to a precision in which the losses are safe.
 
-    Args:
-      scores: `[batch_size, n_candidates]`, floating point. Half precisions are computed in float32:
-        the smallest number the losses need, 1e-24, does not exist in them.
-
-    Returns:
-      `[batch_size, n_candidates]`, float32 or float64.
+    Half precisions are computed in float32: the smallest number the losses need, 1e-24, does not exist in them.
 
     Raises:
       ValueError: scores are no matrix of floats.
@@ -29,15 +24,7 @@ def as_scores(scores: tf.Tensor) -> tf.Tensor:
 
 
 def target_columns(scores: tf.Tensor, targets: tf.Tensor | None = None) -> tf.Tensor:
-    """Marks the target of each row.
-
-    Args:
-      scores: `[batch_size, n_candidates]`.
-      targets: `[batch_size, n_candidates]`, bool, exactly one True a row; None puts the target of row
-        i in column i.
-
-    Returns:
-      `[batch_size, n_candidates]`, bool.
+    """Marks the target of each row, bool `[batch_size, n_candidates]`: those given, or column i of row i.
 
     Raises:
       ValueError: there are known to be fewer candidates than rows, and no targets are given.
@@ -55,14 +42,9 @@ def target_columns(scores: tf.Tensor, targets: tf.Tensor | None = None) -> tf.Te
 
 
 def negative_columns(is_target: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Marks the negatives of each row: all columns that are neither its target nor masked.
+    """Marks the negatives of each row: all columns that are neither its target nor masked by False.
 
-    Args:
-      is_target: `[batch_size, n_candidates]`, bool.
-      mask: bool, broadcastable to `[batch_size, n_candidates]`; False: the column is no negative.
-
-    Returns:
-      `[batch_size, n_candidates]`, bool.
+    The target and the negatives are bool `[batch_size, n_candidates]`, the mask is broadcastable to that.
     """
     others = tf.logical_not(is_target)
     return others if mask is None else tf.logical_and(others, tf.cast(mask, tf.bool))
@@ -83,15 +65,21 @@ def target_scores(scores: tf.Tensor, is_target: tf.Tensor) -> tf.Tensor:
     return row_sum(only(scores, is_target))
 
 
+def parted(
+    scores: tf.Tensor, mask: tf.Tensor | None, targets: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the targets' scores `[batch_size, 1]`, the negatives', zero elsewhere, and where these are, bool."""
+    scores = as_scores(scores)
+    is_target = target_columns(scores, targets)
+    is_negative = negative_columns(is_target, mask)
+    return target_scores(scores, is_target), only(scores, is_negative), is_negative
+
+
 def exponentials(scores: tf.Tensor, where: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Exponentials of the marked scores, scaled so that the highest of each row gives 1.
 
     The scale takes no part in the gradient: it cancels as soon as an exponential is divided by the sum of
     its row's exponentials.
-
-    Args:
-      scores: `[batch_size, n_candidates]`.
-      where: `[batch_size, n_candidates]`, bool.
 
     Returns:
       exp(s_j - highest) `[batch_size, n_candidates]`, zero at unmarked columns, and highest

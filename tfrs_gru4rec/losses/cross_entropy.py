@@ -7,10 +7,7 @@ from tfrs_gru4rec.losses import candidates
 
 
 def cross_entropy(
-    scores: tf.Tensor,
-    mask: tf.Tensor | None = None,
-    smoothing: float = 0.0,
-    targets: tf.Tensor | None = None,
+    scores: tf.Tensor, mask: tf.Tensor | None = None, smoothing: float = 0.0, targets: tf.Tensor | None = None
 ) -> tf.Tensor:
     """Negative log-probability of the target among its candidates (1511.06939, 1706.03847).
 

@@ -24,13 +24,9 @@ class _CandidateLoss(keras.losses.Loss):
     loss_name: str
 
     def __init__(
-        self,
-        final_act: str = "linear",
-        reduction: str = "auto",
-        name: str | None = None,
-        **parameters: float,
+        self, final_act: str = "linear", reduction: str = "auto", name: str | None = None, **parameters: float
     ) -> None:
-        """Takes the arguments of `BPRMax`, but for bpreg; the name is that of the loss if None."""
+        """Takes the arguments of `CrossEntropy`, but for smoothing; the name is that of the loss if None."""
         super().__init__(reduction=reduction, name=name or self.loss_name.replace("-", "_"))
         self.final_act = final_act
         self._parameters = parameters
@@ -98,17 +94,9 @@ class BPRMax(_CandidateLoss):
     def __init__(
         self, bpreg: float = 1.0, final_act: str = "linear", reduction: str = "auto", name: str = "bpr_max"
     ) -> None:
-        """Binds the loss to its parameters.
+        """Takes the weight of the score regularisation, at least 0; all else as `CrossEntropy`.
 
-        Args:
-          bpreg: weight of the score regularisation, at least 0.
-          final_act: applied to the scores first; see `activations.ALLOWED`. Published recipes use
-            elu-0.5 or elu-1.
-          reduction: a `keras.losses.Reduction`.
-          name: name of the loss.
-
-        Raises:
-          ValueError: a value is out of range.
+        Published recipes use the final activation elu-0.5 or elu-1.
         """
         require_at_least(0, bpreg=bpreg)
         super().__init__(final_act, reduction, name, bpreg=bpreg)

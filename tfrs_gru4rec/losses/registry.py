@@ -6,11 +6,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfrs_gru4rec import checks
-from tfrs_gru4rec.losses.bpr import bpr
-from tfrs_gru4rec.losses.bpr_max import bpr_max
+from tfrs_gru4rec.losses.bpr import bpr, bpr_max
 from tfrs_gru4rec.losses.cross_entropy import cross_entropy
-from tfrs_gru4rec.losses.top1 import top1
-from tfrs_gru4rec.losses.top1_max import top1_max
+from tfrs_gru4rec.losses.top1 import top1, top1_max
 
 _FUNCTIONS: dict[str, tuple[Callable[..., tf.Tensor], tuple[str, ...]]] = {
     "cross-entropy": (cross_entropy, ("smoothing",)),

@@ -20,12 +20,7 @@ class _MeanAtK(keras.metrics.Mean):
     _short_name: str
 
     def __init__(self, k: int = 20, name: str | None = None, dtype: Any = "float64") -> None:
-        """Makes an empty mean.
-
-        Args:
-          k: length of the list of recommendations, at least 1.
-          name: name of the metric, `recall_at_<k>` or `mrr_at_<k>` unless given.
-          dtype: type of the sums.
+        """Makes an empty mean for lists of k items, named `recall_at_<k>` or `mrr_at_<k>` unless a name is given.
 
         Raises:
           ValueError: k is below 1.
@@ -35,12 +30,7 @@ class _MeanAtK(keras.metrics.Mean):
         self.k = k
 
     def update_state(self, ranks: tf.Tensor, sample_weight: tf.Tensor | None = None) -> Any:
-        """Adds events.
-
-        Args:
-          ranks: `[n]`, 1 the best, see `tfrs_gru4rec.metrics.ranks`.
-          sample_weight: `[n]`, weight of each event; 0 leaves a padded row out. None weighs all alike.
-        """
+        """Adds the ranks `[n]` of events, 1 the best; a weight of 0 leaves a padded row out, None weighs all alike."""
         values = type(self)._value_at(tf.cast(ranks, self.dtype), self.k)
         return super().update_state(values, sample_weight=sample_weight)
 
@@ -53,9 +43,8 @@ class _MeanAtK(keras.metrics.Mean):
 class Recall(_MeanAtK):
     """Recall@k with one target for each event: the share of ranks that are at most k.
 
-    Example:
-      >>> float(Recall(k=5)(tf.constant([1.0, 2.0, 5.0, 6.0])))
-      0.75
+    >>> float(Recall(k=5)(tf.constant([1.0, 2.0, 5.0, 6.0])))
+    0.75
     """
 
     _value_at = staticmethod(hits_at)
@@ -66,9 +55,8 @@ class Recall(_MeanAtK):
 class MRR(_MeanAtK):
     """MRR@k, mean reciprocal rank: the mean of 1 / rank, where a rank above k counts as 0.
 
-    Example:
-      >>> float(MRR(k=5)(tf.constant([1.0, 2.0, 4.0, 6.0])))  # (1 + 1/2 + 1/4 + 0) / 4
-      0.4375
+    >>> float(MRR(k=5)(tf.constant([1.0, 2.0, 4.0, 6.0])))  # (1 + 1/2 + 1/4 + 0) / 4
+    0.4375
     """
 
     _value_at = staticmethod(reciprocal_ranks_at)

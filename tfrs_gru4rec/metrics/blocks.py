@@ -13,18 +13,13 @@ MAX_SCORES_BYTES = 2**28
 
 
 def block_rows(n_items: int, max_scores_bytes: int = MAX_SCORES_BYTES) -> int:
-    """Returns how many rows of float32 scores of all items fit in a budget, at least one.
-
-    Args:
-      n_items: scores in a row.
-      max_scores_bytes: memory for the scores, in bytes.
+    """Returns how many rows of float32 scores of all items fit in a budget of bytes, at least one.
 
     Raises:
       ValueError: a value is not above zero.
 
-    Example:
-      >>> block_rows(10_000_000)
-      6
+    >>> block_rows(10_000_000)
+    6
     """
     require_positive(n_items=n_items, max_scores_bytes=max_scores_bytes)
     return max(1, max_scores_bytes // (4 * n_items))
@@ -40,7 +35,7 @@ def ranks_in_blocks(
     rescore: Callable[..., tf.Tensor] | None = None,
     of_queries: Sequence[tf.Tensor] = (),
 ) -> tf.Tensor:
-    """Ranks each query's target among all items by r = h · W + b, some queries at a time.
+    """Ranks each query's target among all items by r = h · W + b, some queries at a time; float32 `[n]`, see `ranks`.
 
     The blocks are of queries, never of items: a target's score and those of its rivals then come from
     one and the same product, and ties are exact.
@@ -55,18 +50,14 @@ def ranks_in_blocks(
       rescore: changes a block's scores `[rows, n_items]`, given those rows of `of_queries` too; None leaves them.
       of_queries: each `[n, …]`.
 
-    Returns:
-      `[n]`, float32, see `ranks`.
-
     Raises:
       ValueError: unknown tie rule, or a budget that is not above zero.
 
-    Example:
-      Scores -1, 0 and 1; the target has the lowest.
+    Scores -1, 0 and 1; the target has the lowest.
 
-      >>> items, biases = tf.constant([[-1.0], [0.0], [1.0]]), tf.zeros([3])
-      >>> ranks_in_blocks(tf.constant([[1.0]]), items, biases, tf.constant([0])).numpy().tolist()
-      [3.0]
+    >>> items, biases = tf.constant([[-1.0], [0.0], [1.0]]), tf.zeros([3])
+    >>> ranks_in_blocks(tf.constant([[1.0]]), items, biases, tf.constant([0])).numpy().tolist()
+    [3.0]
     """
     rows = min(block_rows(item_weights.shape[0], max_scores_bytes), query.shape[0] or sys.maxsize)
     n = tf.shape(query)[0]

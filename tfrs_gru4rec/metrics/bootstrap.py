@@ -35,12 +35,11 @@ def bootstrap_means(
     Raises:
       ValueError: there is no pair, or `resamples` is not above zero.
 
-    Example:
-      One session has a hit in each of two pairs, the other none in one: resamples hold either twice, or both.
+    One session has a hit in each of two pairs, the other none in one: resamples hold either twice, or both.
 
-      >>> means, intervals = bootstrap_means([np.array([1.0, 1.0, 0.0])], np.array([5, 5, 9]))
-      >>> means.round(3).tolist(), intervals.tolist()
-      ([0.667], [[0.0, 1.0]])
+    >>> means, intervals = bootstrap_means([np.array([1.0, 1.0, 0.0])], np.array([5, 5, 9]))
+    >>> means.round(3).tolist(), intervals.tolist()
+    ([0.667], [[0.0, 1.0]])
     """
     require_positive(pairs=len(sessions), resamples=resamples)
     _, session_of = np.unique(sessions, return_inverse=True)

@@ -1,7 +1,5 @@
 """What an evaluation found: the ranks of the true next items of a log, and the figures made from them."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -35,16 +33,16 @@ class RankedPairs:
       events: int64 [n_pairs], index in the log of the next event, which names the pair: of two evaluations of one log
         those of the same pairs are equal, and events - positions is the first event of the pair's session. None if
         they were not kept.
-      known_share: share of the log's pairs that are left once the events of unknown items are dropped.
+      missed: int64 [n], the session of each pair of the log that has an unknown item, as events - positions names it,
+        or by a number below 0 if the session has no known item; None if not all other pairs of the log are here.
 
-    Example:
-      >>> found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
-      >>> found.recall(2), found.mrr(2)
-      (0.5, 0.375)
-      >>> found.at_position(2).recall(20)
-      1.0
-      >>> found.figures(k=(1, 5))["mrr"]
-      {'1': 0.25, '5': 0.4375}
+    >>> found = RankedPairs(np.array([1.0, 2.0, 4.0, 20.0]), np.array([1, 1, 2, 12]))
+    >>> found.recall(2), found.mrr(2)
+    (0.5, 0.375)
+    >>> found.at_position(2).recall(20)
+    1.0
+    >>> found.figures(k=(1, 5))["mrr"]
+    {'1': 0.25, '5': 0.4375}
     """
 
     ranks: np.ndarray
@@ -53,7 +51,7 @@ class RankedPairs:
     seconds: float = 0.0
     targets: np.ndarray | None = None
     events: np.ndarray | None = None
-    known_share: float = 1.0
+    missed: np.ndarray | None = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
 
     def recall(self, k: int) -> float:
         """Returns recall@k: the share of ranks that are at most k."""
@@ -70,44 +68,41 @@ class RankedPairs:
         require_list_lengths(k)
         return _by_name([float(np.mean(column)) for column in self._columns(k)], k)
 
-    def figures_of_all_pairs(self, k: Sequence[int] = DEFAULT_K) -> dict[str, Any]:
-        """Returns `figures` over all pairs of the log, those with an unknown item as misses.
+    def of_all_pairs(self) -> "RankedPairs":
+        """Returns these pairs and those with an unknown item, which are misses: of rank infinity and at position 0.
 
-        A model is then not better for knowing less. (`figures` has the usual meaning: over the pairs of known items.)
+        By figures of all pairs a model is not better for knowing less. (Figures of `self` have the usual meaning: over
+        the pairs of known items.)
 
-        Example:
-          >>> found = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), known_share=0.5)  # two of four pairs
-          >>> found.figures_of_all_pairs(k=(1, 5))["recall"]
-          {'1': 0.25, '5': 0.5}
+        Raises:
+          ValueError: only some pairs of the log were ranked.
+
+        >>> found = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), missed=np.array([0, -1]))
+        >>> found.of_all_pairs().figures(k=(1, 5))["recall"]
+        {'1': 0.25, '5': 0.5}
         """
-        figures = self.figures(k).items()
-        return {
-            name: {each: self.known_share * value for each, value in by_k.items()} for name, by_k in figures
-        }
+        if self.missed is None:
+            raise ValueError("All pairs of the log must have been ranked. Received: missed=None.")
+        ranks = np.concatenate([self.ranks, np.full(len(self.missed), np.inf)])
+        positions = np.concatenate([self.positions, np.zeros(len(self.missed), np.int64)])
+        events = None if self.events is None else np.concatenate([self.events, self.missed])
+        return RankedPairs(ranks, positions, self.dropped_events, self.seconds, events=events)
 
     def intervals(self, k: Sequence[int] = DEFAULT_K, seed: int = 0) -> dict[str, Any]:
-        """Returns the 95 % intervals of `figures`, by the bootstrap over sessions.
-
-        Args:
-          k: list lengths.
-          seed: of the resamples.
-
-        Returns:
-          As `figures`, with [lower end, upper end] in the place of each number.
+        """Returns the 95 % intervals [lower end, upper end] of `figures`, by the bootstrap over sessions.
 
         Raises:
           ValueError: the events were not kept, or a list length is not above zero.
 
-        Example:
-          >>> pairs = np.array([1, 2, 1])
-          >>> RankedPairs(np.array([1.0, 3.0, 40.0]), pairs, events=np.array([1, 2, 4])).intervals(k=(5,))["recall"]
-          {'5': [0.0, 1.0]}
+        >>> pairs = np.array([1, 2, 1])
+        >>> RankedPairs(np.array([1.0, 3.0, 40.0]), pairs, events=np.array([1, 2, 4])).intervals(k=(5,))["recall"]
+        {'5': [0.0, 1.0]}
         """
         require_list_lengths(k)
         _, intervals = bootstrap_means(self._columns(k), self._sessions(), seed=seed)
         return _by_name(intervals.tolist(), k)
 
-    def compare(self, other: RankedPairs, k: Sequence[int] = DEFAULT_K, seed: int = 0) -> dict[str, Any]:
+    def compare(self, other: "RankedPairs", k: Sequence[int] = DEFAULT_K, seed: int = 0) -> dict[str, Any]:
         """Returns by how much these figures are above those of another model on the same log.
 
         The difference is taken pair by pair, which leaves out what makes pairs hard for both, so that its interval is
@@ -125,10 +120,9 @@ class RankedPairs:
           ValueError: the events were not kept, no pair is common to both, the logs differ, or a list length is not
             above zero.
 
-        Example:
-          >>> first = RankedPairs(np.array([1.0, 2.0]), np.array([1, 1]), events=np.array([1, 3]))
-          >>> first.compare(dataclasses.replace(first, ranks=np.array([2.0, 4.0])), k=(1,))["recall"]
-          {'1': 0.5}
+        >>> first = RankedPairs(np.array([1.0, 2.0]), np.array([1, 1]), events=np.array([1, 3]))
+        >>> first.compare(dataclasses.replace(first, ranks=np.array([2.0, 4.0])), k=(1,))["recall"]
+        {'1': 0.5}
         """
         require_list_lengths(k)
         self._sessions(), other._sessions()
@@ -146,33 +140,25 @@ class RankedPairs:
         found = {"pairs": len(mine), "intervals": _by_name(intervals.tolist(), k)}
         return {**_by_name(differences.tolist(), k), **found}
 
-    def at_position(self, first: int, last: int | None = None) -> RankedPairs:
+    def at_position(self, first: int, last: int | None = None) -> "RankedPairs":
         """Returns the pairs whose position lies in first..last, both included; None for `last` takes all later ones."""
         is_early_enough = True if last is None else self.positions <= last
         return self._part((self.positions >= first) & is_early_enough)
 
     def by_position(self, k: int = 20) -> dict[str, dict[str, float]]:
-        """Returns recall, MRR and the number of pairs by position in the session.
+        """Returns recall@k, MRR@k and the number of pairs by position in the session.
 
-        Args:
-          k: list length.
-
-        Returns:
-          Rows "1" to "9", and "10+" for all later positions; those without a pair are left out.
+        Rows are "1" to "9", and "10+" for all later positions; those without a pair are left out.
         """
         rows = {str(place): self.at_position(place, place) for place in range(1, _LAST_POSITION)}
         rows[f"{_LAST_POSITION}+"] = self.at_position(_LAST_POSITION)
         return {name: part._row(k) for name, part in rows.items() if len(part.ranks)}
 
     def by_popularity(self, counts: np.ndarray, k: int = 20) -> dict[str, dict[str, float]]:
-        """Returns recall, MRR and the number of pairs by how popular the true next item is in training.
+        """Returns recall@k, MRR@k and the number of pairs by how popular the true next item is in training.
 
-        Args:
-          counts: int [n_items], events of each item in the training log.
-          k: list length.
-
-        Returns:
-          Rows "1", the most popular tenth of the items, to "10", the least popular; tenths without a pair are left out.
+        Rows are "1", the most popular tenth of the items by their events `counts`, int [n_items], to "10", the least
+        popular; tenths without a pair are left out.
 
         Raises:
           ValueError: the targets were not kept.
@@ -185,13 +171,13 @@ class RankedPairs:
         of_pair = tenth[self.targets]
         return {str(each): self._part(of_pair == each)._row(k) for each in np.unique(of_pair)}
 
-    def _part(self, chosen: np.ndarray) -> RankedPairs:
+    def _part(self, chosen: np.ndarray) -> "RankedPairs":
         by_pair = ("ranks", "positions", "targets", "events")
         kept = {name: getattr(self, name) for name in by_pair}
         parts: dict[str, Any] = {
             name: None if values is None else values[chosen] for name, values in kept.items()
         }
-        return dataclasses.replace(self, **parts)
+        return dataclasses.replace(self, missed=None, **parts)
 
     def _columns(self, k: Sequence[int]) -> Iterator[np.ndarray]:
         """Yields what each pair is worth, float64 [n_pairs], for each figure at each list length."""

@@ -9,7 +9,7 @@ from tfrs_gru4rec.config import TIES
 
 
 def tie_ranks(above: Any, level: Any, tie: str) -> Any:
-    """Turns counts into ranks: the one place that says what a tie means.
+    """Turns counts into ranks `[n]`, 1 the best: the one place that says what a tie means.
 
         standard:     1 + above
         conservative: above + level
@@ -20,17 +20,13 @@ def tie_ranks(above: Any, level: Any, tie: str) -> Any:
       level: `[n]`, of the same kind: items level with the target, the target itself included, so 1 or more.
       tie: one of `TIES`.
 
-    Returns:
-      `[n]`, of the same kind, 1 the best.
-
     Raises:
       ValueError: the tie rule is none of these.
 
-    Example:
-      Two items score more than the target, and two others score the same.
+    Two items score more than the target, and two others score the same.
 
-      >>> [float(tie_ranks(2.0, 3.0, tie)) for tie in ("standard", "conservative", "median")]
-      [3.0, 5.0, 4.0]
+    >>> [float(tie_ranks(2.0, 3.0, tie)) for tie in ("standard", "conservative", "median")]
+    [3.0, 5.0, 4.0]
     """
     checks.require_one_of(TIES, tie=tie)
     standard, conservative = 1 + above, above + level
@@ -54,10 +50,9 @@ def ranks(scores: tf.Tensor, target_rows: tf.Tensor, tie: str = "standard") -> t
     Raises:
       ValueError: the tie rule is none of these.
 
-    Example:
-      >>> scores = tf.constant([[3.0, 2.0, 2.0, 0.0]])
-      >>> ranks(scores, tf.constant([1]), "conservative").numpy().tolist()
-      [3.0]
+    >>> scores = tf.constant([[3.0, 2.0, 2.0, 0.0]])
+    >>> ranks(scores, tf.constant([1]), "conservative").numpy().tolist()
+    [3.0]
     """
     target = tf.gather(scores, target_rows, batch_dims=1)[:, tf.newaxis]
     n_items = tf.shape(scores)[1]

@@ -15,13 +15,7 @@ class Candidates:
     """
 
     def __init__(self, sampler: sampling.Sampler, counts: np.ndarray, config: GRU4RecConfig) -> None:
-        """Keeps what the draws need.
-
-        Args:
-          sampler: draws the extra negatives.
-          counts: int [n_items], events of each item in the training log.
-          config: n_sample, sample_alpha, remove_accidental_hits and logq.
-        """
+        """Keeps what the draws need: the sampler, the items' events int [n_items] in training, and the settings."""
         self._sampler = sampler
         self._config = config
         self._log_counts = tf.constant(sampling.log_counts(counts)) if config.logq else None

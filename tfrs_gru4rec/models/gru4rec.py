@@ -164,27 +164,18 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         return self(rows, state)
 
     def scores(self, query: tf.Tensor) -> tf.Tensor:
-        """Scores every item for each query, before the final activation.
+        """Scores every item for queries [batch_size, units], before the final activation: [batch_size, n_items].
 
         Every final activation rises with its argument, so the order is the same and ties are finer.
-
-        Args:
-          query: [batch_size, units of the last layer].
-
-        Returns:
-          [batch_size, n_items].
         """
         return self.embedding.scores(query)
 
     def compute_loss(self, inputs: SessionBatch, training: bool = False) -> tf.Tensor:
-        """Computes the loss of one step and carries the lanes' state; no weight changes.
+        """Computes the scalar loss of one step and carries the lanes' state; no weight changes.
 
         Args:
           inputs: one step of all lanes: `block.at(number)` of a block that `session_parallel` gives.
           training: with dropout, and with the negatives of the next training step.
-
-        Returns:
-          Scalar loss.
 
         Raises:
           ValueError: the inputs are a block of steps.
@@ -209,17 +200,11 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         return loss
 
     def train_step(self, inputs: SessionBatch) -> dict[str, tf.Tensor]:
-        """Trains on a block of steps, one after the other.
+        """Trains on the steps of a block of `session_parallel`, one by one; returns the metrics of the epoch so far.
 
         What a step descends is `compute_loss`, and the losses that layers add to it. A step without a negative (fewer
         than two live lanes and no extra negatives) is skipped. A step whose loss is not finite changes no weight and is
         remembered in `first_bad_step`.
-
-        Args:
-          inputs: a block of `session_parallel`, each field [block_steps, lanes].
-
-        Returns:
-          The metrics of the epoch so far.
         """
         self.lanes.build(inputs.is_live.shape[1])
         inputs.for_each_live_step(self._train_on)
@@ -228,15 +213,10 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         return {metric.name: metric.result() for metric in shown}
 
     def test_step(self, inputs: SessionBatch) -> dict[str, tf.Tensor]:
-        """Adds a block of steps to the validation: no dropout, and the same negatives at every validation.
+        """Adds a block of `session_parallel` to the validation; returns the loss, recall and MRR so far.
 
-        Recall@20 and MRR@20 rank each next item among all items, ties as `standard`, as `evaluate` does.
-
-        Args:
-          inputs: a block of `session_parallel`, each field [block_steps, lanes].
-
-        Returns:
-          The loss, recall and MRR so far.
+        There is no dropout, and the negatives are the same at every validation. Recall@20 and MRR@20 rank each next
+        item among all items, ties as `standard`, as `evaluate` does.
         """
         self._validation.lanes.build(inputs.is_live.shape[1])
         inputs.for_each_live_step(self._validate_on)

@@ -14,21 +14,13 @@ from tfrs_gru4rec.sampling import Sampler
 
 
 class SavedByKeras(keras.Model):
-    """The part of `GRU4Rec` that `save` and `keras.models.load_model` call.
+    """The part of `GRU4Rec` that `save` and `keras.models.load_model` call."""
 
-    Attributes:
-      vocabulary: raw item ids and their rows.
-      config: the hyperparameters.
-      sampler: draws the extra negatives.
-      has_own_sampler: whether a user gave that sampler.
-      wants_jit_compile: what `compile` was asked for.
-    """
-
-    vocabulary: Vocabulary
-    config: GRU4RecConfig
-    sampler: Sampler
-    has_own_sampler: bool
-    wants_jit_compile: bool
+    vocabulary: Vocabulary  # raw item ids and their rows
+    config: GRU4RecConfig  # the hyperparameters
+    sampler: Sampler  # draws the extra negatives
+    has_own_sampler: bool  # whether a user gave that sampler
+    wants_jit_compile: bool  # what `compile` was asked for
 
     def save(
         self,
@@ -37,13 +29,7 @@ class SavedByKeras(keras.Model):
         save_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Saves vocabulary, config, weights and optimizer to one file, for `keras.models.load_model`.
-
-        Args:
-          filepath: a name that ends in `.keras`.
-          overwrite: as for Keras.
-          save_format: None or "keras".
-          **kwargs: as for Keras.
+        """Saves vocabulary, config, weights and optimizer to one file `….keras`, for `keras.models.load_model`.
 
         Raises:
           ValueError: another format is asked for, or the model has a sampler of its own.

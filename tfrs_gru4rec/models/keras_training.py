@@ -15,16 +15,11 @@ from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 
 
 class TrainedByKeras(keras.Model):
-    """The part of `GRU4Rec` that Keras calls before and around the steps.
+    """The part of `GRU4Rec` that Keras calls before and around the steps."""
 
-    Attributes:
-      lanes: the state of each lane in training.
-      wants_jit_compile: what `compile` was asked for.
-    """
-
-    lanes: LaneVariables
+    lanes: LaneVariables  # the state of each lane in training
     _validation: SimpleNamespace
-    wants_jit_compile: bool
+    wants_jit_compile: bool  # what `compile` was asked for
     _differentiate: Callable[[SessionBatch], tuple[tf.Tensor, list[Gradient | None]]]
     _initial_step = 0
 
@@ -55,16 +50,10 @@ class TrainedByKeras(keras.Model):
     def fit(
         self, x: tf.data.Dataset, *args: Any, initial_step: int = 0, **kwargs: Any
     ) -> keras.callbacks.History:
-        """Trains; as `fit` of any Keras model, which counts a block of steps as one batch.
+        """Trains on blocks of `session_parallel`; as `fit` of any Keras model, which counts a block as one batch.
 
-        Args:
-          x: blocks of `session_parallel`.
-          *args: as for Keras.
-          initial_step: blocks of the first epoch that a resumed run has done already; the data must begin there too.
-          **kwargs: as for Keras.
-
-        Returns:
-          What Keras returns.
+        `initial_step` counts the blocks of the first epoch that a resumed run has done already; the data must begin
+        there too.
 
         Raises:
           ValueError: the data are not blocks of steps, or a callback is of Keras 3 or would save to another format

@@ -9,11 +9,7 @@ class LaneVariables(tf.Module):
     """Variables [lanes, units] for each layer, made when the number of lanes is first known."""
 
     def __init__(self, tower: GRUTower) -> None:
-        """Creates no variable yet: the number of lanes is the batch size of the data.
-
-        Args:
-          tower: whose state is kept.
-        """
+        """Creates no variable yet: the number of lanes is the batch size of the data."""
         super().__init__(name="lanes")
         self._initial_state = tower.initial_state
         self._variables: tuple[tf.Variable, ...] = ()

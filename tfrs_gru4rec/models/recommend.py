@@ -1,7 +1,5 @@
 """The likeliest next items of sessions given as raw item ids."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -51,12 +49,11 @@ def recommend(
     Raises:
       ValueError: k is below 1, a session is no sequence of ids, or an id is no integer where the model's are integers.
 
-    Example:
-      >>> from tfrs_gru4rec import GRU4Rec, GRU4RecConfig, Vocabulary
-      >>> model = GRU4Rec(Vocabulary.from_items(list("aaabbc")), GRU4RecConfig(layers=(2,), n_sample=0))
-      >>> found = recommend(model, {"old": ["a", "b"], "new": []}, k=1, exclude_seen=True)
-      >>> found.drop(columns="score").to_dict("split")["data"]
-      [['old', 1, 'c'], ['new', 1, 'a']]
+    >>> from tfrs_gru4rec import GRU4Rec, GRU4RecConfig, Vocabulary
+    >>> model = GRU4Rec(Vocabulary.from_items(list("aaabbc")), GRU4RecConfig(layers=(2,), n_sample=0))
+    >>> found = recommend(model, {"old": ["a", "b"], "new": []}, k=1, exclude_seen=True)
+    >>> found.drop(columns="score").to_dict("split")["data"]
+    [['old', 1, 'c'], ['new', 1, 'a']]
     """
     require_positive(k=k)
     by_id = sessions if isinstance(sessions, Mapping) else dict(enumerate(sessions))
@@ -97,9 +94,8 @@ def session_rows(vocabulary: Vocabulary, session: Any) -> np.ndarray:
     Raises:
       ValueError: the session is no sequence of ids, or an id is no integer where the vocabulary's are integers.
 
-    Example:
-      >>> session_rows(Vocabulary.from_items([7, 7, 8]), ["8", 9]).tolist()
-      [1, -1]
+    >>> session_rows(Vocabulary.from_items([7, 7, 8]), ["8", 9]).tolist()
+    [1, -1]
     """
     rule = "A session must be a list of item ids, oldest first; sessions a list of those."
     is_list = isinstance(session, (Sequence, np.ndarray, pd.Series)) and not isinstance(session, (str, bytes))

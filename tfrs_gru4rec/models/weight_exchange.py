@@ -23,7 +23,8 @@ import tensorflow as tf
 from tfrs_gru4rec.checks import require, require_one_of
 from tfrs_gru4rec.models.gru4rec import GRU4Rec
 
-_GATES = ("reset", "update", "candidate")
+Gates = tuple[str, str, str]
+_GATES: Gates = ("reset", "update", "candidate")
 _OF_ITEMS = ("output_table", "output_bias", "input_table")
 
 
@@ -41,7 +42,7 @@ class GateOrder:
     ('update', 'reset', 'candidate')
     """
 
-    gates: tuple[str, str, str] = _GATES
+    gates: Gates = _GATES
     update_keeps: bool = False
     transposed: bool = False
 
@@ -49,6 +50,10 @@ class GateOrder:
         """Checks that each gate is named once."""
         rule = "gates must name reset, update and candidate once each."
         require(sorted(self.gates) == sorted(_GATES), rule, gates=self.gates)
+
+    def transpose(self, array: np.ndarray, name: str) -> np.ndarray:
+        """Turns a layer's array of a name from this order to the library's, or back."""
+        return array.T if self.transposed and name not in _OF_ITEMS else array
 
 
 # PyTorch's weight_ih_l0 and weight_hh_l0 are kernel_0 and recurrent_kernel_0, its bias_ih_l0 and bias_hh_l0 the biases.
@@ -60,14 +65,11 @@ ORDERS = {
 
 
 def export_weights(model: GRU4Rec, order: str | GateOrder = "tfrs_gru4rec") -> dict[str, np.ndarray]:
-    """Returns a model's weights by the names above.
+    """Returns a model's weights by the names above, as float32 arrays.
 
     Args:
-      model: whose weights.
+      model: whose rows of items are those of `model.vocabulary.ids`.
       order: of the gates: a name in `ORDERS` or a `GateOrder`.
-
-    Returns:
-      float32 arrays; rows of items are those of `model.vocabulary.ids`.
 
     Raises:
       ValueError: the order is unknown.
@@ -80,7 +82,9 @@ def export_weights(model: GRU4Rec, order: str | GateOrder = "tfrs_gru4rec") -> d
     """
     way = _order(order)
     return {
-        name: _theirs(variable.numpy(), way, name) if _has_gates(model, name) else variable.numpy()
+        name: way.transpose(_reorder(variable.numpy(), _GATES, way.gates, way), name)
+        if _has_gates(model, name)
+        else variable.numpy()
         for name, variable in _variables(model).items()
     }
 
@@ -121,12 +125,11 @@ def import_weights(
     values = {}
     for name, variable in variables.items():
         value = np.asarray(arrays[name], np.float32)
-        wanted = tuple(variable.shape)
-        if way.transposed and _has_gates(model, name) and name not in _OF_ITEMS:
-            wanted = wanted[::-1]
+        wanted = way.transpose(variable.numpy(), name).shape
         require(value.shape == wanted, f"{name} must have another shape.", shape=value.shape, wanted=wanted)
         require(bool(np.isfinite(value).all()), f"{name} must be finite.", n_values=value.size)
-        value = _ours(value, way, name) if _has_gates(model, name) else value
+        if _has_gates(model, name):
+            value = _reorder(way.transpose(value, name), way.gates, _GATES, way)
         values[name] = value[places] if name in _OF_ITEMS else value
     for name, variable in variables.items():
         variable.assign(values[name])
@@ -167,17 +170,9 @@ def _places(model: GRU4Rec, item_ids: Iterable[Any] | None) -> np.ndarray:
     return np.argsort(rows)
 
 
-def _ours(array: np.ndarray, order: GateOrder, name: str) -> np.ndarray:
-    array = array.T if order.transposed and name not in _OF_ITEMS else array
-    blocks = dict(zip(order.gates, np.split(array, 3, axis=-1), strict=True))
+def _reorder(array: np.ndarray, before: Gates, after: Gates, order: GateOrder) -> np.ndarray:
+    """Puts the gates' blocks side by side in another order, and the update gate in the other sense if need be."""
+    blocks = dict(zip(before, np.split(array, 3, axis=-1), strict=True))
     if order.update_keeps:
         blocks["update"] = -blocks["update"]
-    return np.concatenate([blocks[gate] for gate in _GATES], axis=-1)
-
-
-def _theirs(array: np.ndarray, order: GateOrder, name: str) -> np.ndarray:
-    blocks = dict(zip(_GATES, np.split(array, 3, axis=-1), strict=True))
-    if order.update_keeps:
-        blocks["update"] = -blocks["update"]
-    array = np.concatenate([blocks[gate] for gate in order.gates], axis=-1)
-    return array.T if order.transposed and name not in _OF_ITEMS else array
+    return np.concatenate([blocks[gate] for gate in after], axis=-1)

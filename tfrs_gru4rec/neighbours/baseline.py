@@ -6,8 +6,6 @@ with a score, by popularity. That favours the baseline, and leaves nothing to th
 falls under the tie rule, which is that of the model's evaluation (`tfrs_gru4rec.metrics.ranks.tie_ranks`).
 """
 
-from __future__ import annotations
-
 import abc
 from collections.abc import Iterator
 
@@ -28,26 +26,21 @@ class Baseline(abc.ABC):
     Attributes:
       counts: int64 [n_items], events of each item in the training log.
 
-    Example:
-      A recommender of the last item once more.
+    A recommender of the last item once more.
 
-      >>> import pandas as pd
-      >>> class Again(Baseline):
-      ...     def scores(self, items, clicks):
-      ...         places = (np.arange(len(clicks)), clicks.inputs)
-      ...         return sparse.csr_array((np.ones(len(clicks)), places), shape=(len(clicks), self.counts.size))
-      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 1], "ItemId": list("abba"), "Time": range(4)})
-      >>> log = SessionLog.from_frame(frame)
-      >>> Again(log).ranks(log).tolist()  # b after a, b after b, a after b
-      [2.0, 1.0, 2.0]
+    >>> import pandas as pd
+    >>> class Again(Baseline):
+    ...     def scores(self, items, clicks):
+    ...         places = (np.arange(len(clicks)), clicks.inputs)
+    ...         return sparse.csr_array((np.ones(len(clicks)), places), shape=(len(clicks), self.counts.size))
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 1], "ItemId": list("abba"), "Time": range(4)})
+    >>> log = SessionLog.from_frame(frame)
+    >>> Again(log).ranks(log).tolist()  # b after a, b after b, a after b
+    [2.0, 1.0, 2.0]
     """
 
     def __init__(self, log: SessionLog) -> None:
-        """Counts the events of a training log.
-
-        Args:
-          log: the training log; test logs must be read with its vocabulary.
-        """
+        """Counts the events of a training log; test logs must be read with its vocabulary."""
         self.counts = np.bincount(log.items, minlength=log.vocabulary.n_items)
         self._rising_counts = np.sort(self.counts)
 
@@ -74,16 +67,13 @@ class Baseline(abc.ABC):
         clicks: NextClicks | None = None,
         block_entries: int = BLOCK_ENTRIES,
     ) -> np.ndarray:
-        """Ranks the next clicks of a test log.
+        """Ranks the next clicks of a test log, float64 [n_clicks], 1 the best.
 
         Args:
           log: the test log, in the vocabulary of the training log.
           tie: standard, conservative or median, see `tfrs_gru4rec.metrics.ranks.tie_ranks`.
           clicks: the questions of `log` to answer; None takes all.
           block_entries: how many entries of `work` are scored at a time, which bounds the memory.
-
-        Returns:
-          float64 [n_clicks], 1 the best.
 
         Raises:
           ValueError: the tie rule is unknown.

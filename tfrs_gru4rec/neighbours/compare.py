@@ -1,7 +1,5 @@
 """All baselines on one pair of logs."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -55,13 +53,12 @@ def evaluate_baselines(
       ValueError: the logs have different vocabularies, the test log has no pair, k or tie is wrong, or `model` is of
         another log.
 
-    Example:
-      >>> import pandas as pd
-      >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 3, 3], "ItemId": list("abacab"), "Time": range(6)})
-      >>> log = SessionLog.from_frame(frame)
-      >>> found = evaluate_baselines(log, log, k=(1, 2))
-      >>> found["transitions"]["mrr"], found["transitions"]["events"]  # ranks 1, 2, 1
-      ({'1': 0.6666666666666666, '2': 0.8333333333333334}, 3)
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 3, 3], "ItemId": list("abacab"), "Time": range(6)})
+    >>> log = SessionLog.from_frame(frame)
+    >>> found = evaluate_baselines(log, log, k=(1, 2))
+    >>> found["transitions"]["mrr"], found["transitions"]["events"]  # ranks 1, 2, 1
+    ({'1': 0.6666666666666666, '2': 0.8333333333333334}, 3)
     """
     require_list_lengths(k)
     results = {}
@@ -123,15 +120,7 @@ def rank_by(
     clicks: NextClicks | None = None,
     seconds: float = 0.0,
 ) -> RankedPairs:
-    """Ranks the next clicks of a log by one baseline.
-
-    Args:
-      baseline: trained, in the vocabulary of the log.
-      log: sessions to predict.
-      tie: see `rank_by_baselines`.
-      clicks: the questions of `log` to answer; None takes all.
-      seconds: spent on training, to be counted.
-    """
+    """Ranks the next clicks of a log by a baseline, as `Baseline.ranks` does; the seconds of training are counted."""
     started = time.monotonic()
     clicks = NextClicks.of(log) if clicks is None else clicks
     ranks = baseline.ranks(log, tie, clicks)

@@ -9,8 +9,6 @@ being such; a rank does not. `spread` is how far the model's best score lies abo
 of any loss are treated alike. Of a catalogue only candidates matter: the model's best items, and all that a side names.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -49,7 +47,7 @@ class Candidates:
         """The question of each candidate, int64 [n]."""
         return np.repeat(np.arange(len(self.steps)), np.diff(self.first))
 
-    def take(self, is_taken: np.ndarray) -> Candidates:
+    def take(self, is_taken: np.ndarray) -> "Candidates":
         """Returns the candidates of marked questions, bool [n_questions]."""
         sizes = np.diff(self.first)
         kept = np.repeat(is_taken, sizes)

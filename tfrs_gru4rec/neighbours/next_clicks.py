@@ -80,7 +80,8 @@ class NextClicks:
           log: that of the questions.
           seconds: time taken.
         """
-        counted = (log.dropped_events, seconds, self.targets, self.events, log.known_share)
+        missed = log.missed if len(self) == log.n_pairs else None
+        counted = (log.dropped_events, seconds, self.targets, self.events, missed)
         return RankedPairs(ranks, self.positions, *counted)
 
     def seen_events(self) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,5 @@
 """The most popular items for everyone."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import sparse
 
@@ -12,13 +10,12 @@ from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 class Popularity(Baseline):
     """Orders the items by their number of events in the training log, whatever the session.
 
-    Example:
-      >>> import pandas as pd
-      >>> from tfrs_gru4rec import SessionLog
-      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 2, 2], "ItemId": list("aabac"), "Time": range(5)})
-      >>> log = SessionLog.from_frame(frame)
-      >>> Popularity(log).ranks(log, "conservative").tolist()  # a, b, c follow; b and c are level
-      [1.0, 3.0, 3.0]
+    >>> import pandas as pd
+    >>> from tfrs_gru4rec import SessionLog
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 1, 2, 2], "ItemId": list("aabac"), "Time": range(5)})
+    >>> log = SessionLog.from_frame(frame)
+    >>> Popularity(log).ranks(log, "conservative").tolist()  # a, b, c follow; b and c are level
+    [1.0, 3.0, 3.0]
     """
 
     def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:

@@ -21,8 +21,6 @@ similarities are P S', and the scores are the neighbours' votes sim * w, [n_clic
 left out: it changes no rank, and sums of whole numbers are exact, so that equals stay equal.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import sparse
 
@@ -35,12 +33,11 @@ from tfrs_gru4rec.pipelines.session_log import SessionLog
 class SessionKNN(Baseline):
     """V-SkNN; the equations are those of the module.
 
-    Example:
-      >>> import pandas as pd
-      >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 3, 3], "ItemId": list("abcdab"), "Time": range(6)})
-      >>> log = SessionLog.from_frame(frame)
-      >>> SessionKNN(log, n_neighbours=2, n_candidates=2).ranks(log).tolist()
-      [1.0, 1.0, 1.0]
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 3, 3], "ItemId": list("abcdab"), "Time": range(6)})
+    >>> log = SessionLog.from_frame(frame)
+    >>> SessionKNN(log, n_neighbours=2, n_candidates=2).ranks(log).tolist()
+    [1.0, 1.0, 1.0]
     """
 
     def __init__(
@@ -104,9 +101,8 @@ class SessionKNN(Baseline):
         similarity.sort_indices()  # by recency
         candidates = keep(similarity, from_end(similarity) <= self._n_candidates)
         rows = np.repeat(np.arange(candidates.shape[0]), np.diff(candidates.indptr))
-        order = np.lexsort(
-            (candidates.data, rows)
-        )  # stable: of equally similar ones the more recent come last
+        # Stable: of equally similar ones the more recent come last.
+        order = np.lexsort((candidates.data, rows))
         is_near = np.empty(order.size, bool)
         is_near[order] = from_end(candidates) <= self._n_neighbours
         return keep(candidates, is_near)

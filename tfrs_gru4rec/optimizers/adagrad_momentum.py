@@ -82,18 +82,30 @@ class AdagradMomentum(keras.optimizers.Optimizer):
 
     def update_step(self, gradient: Gradient, variable: tf.Variable) -> None:
         """Applies one gradient to one variable; Keras has summed the gradients of a sparse one's rows."""
-        parts = self.with_slots(variable)
         if isinstance(gradient, tf.IndexedSlices):
-            rows = gradient.indices
-            before = WithSlots(*[None if part is None else tf.gather(part, rows) for part in parts])
-            for part, values in zip(parts, self.rule(gradient.values, before), strict=True):
-                if part is not None:
-                    part.scatter_update(tf.IndexedSlices(values, rows))
+            self.update_rows(variable, gradient.indices, gradient.indices, gradient.values)
         else:
-            before = WithSlots(*[None if part is None else part.read_value() for part in parts])
-            for part, values in zip(parts, self.rule(gradient, before), strict=True):
-                if part is not None:
-                    part.assign(values)
+            self.update_whole(variable, gradient)
+
+    def update_rows(
+        self, table: tf.Variable, rows: tf.Tensor, written: tf.Tensor, gradient: tf.Tensor
+    ) -> None:
+        """Updates rows [n] of a table and of its slots by gradients [n, ...], and writes them to the rows `written`."""
+        parts = self.with_slots(table)
+        after = self.rule(gradient, parts.map(lambda part: tf.gather(part, rows)))
+        for part, values in zip(parts, after, strict=True):
+            if part is not None:
+                part.scatter_update(tf.IndexedSlices(values, written))
+
+    def update_whole(
+        self, variable: tf.Variable, gradient: tf.Tensor, is_applied: tf.Tensor | bool = True
+    ) -> None:
+        """Updates a weight and its slots by a gradient of its shape, if `is_applied`."""
+        parts = self.with_slots(variable)
+        before = parts.map(lambda part: part.read_value())
+        for part, old, new in zip(parts, before, self.rule(gradient, before), strict=True):
+            if part is not None:
+                part.assign(new if is_applied is True else tf.where(is_applied, new, old))
 
     def rule(self, gradient: tf.Tensor, before: WithSlots) -> WithSlots:
         """Returns a weight and its slots after a gradient of its shape, see `adagrad_rule`."""

@@ -1,22 +1,21 @@
 """The arithmetic of Adagrad with momentum: pure functions of tensors."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 
 class WithSlots(NamedTuple):
-    """A weight and its slots: as variables, as tensors, or as rows of them.
+    """A weight and its slots: as variables, as tensors, or as rows of them."""
 
-    Attributes:
-      value: the weight w, of any shape.
-      accumulator: of the same shape, the sum a of the squared gradients.
-      velocity: of the same shape, the momentum m; None without momentum.
-    """
+    value: tf.Tensor | tf.Variable  # the weight w, of any shape
+    accumulator: tf.Tensor | tf.Variable  # of the same shape, the sum a of the squared gradients
+    velocity: tf.Tensor | tf.Variable | None  # of the same shape, the momentum m; None without momentum
 
-    value: tf.Tensor | tf.Variable
-    accumulator: tf.Tensor | tf.Variable
-    velocity: tf.Tensor | tf.Variable | None
+    def map(self, read: Callable[[Any], Any]) -> "WithSlots":
+        """Returns what a function makes of the weight and of each slot that there is."""
+        return WithSlots(*[None if part is None else read(part) for part in self])
 
 
 def adagrad_rule(
@@ -31,12 +30,9 @@ def adagrad_rule(
 
     Args:
       gradient: g, of the weights' shape.
-      before: w, a and m before the step.
+      before: w, a and m before the step; what is returned is after it.
       learning_rate: scalar η.
       momentum: μ.
-
-    Returns:
-      w, a and m after the step.
     """
     accumulator = before.accumulator + gradient * gradient
     change = -tf.cast(learning_rate, gradient.dtype) * gradient * tf.math.rsqrt(accumulator)

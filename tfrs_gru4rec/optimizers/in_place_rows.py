@@ -1,13 +1,10 @@
 """Adagrad's updates of whole weights and of tables' rows, in place, inside an XLA program."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from tfrs_gru4rec.optimizers.adagrad_rule import WithSlots
 from tfrs_gru4rec.optimizers.row_updates import Gradient
 
 if TYPE_CHECKING:
@@ -27,13 +24,8 @@ class InPlaceRows:
 
     is_compiled = True
 
-    def __init__(self, optimizer: AdagradMomentum, chunk_bytes: int = CHUNK_BYTES) -> None:
-        """Keeps the optimizer, whose rule and slots are used.
-
-        Args:
-          optimizer: for the variables to update.
-          chunk_bytes: gradients updated at a time, one row at the least.
-        """
+    def __init__(self, optimizer: "AdagradMomentum", chunk_bytes: int = CHUNK_BYTES) -> None:
+        """Keeps the optimizer, whose rule and slots are used; so many bytes of gradients are updated at a time."""
         self._optimizer = optimizer
         self._chunk_bytes = chunk_bytes
 
@@ -56,16 +48,8 @@ class InPlaceRows:
             if isinstance(gradient, tf.IndexedSlices):
                 self._update_rows(gradient, variable, is_applied)
             else:
-                self._update_whole(gradient, variable, is_applied)
+                self._optimizer.update_whole(variable, gradient, is_applied)
         self._optimizer.iterations.assign_add(tf.cast(is_applied, tf.int64))
-
-    def _update_whole(self, gradient: tf.Tensor, variable: tf.Variable, is_applied: tf.Tensor) -> None:
-        parts = self._optimizer.with_slots(variable)
-        before = WithSlots(*[None if part is None else part.read_value() for part in parts])
-        after = self._optimizer.rule(gradient, before)
-        for part, old, new in zip(parts, before, after, strict=True):
-            if part is not None:
-                part.assign(tf.where(is_applied, new, old))
 
     def _update_rows(self, gradient: tf.IndexedSlices, table: tf.Variable, is_applied: tf.Tensor) -> None:
         """Updates each row once; a row that occurs several times gets the sum of its gradients."""
@@ -79,26 +63,17 @@ class InPlaceRows:
         is_written = is_applied & (places == tf.range(n_rows))
         written = tf.where(is_written, rows, n_items)
         if n_chunks == 1:
-            self._update_chunk(table, rows, written, sums)
+            self._optimizer.update_rows(table, rows, written, sums)
             return
         filling = [[0, n_chunks * size - n_rows]]
         rows, written = tf.pad(rows, filling), tf.pad(written, filling, constant_values=n_items)
 
         def update_chunk(chunk: tf.Tensor) -> tuple[tf.Tensor]:
             at = tf.range(size) + chunk * size
-            self._update_chunk(table, tf.gather(rows, at), tf.gather(written, at), tf.gather(sums, at))
+            self._optimizer.update_rows(table, *(tf.gather(part, at) for part in (rows, written, sums)))
             return (chunk + 1,)
 
         tf.while_loop(lambda chunk: chunk < n_chunks, update_chunk, [tf.constant(0)])
-
-    def _update_chunk(
-        self, table: tf.Variable, rows: tf.Tensor, written: tf.Tensor, gradient: tf.Tensor
-    ) -> None:
-        parts = self._optimizer.with_slots(table)
-        before = WithSlots(*[None if part is None else tf.gather(part, rows) for part in parts])
-        for part, values in zip(parts, self._optimizer.rule(gradient, before), strict=True):
-            if part is not None:
-                part.scatter_update(tf.IndexedSlices(values, written))
 
     def _places(self, table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
         """Numbers the rows so that equal rows have one number: rows [n_rows] → int32 [n_rows], each below n_rows.

@@ -15,13 +15,9 @@ Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 
 
 class RowUpdater(Protocol):
-    """Applies the gradients of one step.
+    """Applies the gradients of one step."""
 
-    Attributes:
-      is_compiled: whether it runs inside an XLA program, and only there.
-    """
-
-    is_compiled: bool
+    is_compiled: bool  # whether it runs inside an XLA program, and only there
 
     def build(self, variables: list[tf.Variable]) -> None:
         """Makes what is kept for each variable from step to step, the optimizer's slots included.
@@ -47,12 +43,7 @@ class KerasRows:
     is_compiled = False
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, obstacle: str = "") -> None:
-        """Says once that training is slower than it could be, and why.
-
-        Args:
-          optimizer: that updates.
-          obstacle: what keeps the updates out of the compiled program; "" if nothing is to be said.
-        """
+        """Says once that training is slower than it could be, and why: the obstacle, "" if nothing is to be said."""
         self._optimizer = optimizer
         if obstacle:
             logging.warning(
@@ -75,14 +66,7 @@ def row_updater_of(optimizer: keras.optimizers.Optimizer, is_compiled: bool) -> 
     """Asks an optimizer how its updates are made.
 
     An optimizer that can update rows inside an XLA program has a method `row_updater()` that returns a `RowUpdater`;
-    `AdagradMomentum` does. Every other one is Keras' business.
-
-    Args:
-      optimizer: any Keras optimizer.
-      is_compiled: whether the training step is compiled by XLA.
-
-    Returns:
-      What to call in every step.
+    `AdagradMomentum` does. Every other one is Keras' business, and so are all if the training step is not compiled.
     """
     if not is_compiled:
         return KerasRows(optimizer)

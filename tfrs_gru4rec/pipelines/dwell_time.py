@@ -1,7 +1,5 @@
 """Dwell time as training data: events that held attention longer are repeated (Bogina and Kuflik, 2017)."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -16,17 +14,14 @@ from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 def augment_dwell_time(log: SessionLog, seconds: float, ticks_per_second: float = 1.0) -> SessionLog:
     """Repeats each event floor(dwell time / seconds) + 1 times, as `events.dwell_time.dwell_copies` says.
 
-    Repeats stand right after their event and carry its time.
+    Repeats stand right after their event and carry its time. If the vocabulary is the log's own (it counts just its
+    events), items are counted anew, repeats included, and rows renumbered by the new counts, as if the log had been
+    read from an augmented file. A vocabulary from elsewhere stays as it is.
 
     Args:
       log: sessions with their events' times.
       seconds: the threshold.
       ticks_per_second: unit of the log's times: 1 for seconds (ISO dates always are), 1000 for milliseconds.
-
-    Returns:
-      The longer log. If the vocabulary is this log's own (it counts just its events), items are counted anew,
-      repeats included, and rows renumbered by the new counts, as if the log had been read from an augmented
-      file. A vocabulary from elsewhere stays as it is.
 
     Raises:
       ValueError: the threshold is not above 0, or so short for these times that the log would explode.

@@ -5,8 +5,6 @@ session of n pairs holds its lane for n steps. (Hidasi et al., 1511.06939, secti
 mini-batches; that several lanes ending at one step take the next sessions in lane order is the same rule.)
 """
 
-from __future__ import annotations
-
 import dataclasses
 import heapq
 from typing import NamedTuple
@@ -17,45 +15,27 @@ from tfrs_gru4rec.checks import require, require_at_least
 
 
 class LaneState(NamedTuple):
-    """Where the lanes stand before a step.
+    """Where the lanes stand before a step."""
 
-    Attributes:
-      position: int64 [n_lanes], the event each lane reads next.
-      last: int64 [n_lanes], the last event of its session: no pair is left once position is there.
-      visited: int64 [], the session visited last, in visiting order; -1 before the first.
-    """
-
-    position: np.ndarray
-    last: np.ndarray
-    visited: np.ndarray
+    position: np.ndarray  # int64 [n_lanes], the event each lane reads next
+    last: np.ndarray  # int64 [n_lanes], the last event of its session: no pair is left once position is there
+    visited: np.ndarray  # int64 [], the session visited last, in visiting order; -1 before the first
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LaneSchedule:
-    """The schedule of sessions that each have a pair, in visiting order.
+    """The schedule of sessions that each have a pair, in visiting order."""
 
-    Attributes:
-      starts: int64 [n_sessions], the step of each session's first pair; never falling.
-      lanes: int64 [n_sessions], the lane of each session.
-      n_lanes: number of lanes.
-      n_steps: steps until every lane is done.
-    """
-
-    starts: np.ndarray
-    lanes: np.ndarray
-    n_lanes: int
-    n_steps: int
+    starts: np.ndarray  # int64 [n_sessions], the step of each session's first pair; never falling
+    lanes: np.ndarray  # int64 [n_sessions], the lane of each session
+    n_lanes: int  # number of lanes
+    n_steps: int  # steps until every lane is done
 
     def state_at(self, step: int, firsts: np.ndarray, lasts: np.ndarray) -> LaneState:
         """Computes the state that `step` steps from the epoch's start lead to.
 
-        Args:
-          step: 0 to n_steps, or beyond.
-          firsts: int64 [n_sessions], the first event of each session, in visiting order.
-          lasts: int64 [n_sessions], the last event of each.
-
-        Returns:
-          The state before that step. A lane without a session has position = last.
+        The sessions' first and last events are int64 [n_sessions], in visiting order. A lane without a session has
+        position = last.
         """
         n_started = int(np.searchsorted(self.starts, step))
         session = np.full(self.n_lanes, -1, dtype=np.int64)
@@ -67,14 +47,7 @@ class LaneSchedule:
 
 
 def lane_schedule(pairs: np.ndarray, n_lanes: int) -> LaneSchedule:
-    """Schedules sessions on lanes.
-
-    Args:
-      pairs: int [n_sessions], pairs of each session in visiting order, each at least 1.
-      n_lanes: lanes, at least 1.
-
-    Returns:
-      The schedule.
+    """Schedules sessions in visiting order, of so many pairs each, int [n_sessions], on lanes.
 
     Raises:
       ValueError: there is no lane, or a session without a pair.
@@ -90,19 +63,12 @@ def lane_schedule(pairs: np.ndarray, n_lanes: int) -> LaneSchedule:
 
 
 def most_steps(pairs: np.ndarray, n_lanes: int) -> int:
-    """The number of steps that no visiting order exceeds: floor((total - longest) / n_lanes) + longest.
+    """The steps that no visiting order of sessions of so many pairs exceeds: (total - longest) // n_lanes + longest.
 
     Let the session that ends last have p pairs and start at step s. At every step before s all lanes were at
     work on other sessions, or it would have started earlier, so s * n_lanes <= total - p, and the end
     s + p <= floor((total - p) / n_lanes) + p. One more pair in p lowers the floor by at most one, so this
     does not fall as p grows and is at most its value at p = longest (Graham, 1969).
-
-    Args:
-      pairs: int [n_sessions], pairs of each session.
-      n_lanes: lanes, at least 1.
-
-    Returns:
-      The bound, in steps.
     """
     total, longest = int(np.sum(pairs)), int(np.max(pairs))
     return (total - longest) // n_lanes + longest

@@ -1,7 +1,5 @@
 """A click log in memory: item rows in session order, session offsets, times, and the vocabulary."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math
@@ -11,14 +9,13 @@ import time
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as parquet
 from absl import logging
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.events.columns import LogColumn
 from tfrs_gru4rec.events.id_codes import id_codes
-from tfrs_gru4rec.events.log_files import read_log_columns
+from tfrs_gru4rec.events.log_files import read_log_columns, read_parquet_columns
 from tfrs_gru4rec.events.order import session_order, start_of_last
 from tfrs_gru4rec.events.times import event_times
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
@@ -37,7 +34,8 @@ class SessionLog:
       times: int64 or float64 [n_events]: numbers as given; ISO dates as seconds since 1970 UTC.
       vocabulary: raw ids of the rows.
       dropped_events: events removed because a given vocabulary lacks their item.
-      dropped_pairs: by how much there are fewer pairs for that reason.
+      missed: int64 [dropped_pairs], the session of each pair that is gone for that reason: the index of its first
+        event, or a number below 0 for a session that is gone whole.
 
     >>> frame = pd.DataFrame({"SessionId": [1, 2, 1], "ItemId": [70, 80, 80], "Time": [5, 3, 6]})
     >>> log = SessionLog.from_frame(frame)
@@ -50,7 +48,7 @@ class SessionLog:
     times: np.ndarray
     vocabulary: Vocabulary
     dropped_events: int = 0
-    dropped_pairs: int = 0
+    missed: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def n_events(self) -> int:
@@ -68,16 +66,21 @@ class SessionLog:
         return int(np.maximum(self.lengths - 1, 0).sum())
 
     @property
-    def known_share(self) -> float:
-        """Share of the pairs, those of dropped events included, that the log still has."""
-        return self.n_pairs / max(self.n_pairs + self.dropped_pairs, 1)
+    def dropped_pairs(self) -> int:
+        """By how much there are fewer pairs since events were dropped."""
+        return len(self.missed)
 
     @property
     def lengths(self) -> np.ndarray:
         """Events of each session, int64 [n_sessions]."""
         return np.diff(self.offsets)
 
-    def first_sessions(self, n_events: int) -> SessionLog:
+    @property
+    def sessions(self) -> np.ndarray:
+        """The session of each event, int32 [n_events]."""
+        return np.repeat(np.arange(self.n_sessions, dtype=np.int32), self.lengths)
+
+    def first_sessions(self, n_events: int) -> "SessionLog":
         """Returns the first sessions, in the same vocabulary: as many as hold no more than `n_events` events."""
         n_sessions = int(np.searchsorted(self.offsets, n_events, side="right")) - 1
         end = self.offsets[n_sessions]
@@ -85,21 +88,18 @@ class SessionLog:
 
     def split_by_time(
         self, days: float | None = None, share: float | None = None, ticks_per_second: float = 1.0
-    ) -> tuple[SessionLog, SessionLog]:
+    ) -> "tuple[SessionLog, SessionLog]":
         """Splits off the last sessions, for validation or a test: never at random, which would leak the future.
 
-        Give `days` or `share`. The later part has the sessions that start at the split time or after it; the earlier
-        part has the events before it, so that a session that is under way is cut there. The earlier part has a
-        vocabulary of its own items alone, and the later part is in it: its events of other items are dropped and
-        counted.
+        Give `days` or `share`. Of (earlier, later) the later part has the sessions that start at the split time or
+        after it; the earlier part has the events before it, so that a session that is under way is cut there. The
+        earlier part has a vocabulary of its own items alone, and the later part is in it: its events of other items
+        are dropped and counted.
 
         Args:
           days: the split time lies so long before the log's last event.
           share: the later part has this share of the sessions, rounded up, and any that start as its first one does.
           ticks_per_second: unit of the log's times: 1 for seconds, 1000 for milliseconds; for `days` alone.
-
-        Returns:
-          (earlier, later).
 
         Raises:
           ValueError: not just one of days and share is given, it is out of its range, or it leaves a part without a
@@ -128,7 +128,7 @@ class SessionLog:
         require(later.n_pairs > 0, rule, split_time=float(split_time), **received)
         return earlier, later
 
-    def joined_with(self, other: SessionLog) -> SessionLog:
+    def joined_with(self, other: "SessionLog") -> "SessionLog":
         """Returns the sessions of both logs, in time order, with the items of both.
 
         >>> first, second = (Vocabulary.from_items(items) for items in (["a", "b"], ["b", "c"]))
@@ -142,13 +142,11 @@ class SessionLog:
         require(len(kinds) == 1, "Both logs must have integers as item ids, or both strings.", kinds=kinds)
         codes, ids = pd.factorize(np.concatenate([self.vocabulary.ids, other.vocabulary.ids]))
         items = np.concatenate([self.items, other.items + np.int32(self.vocabulary.n_items)])
-        lengths = np.concatenate([self.lengths, other.lengths])
-        sessions = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        sessions = np.concatenate([self.sessions, other.sessions + np.int32(self.n_sessions)])
         return log_of_events(sessions, codes[items], ids, np.concatenate([self.times, other.times]))
 
-    def _part(self, is_kept: np.ndarray, vocabulary: Vocabulary | None) -> SessionLog:
-        sessions = np.repeat(np.arange(self.n_sessions, dtype=np.int32), self.lengths)[is_kept]
-        items, times = self.items[is_kept], self.times[is_kept]
+    def _part(self, is_kept: np.ndarray, vocabulary: Vocabulary | None) -> "SessionLog":
+        sessions, items, times = self.sessions[is_kept], self.items[is_kept], self.times[is_kept]
         return log_of_events(sessions, items, self.vocabulary.ids, times, vocabulary)
 
     @classmethod
@@ -160,11 +158,11 @@ class SessionLog:
         item_key: str = ColumnConfig.item_key,
         time_key: str = ColumnConfig.time_key,
         item_type: str = ColumnConfig.item_type,
-    ) -> SessionLog:
-        """Loads a log from a TSV, CSV or Parquet file, gzipped or not.
+    ) -> "SessionLog":
+        """Loads a log from a TSV, CSV or Parquet file, gzipped or not, or from a folder of Parquet parts.
 
         Args:
-          path: the file; its name ends in .tsv, .csv, .txt or .parquet, with or without .gz.
+          path: the file; its name ends in .tsv, .csv, .txt or .parquet, with or without .gz. Or the folder.
           vocabulary: rows to use, as for a test log; events of other items are dropped and counted. Without
             it the vocabulary is that of the log.
           session_key: name of the column of session ids.
@@ -172,9 +170,6 @@ class SessionLog:
           time_key: name of the column of times.
           item_type: of the ids of a log that is read without a vocabulary: "integer", "string", or "auto", as in
             `id_codes`.
-
-        Returns:
-          The log.
 
         Raises:
           FileNotFoundError: there is no such file.
@@ -192,24 +187,13 @@ class SessionLog:
         session_key: str = ColumnConfig.session_key,
         item_key: str = ColumnConfig.item_key,
         time_key: str = ColumnConfig.time_key,
-    ) -> SessionLog:
+    ) -> "SessionLog":
         """Loads a log from Parquet: a file of any name, or a folder of part files as Spark writes it.
 
         Arguments and errors as in `from_file`.
         """
-        keys = (session_key, item_key, time_key)
-        try:
-            data = parquet.dataset(os.fspath(path), format="parquet")
-            _require_columns(data.schema.names, keys)
-            table = data.to_table(columns=list(keys))
-        except pa.ArrowException as error:
-            raise ValueError(
-                f"The log cannot be read: {error}. Received: file={os.fspath(path)!r}."
-            ) from error
-        require(table.num_rows > 0, "A log must hold at least one event.", file=os.fspath(path))
-        place = {"file": os.fspath(path)}
-        columns = [LogColumn(table[key], {**place, "column": key}) for key in keys]
-        return _from_columns(columns, vocabulary, place)
+        source = read_parquet_columns(path, (session_key, item_key, time_key))
+        return _from_columns(source, vocabulary, {"file": os.fspath(path)})
 
     @classmethod
     def from_frame(
@@ -219,7 +203,7 @@ class SessionLog:
         session_key: str = ColumnConfig.session_key,
         item_key: str = ColumnConfig.item_key,
         time_key: str = ColumnConfig.time_key,
-    ) -> SessionLog:
+    ) -> "SessionLog":
         """Loads a log from a data frame; arguments and errors as in `from_file`."""
         keys = (session_key, item_key, time_key)
         _require_columns(list(frame.columns), keys)
@@ -237,7 +221,7 @@ class SessionLog:
         data_dir: str | os.PathLike[str] | None = None,
         manual_dir: str | os.PathLike[str] | None = None,
         download: bool = True,
-    ) -> SessionLog:
+    ) -> "SessionLog":
         """Loads a log from a TFDS data set whose examples are sessions: `item_ids` and `timestamps`.
 
         Args:
@@ -248,9 +232,6 @@ class SessionLog:
           data_dir: where prepared data is kept; TFDS' own default if None.
           manual_dir: folder of the raw files, for data sets that cannot be downloaded.
           download: whether to download and prepare the data if it is not there.
-
-        Returns:
-          The log.
 
         Raises:
           ValueError: the data set is not there or is no log.
@@ -323,9 +304,6 @@ def log_of_events(
       times: [n_events] numbers.
       vocabulary: rows to use, or None for that of these events.
 
-    Returns:
-      The log.
-
     >>> sessions, codes, times = np.array([0, 0], np.int32), np.array([1, 0], np.int32), np.array([5, 6])
     >>> log = log_of_events(sessions, codes, np.array(["lamp", "desk"], object), times)
     >>> log.vocabulary.ids[log.items].tolist()
@@ -336,15 +314,28 @@ def log_of_events(
         vocabulary = Vocabulary.from_counts(item_ids[counts > 0], counts[counts > 0])
     items = vocabulary.rows(item_ids)[item_codes]
     is_known = items != UNKNOWN_ROW
-    dropped_events = dropped_pairs = len(items) - int(np.count_nonzero(is_known))
+    dropped_events = len(items) - int(np.count_nonzero(is_known))
+    lengths = np.bincount(sessions) if dropped_events else np.zeros(0, np.int64)
     if dropped_events:
-        # A session of n events has n - 1 pairs, so what goes takes its events less the sessions that it takes whole.
-        left = np.bincount(sessions[is_known], minlength=int(sessions.max()) + 1)
-        dropped_pairs -= int(np.count_nonzero(np.bincount(sessions)) - np.count_nonzero(left))
         items, sessions, times = items[is_known], sessions[is_known], times[is_known]
     order, offsets = session_order(sessions, times)
     if order is None:
         times = times.copy()  # it may be a view of the caller's data
     else:
         items, times = items[order], times[order]
-    return SessionLog(items, offsets, times, vocabulary, dropped_events, dropped_pairs)
+    firsts = offsets[:-1] if order is None else order[offsets[:-1]]
+    missed = _missed_pairs(lengths, sessions[firsts], offsets) if dropped_events else np.zeros(0, np.int64)
+    return SessionLog(items, offsets, times, vocabulary, dropped_events, missed)
+
+
+def _missed_pairs(lengths: np.ndarray, codes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Lists the pairs that sessions have lost, as `SessionLog.missed` has them.
+
+    Args:
+      lengths: int64 [n_codes], events of each session before any was dropped.
+      codes: [n_sessions], the code of each session that is left.
+      offsets: int64 [n_sessions + 1], of what is left.
+    """
+    names, left = np.arange(-len(lengths), 0), np.zeros_like(lengths)
+    names[codes], left[codes] = offsets[:-1], np.diff(offsets)
+    return np.repeat(names, np.maximum(lengths - 1, 0) - np.maximum(left - 1, 0))

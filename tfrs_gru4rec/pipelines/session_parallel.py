@@ -5,8 +5,6 @@ sessions to the lanes that are done, in lane order, which is list scheduling (la
 arrays are tensors the graph refers to; no schedule and no batch is stored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -45,7 +43,7 @@ class SessionBatch(NamedTuple):
     is_start: tf.Tensor
     is_live: tf.Tensor
 
-    def at(self, step: int | tf.Tensor) -> SessionBatch:
+    def at(self, step: int | tf.Tensor) -> "SessionBatch":
         """Returns one step of a block, each field [lanes]."""
         return SessionBatch(*[field[step] for field in self])
 
@@ -53,7 +51,7 @@ class SessionBatch(NamedTuple):
         """Returns how many steps of a block have a live lane, an int32 scalar."""
         return tf.math.count_nonzero(tf.reduce_any(self.is_live, axis=1), dtype=tf.int32)
 
-    def for_each_live_step(self, act: Callable[[SessionBatch], None]) -> None:
+    def for_each_live_step(self, act: "Callable[[SessionBatch], None]") -> None:
         """Calls a function with each live step of a block in turn, as a loop in the graph."""
         n_steps = self.n_live_steps()
 
@@ -164,16 +162,7 @@ def _finish(blocks: tf.data.Dataset, n_blocks: int) -> tf.data.Dataset:
 
 
 def epoch_order(n_sessions: int, seed: int, epoch: int | tf.Tensor) -> tf.Tensor:
-    """The visiting order of an epoch.
-
-    Args:
-      n_sessions: sessions that have a pair.
-      seed: of the run.
-      epoch: number of the epoch.
-
-    Returns:
-      int64 [n_sessions], a permutation: which session is visited first, second, ...
-    """
+    """Returns which of the sessions that have a pair is visited first, second, … in an epoch, int64 [n_sessions]."""
     seeds = tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64)])
     return tf.random.experimental.stateless_shuffle(tf.range(n_sessions, dtype=tf.int64), seeds)
 

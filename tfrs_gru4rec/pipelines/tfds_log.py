@@ -5,8 +5,6 @@ takes many minutes for millions of short sessions; so records of the common layo
 thousands at once.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import pkgutil
@@ -31,16 +29,7 @@ def load_builder(
     manual_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
 ) -> Any:
-    """Finds a data set and prepares it if it is not yet.
-
-    Args:
-      name: TFDS name, such as "rsc15" or "movielens_sessions/100k". Builders of this library need no import.
-      data_dir: where prepared data is kept; TFDS' own default if None.
-      manual_dir: folder of raw files that cannot be downloaded.
-      download: whether to prepare the data if it is not there.
-
-    Returns:
-      The prepared `tfds.core.DatasetBuilder`.
+    """Returns the `tfds.core.DatasetBuilder` of a data set, prepared; arguments as for `SessionLog.from_tfds`.
 
     Raises:
       ValueError: there is no such data set, or its data is not there and `download` is off.
@@ -88,14 +77,9 @@ def _import_our_builder(name: str) -> None:
 
 
 def read_session_columns(builder: Any, split: str) -> list[LogColumn]:
-    """Reads a split of a prepared data set.
+    """Reads the session, item and time column of a split (or of a slice such as "train[:10%]") of a prepared data set.
 
-    Args:
-      builder: what `load_builder` gave.
-      split: TFDS split, slices such as "train[:10%]" included.
-
-    Returns:
-      The session, item and time column of all events; each example is a session of its own.
+    Each example is a session of its own.
 
     Raises:
       ValueError: the examples are not sessions, or the split is empty.

@@ -1,7 +1,5 @@
 """The vocabulary: which raw item id is which row of the item embedding, and how often it was seen."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import os
@@ -53,16 +51,10 @@ class Vocabulary:
         )
 
     @classmethod
-    def from_items(cls, raw_ids: Iterable[int] | Iterable[str] | np.ndarray) -> Vocabulary:
-        """Builds the vocabulary of a column of raw item ids, one entry an event.
+    def from_items(cls, raw_ids: Iterable[int] | Iterable[str] | np.ndarray) -> "Vocabulary":
+        """Builds the vocabulary of a column of raw item ids, integers or strings, one entry an event.
 
         Rows go by falling count, ties by id, so popular items lie together in memory.
-
-        Args:
-          raw_ids: [n_events] integers or strings.
-
-        Returns:
-          The vocabulary of the distinct ids.
 
         Raises:
           ValueError: the ids are neither all integers nor all strings.
@@ -71,16 +63,8 @@ class Vocabulary:
         return cls.from_counts(unique, np.bincount(codes, minlength=len(unique)))
 
     @classmethod
-    def from_counts(cls, ids: np.ndarray, counts: np.ndarray) -> Vocabulary:
-        """Builds the vocabulary of distinct ids and their counts, in any order.
-
-        Args:
-          ids: [n_items] distinct raw ids, integers or strings.
-          counts: [n_items] events of each.
-
-        Returns:
-          The vocabulary, rows by falling count, ties by id.
-        """
+    def from_counts(cls, ids: np.ndarray, counts: np.ndarray) -> "Vocabulary":
+        """Builds the vocabulary of distinct ids [n_items] and counts [n_items], rows in the order of `from_items`."""
         ids = as_id_array(ids)
         by_id = np.argsort(ids, kind="stable")
         order = by_id[np.argsort(-np.asarray(counts, np.int64)[by_id], kind="stable")]
@@ -102,16 +86,10 @@ class Vocabulary:
         return "integer" if self.is_integer else "string"
 
     def rows(self, raw_ids: Iterable[int] | Iterable[str] | np.ndarray) -> np.ndarray:
-        """Looks up raw ids.
+        """Returns the row of each raw id, int32 [n], -1 where the vocabulary lacks it.
 
         An id of the other kind is matched by its plain spelling: 12 finds "12" and "12" finds 12, but "012"
         does not find 12.
-
-        Args:
-          raw_ids: [n] integers or strings.
-
-        Returns:
-          int32 [n], the row of each id, -1 where the vocabulary lacks it.
         """
         wanted = as_id_array(raw_ids)
         if self.is_integer == (wanted.dtype == np.int64):
@@ -138,7 +116,7 @@ class Vocabulary:
             pq.write_table(table.replace_schema_metadata({_FORMAT_KEY: _FORMAT_VERSION}), temporary)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
+    def load(cls, path: str | os.PathLike[str]) -> "Vocabulary":
         """Reads what `save` wrote.
 
         Raises:

@@ -17,14 +17,11 @@ def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     running sum of gifts reaches the running sum of what all lights before it lack. (The sweep of
     Huebschle-Schneider and Sanders, 1903.00227, with a sorted search in place of the sweep.)
 
-    Args:
-      weights: `[n]`, finite, not negative, not all zero.
-
     Returns:
       keep `[n]` float64 in [0, 1] and alias `[n]` int32.
 
     Raises:
-      ValueError: weights break these rules.
+      ValueError: weights are not `[n]`, or not finite, or one is negative, or all are zero.
 
     Weights 1, 3, 2 are 1/2, 3/2, 1 when scaled: half of column 0 goes to item 1.
 

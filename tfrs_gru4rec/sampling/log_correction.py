@@ -5,13 +5,7 @@ import tensorflow as tf
 
 
 def log_counts(counts: np.ndarray) -> np.ndarray:
-    """Logarithm of each item's count, 0 where the count is 0.
-
-    Args:
-      counts: `[n_items]`, events of each item in the training log, not negative.
-
-    Returns:
-      `[n_items]`, float32.
+    """Logarithm of each item's count `[n_items]` in the training log, float32 `[n_items]`, 0 where the count is 0.
 
     >>> log_counts(np.array([0, 1, 10])).round(4)
     array([0.    , 0.    , 2.3026], dtype=float32)
@@ -26,7 +20,7 @@ def log_correction(
     sample_alpha: float,
     logq: float = 1.0,
 ) -> tf.Tensor:
-    """Computes what to subtract from each candidate's column of scores before the softmax.
+    """Computes what to subtract from each candidate's scores before the softmax, `[batch_size + n_sample]`.
 
     In-batch targets are proposed in proportion to count, sampled negatives to count ** sample_alpha
     (Bengio and Senecal 2008), so with c the count of an item the correction is
@@ -43,9 +37,6 @@ def log_correction(
       sampled_rows: `[n_sample]`, integer, item rows of the extra negatives.
       sample_alpha: exponent that these were drawn with.
       logq: strength of the correction; 0 corrects nothing.
-
-    Returns:
-      `[batch_size + n_sample]`, in the order of the candidates.
 
     >>> logs = tf.constant(log_counts(np.array([1, 10, 100])))
     >>> log_correction(logs, target_rows=[2, 0], sampled_rows=[1], sample_alpha=0.5).numpy().round(4)

@@ -4,11 +4,7 @@ import tensorflow as tf
 
 
 def negative_mask(target_rows: tf.Tensor, candidate_rows: tf.Tensor) -> tf.Tensor:
-    """Marks which candidates are true negatives of which row.
-
-    Args:
-      target_rows: `[batch_size]`, integer, item rows.
-      candidate_rows: `[n_candidates]`, same type, item rows.
+    """Marks which candidates are true negatives of which row: item rows `[batch_size]` and `[n_candidates]`.
 
     Returns:
       `[batch_size, n_candidates]`, bool; False where the candidate is the row's target. That includes

@@ -72,15 +72,7 @@ class NegativeSampler(tf.Module):
         self._table = tf.Variable(table, trainable=False, name="alias_table")
 
     def sample(self, n_sample: int, seed: tf.Tensor) -> tf.Tensor:
-        """Draws items with replacement; the same seed gives the same draw.
-
-        Args:
-          n_sample: how many.
-          seed: `[2]`, int32 or int64.
-
-        Returns:
-          `[n_sample]`, int32, item rows.
-        """
+        """Draws item rows int32 `[n_sample]` with replacement; the same seed, integers `[2]`, gives the same draw."""
         words = tf.random.stateless_uniform([2, n_sample], seed, None, None, tf.int32, alg="philox")
         # A word, brought to 0 … 2**32 - 1, times n_items / 2**32, rounded down: a column.
         position = tf.cast(words[0], tf.int64) + 2**31

@@ -16,9 +16,8 @@ def step_flop(model: GRU4RecConfig, training: TrainingConfig) -> float:
     16800.0
     """
     lanes, units = training.batch_size, model.layers[-1]
-    width = (
-        units if model.constrained_embedding else model.embedding
-    )  # 0: gates are looked up, not multiplied
+    # 0: gates are looked up, not multiplied.
+    width = units if model.constrained_embedding else model.embedding
     flop = 6.0 * lanes * units * (lanes + model.n_sample)
     for before, after in zip((width, *model.layers), model.layers, strict=False):
         flop += 18.0 * lanes * after * (before + after)

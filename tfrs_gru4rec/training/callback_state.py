@@ -22,11 +22,9 @@ class KeepCallbackState(keras.callbacks.Callback):
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], progress: RunProgress) -> None:
-        """Names the callbacks to keep; in Keras' list this one comes after them, and before `SaveCheckpoints`.
+        """Names the user's callbacks to keep in the progress of the run, which checkpoints hold.
 
-        Args:
-          callbacks: the user's own callbacks.
-          progress: the progress of the run, which checkpoints hold.
+        In Keras' list this one comes after them, and before `SaveCheckpoints`.
         """
         super().__init__()
         self._callbacks = list(callbacks)

@@ -1,4 +1,4 @@
-"""What happens around training steps: throughput, checkpoints, a stop when the loss diverges."""
+"""What happens around training steps: records of the epochs, checkpoints, lines in the log."""
 
 import math
 import signal
@@ -13,7 +13,10 @@ from absl import logging
 from tfrs_gru4rec._keras import keras
 from tfrs_gru4rec.atomic_files import write_text
 from tfrs_gru4rec.config import CheckpointConfig
-from tfrs_gru4rec.training.best_epoch import MRR, RECALL
+from tfrs_gru4rec.evaluation.evaluate import evaluate
+from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.training.best_epoch import MRR, RECALL, is_past_the_best
 from tfrs_gru4rec.training.checkpoints import Checkpointer
 from tfrs_gru4rec.training.stop_request import Stopped, StopRequest
 
@@ -22,78 +25,78 @@ class DivergedError(ArithmeticError):
     """The loss is not finite any more."""
 
 
-class Throughput(keras.callbacks.Callback):
-    """Adds events_per_second to the logs and keeps one record for each epoch.
+def measure(model: GRU4Rec, log: SessionLog) -> dict[str, float]:
+    """Returns what is measured in validation after an epoch, see `RECALL` and `MRR`."""
+    found = evaluate(model, log)
+    return {RECALL: found.recall(20), MRR: found.mrr(20)}
+
+
+class EpochRecords(keras.callbacks.Callback):
+    """Keeps one record for each epoch, and ends a run that diverges or has not become better in validation for long.
+
+    It knows only the epochs' records, which checkpoints hold, so a run that was stopped ends where it would have.
 
     Attributes:
-      records: for each epoch `loss`, `seconds`, `steps`, `steps_per_second`, `events_per_second`, and any other
-        metric that Keras reports for it.
+      records: for each epoch `loss`, `seconds`, `steps`, `steps_per_second`, `events_per_second`, what `measure` gave,
+        and any other metric that Keras reports for it.
     """
 
-    # Keras then hands over the very dict that its progress bar shows.
+    # Keras then hands over the very dict that later callbacks read.
     _supports_tf_logs = True
 
     def __init__(
         self,
         n_events: int,
         block_steps: int,
+        stop: StopRequest,
         first_step: int = 0,
         records: list[dict[str, Any]] | None = None,
+        validation_log: SessionLog | None = None,
+        early_stop_epochs: int = 0,
     ) -> None:
-        """Starts a list of records.
+        """Starts where the run stands.
 
         Args:
           n_events: pairs of an epoch.
           block_steps: steps of a block.
+          stop: while one waits nothing is measured; the run that goes on makes up for it.
           first_step: steps of the first epoch that were done before.
           records: of epochs done before.
+          validation_log: what each epoch is measured on.
+          early_stop_epochs: end the run when the best epoch lies so many epochs back; 0: never.
         """
         super().__init__()
         self.records = list(records or [])
         self._n_events = n_events
         self._block_steps = block_steps
+        self._stop = stop
         self._steps_before = first_step
+        self._validation_log = validation_log
+        self._early_stop_epochs = early_stop_epochs
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Notes the loss of the steps before a stop, which Keras forgets when it begins an epoch."""
+        self._loss_before = self.model.loss_tracker.get_weights() if self._steps_before else None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock."""
+        if self._loss_before is not None:
+            self.model.loss_tracker.set_weights(self._loss_before)
+            self._loss_before = None
         self._first_step = int(self.model.train_steps)
         self._started = self._last_time = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Adds the throughput of the epoch so far."""
-        self._last_time = time.monotonic()
-        if logs is not None:
-            steps_of_epoch = self.params["steps"] * self._block_steps
-            logs["events_per_second"] = self._steps_per_second() * self._n_events / steps_of_epoch
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Keeps the epoch's record."""
-        logs = {} if logs is None else logs
-        steps = self._steps() + self._steps_before
-        rate = self._steps_per_second()
-        logs["steps_per_second"] = rate
-        logs["events_per_second"] = rate * self._n_events / steps
-        record = {name: float(value) for name, value in logs.items()}
-        self.records.append({**record, "seconds": self._last_time - self._started, "steps": steps})
-        self._steps_before = 0
-
-    def _steps(self) -> int:
-        return int(self.model.train_steps) - self._first_step
-
-    def _steps_per_second(self) -> float:
-        return self._steps() / max(self._last_time - self._started, 1e-9)
-
-
-class StopWhenDiverged(keras.callbacks.Callback):
-    """Stops with an error as soon as a loss is NaN or infinite; older checkpoints are left as they are."""
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Checks the loss.
+        """Adds the throughput of the epoch so far.
 
         Raises:
-          DivergedError: the loss is not finite; the message says since which step.
+          DivergedError: the loss is not finite; the message says since which step. Older checkpoints stay as they are.
         """
-        loss = (logs or {}).get("loss", 0.0)
+        self._last_time = time.monotonic()
+        logs = {} if logs is None else logs
+        steps_of_epoch = self.params["steps"] * self._block_steps
+        logs["events_per_second"] = self._steps_per_second() * self._n_events / steps_of_epoch
+        loss = float(logs.get("loss", 0.0))
         if not math.isfinite(loss):
             step = int(self.model.first_bad_step)
             raise DivergedError(
@@ -102,6 +105,28 @@ class StopWhenDiverged(keras.callbacks.Callback):
                 "--final_act elu-1. The last checkpoint is good."
             )
 
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Measures the epoch, keeps its record, and ends the run if it is time."""
+        logs = {} if logs is None else logs
+        if self._validation_log is not None and not self._stop.is_set:
+            logs.update(measure(self.model, self._validation_log))
+        steps = self._steps() + self._steps_before
+        rate = self._steps_per_second()
+        logs["steps_per_second"] = rate
+        logs["events_per_second"] = rate * self._n_events / steps
+        record = {name: float(value) for name, value in logs.items()}
+        self.records.append({**record, "seconds": self._last_time - self._started, "steps": steps})
+        self._steps_before = 0
+        if is_past_the_best(self.records, self._early_stop_epochs):
+            logging.info("No better validation in %d epochs: the run ends.", self._early_stop_epochs)
+            self.model.stop_training = True
+
+    def _steps(self) -> int:
+        return int(self.model.train_steps) - self._first_step
+
+    def _steps_per_second(self) -> float:
+        return self._steps() / max(self._last_time - self._started, 1e-9)
+
 
 class SaveCheckpoints(keras.callbacks.Callback):
     """Saves after every epoch, every so many steps or minutes if asked, and before a stop that was requested."""
@@ -109,7 +134,8 @@ class SaveCheckpoints(keras.callbacks.Callback):
     def __init__(
         self,
         checkpointer: Checkpointer,
-        throughput: Throughput,
+        records: list[dict[str, Any]],
+        table_path: Path,
         stop: StopRequest,
         config: CheckpointConfig,
         block_steps: int,
@@ -118,14 +144,16 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
         Args:
           checkpointer: that saves.
-          throughput: that has the records of the epochs done; it must come earlier in the list of callbacks.
+          records: of the epochs done; `EpochRecords`, which adds to them, must come earlier in the list of callbacks.
+          table_path: CSV file of the records, written whole each time, so that a resumed run repeats no row.
           stop: looked at after each block of steps.
           config: how often; steps are counted in whole blocks.
           block_steps: steps of a block.
         """
         super().__init__()
         self._checkpointer = checkpointer
-        self._throughput = throughput
+        self._records = records
+        self._table_path = table_path
         self._stop = stop
         self._config = config
         self._block_steps = block_steps
@@ -156,6 +184,10 @@ class SaveCheckpoints(keras.callbacks.Callback):
         Raises:
           Stopped: a stop was requested; the run's state is saved.
         """
+        rows = [{"epoch": number, **record} for number, record in enumerate(self._records)]
+        # The last epoch's checkpoint is not yet saved.
+        table = pd.DataFrame(rows).drop(columns="checkpoint", errors="ignore")
+        write_text(self._table_path, table.to_csv(index=False))
         if self.model.stop_training:
             self._checkpointer.progress.end(self.params["epochs"])
         self._save(epoch + 1, 0)
@@ -168,7 +200,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         return by_steps or by_time
 
     def _save(self, epoch: int, step: int) -> None:
-        self._checkpointer.save(epoch, step, self._throughput.records)
+        self._checkpointer.save(epoch, step, self._records)
         self._saved_step, self._saved_at = step, time.monotonic()
 
     def _leave_if_asked(self) -> None:
@@ -227,35 +259,3 @@ class LogProgress(keras.callbacks.Callback):
         logging.info(
             "Epoch %d of %d%s: %s.", self._epoch + 1, self.params["epochs"], share, ", ".join(figures)
         )
-
-
-class WriteEpochs(keras.callbacks.Callback):
-    """Writes the epochs' records as a CSV file, whole each time, so that a resumed run repeats no row."""
-
-    def __init__(self, throughput: Throughput, path: Path) -> None:
-        """Remembers what to write where; `throughput` must come earlier in the list of callbacks."""
-        super().__init__()
-        self._throughput = throughput
-        self._path = path
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the file."""
-        rows = [{"epoch": number, **record} for number, record in enumerate(self._throughput.records)]
-        table = pd.DataFrame(rows).drop(
-            columns="checkpoint", errors="ignore"
-        )  # the last one is not yet saved
-        write_text(self._path, table.to_csv(index=False))
-
-
-class KeepEpochLoss(keras.callbacks.Callback):
-    """Gives a resumed epoch the loss of its steps before the stop, which Keras forgets when it begins an epoch."""
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Notes what the checkpoint held."""
-        self._values: list[Any] | None = self.model.loss_tracker.get_weights()
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Puts it back, once."""
-        if self._values is not None:
-            self.model.loss_tracker.set_weights(self._values)
-            self._values = None

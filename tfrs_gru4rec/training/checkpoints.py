@@ -15,14 +15,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from tfrs_gru4rec.atomic_files import (
-    flush_to_disk,
-    flush_tree_to_disk,
-    make_folder,
-    move_files,
-    temporary_path,
-    write_text,
-)
+from tfrs_gru4rec import atomic_files
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.training.best_epoch import best_epoch
 
@@ -38,11 +31,10 @@ class CannotGoOnError(ValueError):
 class RunProgress(tf.Module):
     """How far a run has come, as variables that a checkpoint holds.
 
-    Example:
-      >>> progress = RunProgress()
-      >>> progress.set(epoch=2, step=31, records=[{"loss": 0.7}, {"loss": 0.6}])
-      >>> progress.epoch, progress.step, progress.records[-1]
-      (2, 31, {'loss': 0.6})
+    >>> progress = RunProgress()
+    >>> progress.set(epoch=2, step=31, records=[{"loss": 0.7}, {"loss": 0.6}])
+    >>> progress.epoch, progress.step, progress.records[-1]
+    (2, 31, {'loss': 0.6})
     """
 
     def __init__(self) -> None:
@@ -98,12 +90,9 @@ class Checkpointer:
     """Saves and restores a run; the last few checkpoints are kept, and that of the best epoch in validation."""
 
     def __init__(self, model: GRU4Rec, folder: str | os.PathLike[str], keep: int) -> None:
-        """Names what is saved: the model with its lanes and optimizer, and the run's progress.
+        """Names what is saved in a folder: a compiled model with its lanes and optimizer, and the run's progress.
 
-        Args:
-          model: a compiled model whose lanes are built.
-          folder: the folder of the checkpoints.
-          keep: how many of the newest checkpoints are kept.
+        So many of the newest checkpoints are kept.
         """
         self.progress = RunProgress()
         self._folder = Path(folder)
@@ -120,10 +109,9 @@ class Checkpointer:
         restored = restore_newest(self._checkpoint, self._folder)
         numbers = checkpoint_numbers(self._folder)
         if numbers and restored == os.path.join(self._folder, f"ckpt-{numbers[-1]}"):
-            with temporary_path(
-                self._folder, "ckpt"
-            ):  # whoever wrote it may have been killed before its save ended
-                flush_to_disk(self._folder)
+            # Whoever wrote it may have been killed before its save ended.
+            with atomic_files.temporary_path(self._folder, "ckpt"):
+                atomic_files.flush_to_disk(self._folder)
             self._leave(numbers)
         return restored is not None
 
@@ -145,8 +133,8 @@ class Checkpointer:
         if records and not step:
             records[-1]["checkpoint"] = number
         self.progress.set(epoch, step, records)
-        make_folder(self._folder)
-        with temporary_path(self._folder, "ckpt") as temporary:
+        atomic_files.make_folder(self._folder)
+        with atomic_files.temporary_path(self._folder, "ckpt") as temporary:
             try:
                 self._checkpoint.write(os.fspath(temporary / f"ckpt-{number}"))
             except tf.errors.OpError as error:
@@ -154,9 +142,11 @@ class Checkpointer:
                     f"The checkpoint could not be written to {self._folder}: {error.message} Make room or mend the "
                     "folder, and run the same command again."
                 ) from error
-            flush_tree_to_disk(temporary)
+            atomic_files.flush_tree_to_disk(temporary)
             # The data, then the index, by which a checkpoint is found.
-            move_files(temporary, self._folder, sorted(path.name for path in temporary.iterdir()))
+            atomic_files.move_files(
+                temporary, self._folder, sorted(path.name for path in temporary.iterdir())
+            )
         self._leave([*kept, number])
 
     def _leave(self, present: list[int]) -> None:
@@ -165,7 +155,7 @@ class Checkpointer:
         numbers = [number for number in present if number == best or number in newest]
         lines = [f'model_checkpoint_path: "ckpt-{numbers[-1]}"']
         lines += [f'all_model_checkpoint_paths: "ckpt-{number}"' for number in numbers]
-        write_text(self._folder / "checkpoint", "\n".join(lines) + "\n")
+        atomic_files.write_text(self._folder / "checkpoint", "\n".join(lines) + "\n")
         # Backwards, so that the index, by which a checkpoint is found, goes before the data.
         for path in sorted(self._folder.glob("ckpt-*.*"), reverse=True):
             if path.stem not in {f"ckpt-{number}" for number in numbers}:
@@ -175,13 +165,12 @@ class Checkpointer:
 def checkpoint_numbers(folder: str | os.PathLike[str]) -> list[int]:
     """Returns the numbers of the checkpoints in a folder, oldest first; none if there is no such folder.
 
-    Example:
-      >>> import tempfile
-      >>> folder = Path(tempfile.mkdtemp())
-      >>> for name in ("ckpt-10.index", "ckpt-9.index", "ckpt-11.data-00000-of-00001", "checkpoint"):
-      ...     (folder / name).touch()
-      >>> checkpoint_numbers(folder)
-      [9, 10]
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("ckpt-10.index", "ckpt-9.index", "ckpt-11.data-00000-of-00001", "checkpoint"):
+    ...     (folder / name).touch()
+    >>> checkpoint_numbers(folder)
+    [9, 10]
     """
     path = Path(folder)
     names = (_INDEX.fullmatch(each.name) for each in (path.iterdir() if path.is_dir() else ()))
@@ -201,15 +190,7 @@ def best_checkpoint(records: Sequence[Mapping[str, Any]]) -> int | None:
 def restore_trained(checkpoint: tf.train.Checkpoint, folder: str | os.PathLike[str]) -> str | None:
     """Restores what a run has made of a model: its best epoch in validation, its newest checkpoint without one.
 
-    Args:
-      checkpoint: the objects to restore into; the folder's checkpoints may hold more.
-      folder: the folder of the checkpoints.
-
-    Returns:
-      The path of the checkpoint, None if there is none.
-
-    Raises:
-      CannotGoOnError: there are checkpoints, but none can be read.
+    The folder's checkpoints may hold more than is asked for. Result and errors as for `restore_newest`.
     """
     progress = RunProgress()
     restore_newest(tf.train.Checkpoint(progress=progress), folder, partial=True)
@@ -222,7 +203,7 @@ def restore_newest(
     partial: bool = False,
     first: int | None = None,
 ) -> str | None:
-    """Restores the newest checkpoint of a folder that can be read.
+    """Restores the newest checkpoint of a folder that can be read; returns its path, None if there is none.
 
     Args:
       checkpoint: the objects to restore into.
@@ -230,20 +211,16 @@ def restore_newest(
       partial: whether the checkpoint may hold more than is asked for, such as optimizer slots.
       first: the number of a checkpoint that is tried before all others.
 
-    Returns:
-      The path of the checkpoint, None if there is none.
-
     Raises:
       CannotGoOnError: there are checkpoints, but none can be read.
 
-    Example:
-      >>> import tempfile
-      >>> folder = tempfile.mkdtemp()
-      >>> old = tf.train.Checkpoint(number=tf.Variable(7))
-      >>> _ = tf.train.CheckpointManager(old, folder, max_to_keep=1).save()
-      >>> new = tf.train.Checkpoint(number=tf.Variable(0))
-      >>> restore_newest(new, folder) is not None, int(new.number)
-      (True, 7)
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> old = tf.train.Checkpoint(number=tf.Variable(7))
+    >>> _ = tf.train.CheckpointManager(old, folder, max_to_keep=1).save()
+    >>> new = tf.train.Checkpoint(number=tf.Variable(0))
+    >>> restore_newest(new, folder) is not None, int(new.number)
+    (True, 7)
     """
     numbers = sorted(checkpoint_numbers(folder), key=lambda number: (number != first, -number))
     paths = [os.path.join(folder, f"ckpt-{number}") for number in numbers]

@@ -19,18 +19,10 @@ from tfrs_gru4rec.pipelines.session_parallel import session_parallel
 from tfrs_gru4rec.training.best_epoch import RECALL, is_past_the_best
 from tfrs_gru4rec.training.block_steps import block_steps as steps_of_a_block
 from tfrs_gru4rec.training.callback_state import KeepCallbackState
-from tfrs_gru4rec.training.callbacks import (
-    KeepEpochLoss,
-    LogProgress,
-    SaveCheckpoints,
-    StopWhenDiverged,
-    Throughput,
-    WriteEpochs,
-)
+from tfrs_gru4rec.training.callbacks import EpochRecords, LogProgress, SaveCheckpoints, measure
 from tfrs_gru4rec.training.checkpoints import Checkpointer
 from tfrs_gru4rec.training.model_folder import ModelFolder
 from tfrs_gru4rec.training.stop_request import StopRequest
-from tfrs_gru4rec.training.validation import MeasureEpochs, StopPastTheBest, measure
 
 OPTIMIZERS = {
     "adagrad": AdagradMomentum,
@@ -134,31 +126,28 @@ def fit(
     with lock_folder(folder.path):
         changed = folder.begin(model, config, log, validation_log, allow_changed)
         checkpointer = Checkpointer(model, folder.checkpoints_path, checkpoints.keep_checkpoints)
+        progress = checkpointer.progress
         if checkpointer.restore():
-            logging.info(
-                "Going on after %d epochs and %d steps.",
-                checkpointer.progress.epoch,
-                checkpointer.progress.step,
-            )
+            logging.info("Going on after %d epochs and %d steps.", progress.epoch, progress.step)
             if "training.learning_rate" in changed:  # the checkpoint holds the old one
                 model.optimizer.learning_rate = config.learning_rate
         elif not config.n_epochs:
             checkpointer.save(0, 0, [])
-        first_epoch, first_step = checkpointer.progress.epoch, checkpointer.progress.step
-        records = checkpointer.progress.records
+        first_epoch, first_step, records = progress.epoch, progress.step, progress.records
         if validation_log is not None and records and not first_step and RECALL not in records[-1]:
             # A stop at the very end of an epoch left no time for it.
             records[-1].update(measure(model, validation_log))
             checkpointer.save(first_epoch, 0, records)
         data, n_blocks = _data(log, config, model.config.seed, first_epoch, first_step, block_steps)
-        throughput = Throughput(log.n_pairs, block_steps, first_step, records)
-        is_over = max(first_epoch, checkpointer.progress.ended_epochs) >= config.n_epochs
+        is_over = max(first_epoch, progress.ended_epochs) >= config.n_epochs
         if is_over or is_past_the_best(records, early_stop_epochs):
             checkpointer.restore_best()
             return records
         logging.info("Compiling the training step (about 10 s).")
         with StopRequest() as stop:
-            measures = [MeasureEpochs(validation_log, stop)] if validation_log is not None else []
+            run = (first_step, records, validation_log, early_stop_epochs)
+            epochs = EpochRecords(log.n_pairs, block_steps, stop, *run)
+            table_path = folder.logs_path / "epochs.csv"
             model.fit(
                 data,
                 steps_per_epoch=n_blocks,
@@ -166,22 +155,17 @@ def fit(
                 initial_step=first_step // block_steps,
                 epochs=config.n_epochs,
                 callbacks=[
-                    *([KeepEpochLoss()] if first_step else []),
-                    *measures,
-                    throughput,
-                    *([StopPastTheBest(throughput.records, early_stop_epochs)] if early_stop_epochs else []),
-                    StopWhenDiverged(),
+                    epochs,
                     keras.callbacks.TensorBoard(str(folder.logs_path), write_graph=False, profile_batch=0),
                     *callbacks,
                     *([LogProgress(within_epochs=verbose == 1)] if verbose else []),
-                    WriteEpochs(throughput, folder.logs_path / "epochs.csv"),
-                    KeepCallbackState(callbacks, checkpointer.progress),
-                    SaveCheckpoints(checkpointer, throughput, stop, checkpoints, block_steps),
+                    KeepCallbackState(callbacks, progress),
+                    SaveCheckpoints(checkpointer, epochs.records, table_path, stop, checkpoints, block_steps),
                 ],
                 verbose=0,
             )
         checkpointer.restore_best()
-        return throughput.records
+        return epochs.records
 
 
 def _data(

@@ -27,11 +27,10 @@ _MAY_CHANGE = ("training.n_epochs",)
 def describe(log: SessionLog) -> dict[str, int]:
     """Returns what tells one log from another: events, sessions, items, and a checksum of all of them.
 
-    Example:
-      >>> import pandas as pd
-      >>> frame = pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [0, 1]})
-      >>> describe(SessionLog.from_frame(frame))["events"]
-      2
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [0, 1]})
+    >>> describe(SessionLog.from_frame(frame))["events"]
+    2
     """
     checksum = zlib.crc32(log.offsets.tobytes(), zlib.crc32(log.items.tobytes()))
     return {
@@ -45,10 +44,9 @@ def describe(log: SessionLog) -> dict[str, int]:
 class ModelFolder:
     """Where a model lives: config.json, vocabulary.parquet, checkpoints/, logs/ and report.json.
 
-    Example:
-      >>> folder = ModelFolder("models/shop")
-      >>> folder.exists(), folder.report_path.as_posix()
-      (False, 'models/shop/report.json')
+    >>> folder = ModelFolder("models/shop")
+    >>> folder.exists(), folder.report_path.as_posix()
+    (False, 'models/shop/report.json')
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -76,13 +74,7 @@ class ModelFolder:
 
         A folder without a checkpoint holds nothing yet, whatever was written there: it begins anew.
 
-        Args:
-          model: the model to train.
-          training: how it is trained.
-          log: the sessions it is trained on.
-          validation_log: the sessions by which its best epoch is chosen, if it is.
-          allow_changed: what may differ from the folder, as "training.learning_rate" or "data.checksum". The items
-            may not.
+        What may differ from the folder is named as "training.learning_rate" or "data.checksum"; the items may not.
 
         Returns:
           The names of the settings and properties that differ.
@@ -187,19 +179,12 @@ class ModelFolder:
 def load_model(model_dir: str | os.PathLike[str]) -> GRU4Rec:
     """Loads a trained model with the weights of its best epoch in validation, or else of its newest checkpoint.
 
-    Args:
-      model_dir: the folder that training wrote.
-
-    Returns:
-      The model, ready for `step`, `scores` and `evaluate`.
-
     Raises:
       ValueError: there is no model, or none of its checkpoints can be read.
 
-    Example:
-      >>> load_model("models/none")  # doctest: +ELLIPSIS
-      Traceback (most recent call last):
-      ValueError: There is no trained model in this folder: ...
+    >>> load_model("models/none")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: There is no trained model in this folder: ...
     """
     folder = ModelFolder(model_dir)
     config = GRU4RecConfig.from_dict(folder.settings()["model"])

@@ -22,12 +22,11 @@ class StopRequest:
     Attributes:
       signal: number of the signal that came first, None if none did.
 
-    Example:
-      >>> import os
-      >>> with StopRequest() as stop:
-      ...     os.kill(os.getpid(), signal.SIGTERM)
-      ...     stop.is_set
-      True
+    >>> import os
+    >>> with StopRequest() as stop:
+    ...     os.kill(os.getpid(), signal.SIGTERM)
+    ...     stop.is_set
+    True
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,5 @@
 """How long a study may work: minutes, trials, or both."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What a study tries: for each loss the settings that vary, and between which values."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import os
@@ -90,7 +88,7 @@ class SearchSpace:
                 _to_try(_SETTINGS[name], values)
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> SearchSpace:
+    def from_file(cls, path: str | os.PathLike[str]) -> "SearchSpace":
         """Reads a space from a TOML file with a table for each loss.
 
         >>> import tempfile

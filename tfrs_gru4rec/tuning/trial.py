@@ -1,7 +1,5 @@
 """One trial of a study: a model trained with the settings to try, given up early where it shows no promise."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from pathlib import Path

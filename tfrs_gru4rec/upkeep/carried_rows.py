@@ -19,17 +19,11 @@ from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RowMap:
-    """The vocabulary after a warm start, and where its rows come from.
+    """The vocabulary after a warm start, and where its rows come from."""
 
-    Attributes:
-      vocabulary: the vocabulary of the new model.
-      old_rows: int64 [n_items], row of each item in the old model, -1 for a new item.
-      n_retired: number of old items that are left out.
-    """
-
-    vocabulary: Vocabulary
-    old_rows: np.ndarray
-    n_retired: int
+    vocabulary: Vocabulary  # the vocabulary of the new model
+    old_rows: np.ndarray  # int64 [n_items], row of each item in the old model, -1 for a new item
+    n_retired: int  # number of old items that are left out
 
     @property
     def n_new(self) -> int:
@@ -48,17 +42,13 @@ def map_rows(
       is_retired: bool [old.n_items], items to leave out unless the new log has them; None for none.
       count_decay: weight of the old counts, 0 to forget them.
 
-    Returns:
-      The new vocabulary and its rows in the old one.
-
     Raises:
       ValueError: the ids of one are integers, those of the other strings.
 
-    Example:
-      >>> old, fresh = Vocabulary.from_items(list("aab")), Vocabulary.from_items(list("xxb"))
-      >>> rows = map_rows(old, fresh)
-      >>> list(rows.vocabulary.ids), rows.vocabulary.counts.tolist(), rows.old_rows.tolist()
-      (['a', 'b', 'x'], [1, 1, 2], [0, 1, -1])
+    >>> old, fresh = Vocabulary.from_items(list("aab")), Vocabulary.from_items(list("xxb"))
+    >>> rows = map_rows(old, fresh)
+    >>> list(rows.vocabulary.ids), rows.vocabulary.counts.tolist(), rows.old_rows.tolist()
+    (['a', 'b', 'x'], [1, 1, 2], [0, 1, -1])
     """
     require(
         old.item_type == fresh.item_type,
@@ -85,25 +75,22 @@ def in_rows_of(log: SessionLog, vocabulary: Vocabulary) -> SessionLog:
 
     What is left may hold no pair at all.
 
-    Example:
-      >>> import pandas as pd
-      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("axb"), "Time": range(3)})
-      >>> log = in_rows_of(SessionLog.from_frame(frame), Vocabulary.from_items(list("bba")))
-      >>> log.items.tolist(), log.dropped_events
-      ([1, 0], 1)
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("axb"), "Time": range(3)})
+    >>> log = in_rows_of(SessionLog.from_frame(frame), Vocabulary.from_items(list("bba")))
+    >>> log.items.tolist(), log.dropped_events
+    ([1, 0], 1)
     """
-    sessions = np.repeat(np.arange(log.n_sessions, dtype=np.int32), log.lengths)
-    return log_of_events(sessions, log.items, log.vocabulary.ids, log.times, vocabulary)
+    return log_of_events(log.sessions, log.items, log.vocabulary.ids, log.times, vocabulary)
 
 
 def last_seen(log: SessionLog) -> np.ndarray:
     """Returns the time of each item's last event, float64 [n_items], NaN for an item without one.
 
-    Example:
-      >>> import pandas as pd
-      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("aba"), "Time": [5, 6, 9]})
-      >>> last_seen(SessionLog.from_frame(frame)).tolist()
-      [9.0, 6.0]
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("aba"), "Time": [5, 6, 9]})
+    >>> last_seen(SessionLog.from_frame(frame)).tolist()
+    [9.0, 6.0]
     """
     times = np.full(log.vocabulary.n_items, -np.inf)
     np.maximum.at(times, log.items, log.times)
@@ -111,21 +98,17 @@ def last_seen(log: SessionLog) -> np.ndarray:
 
 
 def retired(old_last_seen: np.ndarray, log: SessionLog, ticks: float) -> np.ndarray:
-    """Tells which items have not been seen for too long.
+    """Tells which items have not been seen for too long, bool [n_old_items], whether or not the new log has them.
 
     Args:
       old_last_seen: float64 [n_old_items], time of the last event before the new log, NaN if not known.
       log: the new log.
       ticks: longest time without an event, in the unit of the log's times; 0 retires nothing.
 
-    Returns:
-      bool [n_old_items]; whether the new log has the item does not matter here.
-
-    Example:
-      >>> import pandas as pd
-      >>> log = SessionLog.from_frame(pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [90, 100]}))
-      >>> retired(np.array([70.0, np.nan, 95.0]), log, ticks=20).tolist()
-      [True, False, False]
+    >>> import pandas as pd
+    >>> log = SessionLog.from_frame(pd.DataFrame({"SessionId": [1, 1], "ItemId": ["a", "b"], "Time": [90, 100]}))
+    >>> retired(np.array([70.0, np.nan, 95.0]), log, ticks=20).tolist()
+    [True, False, False]
     """
     if not ticks:
         return np.zeros(len(old_last_seen), bool)
@@ -134,19 +117,15 @@ def retired(old_last_seen: np.ndarray, log: SessionLog, ticks: float) -> np.ndar
 
 
 def carry_rows(old: np.ndarray, start: np.ndarray, old_rows: np.ndarray) -> np.ndarray:
-    """Carries the rows of known items from an old table into a new one.
+    """Carries the rows of known items from an old table [n_old_items, ...] into a new one, [n_items, ...].
 
     Args:
-      old: [n_old_items, ...], the old table.
-      start: [n_items, ...], the new table, with the first values of new items at their rows.
+      old: the old table.
+      start: the new table, with the first values of new items at their rows.
       old_rows: int64 [n_items], row of each item in the old table, -1 for a new item.
 
-    Returns:
-      [n_items, ...], a new array: the old table's rows for known items, those of `start` for new ones.
-
-    Example:
-      >>> carry_rows(np.array([5.0, 6.0]), np.zeros(3), np.array([1, -1, 0])).tolist()
-      [6.0, 0.0, 5.0]
+    >>> carry_rows(np.array([5.0, 6.0]), np.zeros(3), np.array([1, -1, 0])).tolist()
+    [6.0, 0.0, 5.0]
     """
     table = np.array(start)
     is_known = old_rows != UNKNOWN_ROW
@@ -155,26 +134,17 @@ def carry_rows(old: np.ndarray, start: np.ndarray, old_rows: np.ndarray) -> np.n
 
 
 def neighbour_means(old: np.ndarray, start: np.ndarray, old_rows: np.ndarray, log: SessionLog) -> np.ndarray:
-    """Gives every new item the mean row of its neighbours in the log's sessions.
+    """Gives every new item the mean row of its neighbours in the new log's sessions; other rows are those of `start`.
 
     The neighbours of an item are the events just before and just after each of its own, as often as they occur. Those
-    whose item is known count; a new item without any keeps its row of `start`.
+    whose item is known count; a new item without any keeps its row of `start`. Tables and rows are as for `carry_rows`;
+    the log is in the new rows.
 
-    Args:
-      old: [n_old_items, ...], the old table.
-      start: [n_items, ...], the new table.
-      old_rows: int64 [n_items], row of each item in the old table, -1 for a new item.
-      log: the new log, in the new rows.
-
-    Returns:
-      [n_items, ...], a new array; rows of known items are those of `start`.
-
-    Example:
-      >>> import pandas as pd
-      >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("axb"), "Time": range(3)})
-      >>> log = SessionLog.from_frame(frame)  # its rows are those of a, b and x
-      >>> neighbour_means(np.array([1.0, 4.0]), np.zeros(3), np.array([0, 1, -1]), log).tolist()
-      [0.0, 0.0, 2.5]
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"SessionId": [1, 1, 1], "ItemId": list("axb"), "Time": range(3)})
+    >>> log = SessionLog.from_frame(frame)  # its rows are those of a, b and x
+    >>> neighbour_means(np.array([1.0, 4.0]), np.zeros(3), np.array([0, 1, -1]), log).tolist()
+    [0.0, 0.0, 2.5]
     """
     own, other = _adjacent(log)
     counts = (old_rows[own] == UNKNOWN_ROW) & (old_rows[other] != UNKNOWN_ROW)
@@ -191,7 +161,7 @@ def neighbour_means(old: np.ndarray, start: np.ndarray, old_rows: np.ndarray, lo
 
 def _adjacent(log: SessionLog) -> tuple[np.ndarray, np.ndarray]:
     """Returns both ends of all neighbouring events within a session, each pair in both directions."""
-    session = np.repeat(np.arange(log.n_sessions), log.lengths)
+    session = log.sessions
     first = np.flatnonzero(session[1:] == session[:-1])
     before, after = log.items[first], log.items[first + 1]
     return np.concatenate([before, after]), np.concatenate([after, before])

@@ -19,13 +19,12 @@ def day_files(folder: str | os.PathLike[str]) -> dict[str, Path]:
       ValueError: two files are of one day.
       FileNotFoundError: there is no such folder.
 
-    Example:
-      >>> import tempfile
-      >>> folder = Path(tempfile.mkdtemp())
-      >>> for name in ("2024-05-02.csv", "2024-05-01.tsv.gz", "notes.md"):
-      ...     (folder / name).touch()
-      >>> list(day_files(folder))
-      ['2024-05-01', '2024-05-02']
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("2024-05-02.csv", "2024-05-01.tsv.gz", "notes.md"):
+    ...     (folder / name).touch()
+    >>> list(day_files(folder))
+    ['2024-05-01', '2024-05-02']
     """
     path = Path(folder)
     if not path.is_dir():

@@ -1,9 +1,9 @@
 """A model kept current day by day: retrain, compare on the next day, export if it is no worse.
 
 For each daily log that has a successor: (1) train on it, from the day before's model on, and add it to the tables of
-the model's neighbours, if it is fused with some; (2) evaluate the refreshed
-model, the stale one (that of the first day) and the one that is serving on the following day; (3) export the refreshed
-one unless its recall is lower than the serving one's by more than a margin; (4) write the day into the ledger.
+the model's neighbours, if it is fused with some; (2) evaluate the refreshed model, the stale one (that of the first
+day) and the one that is serving on the following day, and write the day's report; (3) export the refreshed one unless
+its recall is lower than the serving one's by more than a margin; (4) write the day into the ledger.
 
 The ledger is the truth. What was done of a day before a stop is found again in the day's folder: training goes on from
 its last checkpoint, and a version that was published is not published again (`publish_once`). A day that was begun with
@@ -26,10 +26,12 @@ from tfrs_gru4rec.atomic_files import remove_folder, write_json
 from tfrs_gru4rec.checks import require, require_at_least, require_positive
 from tfrs_gru4rec.config import CheckpointConfig, DailyConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation.fused import FusedModel, keep_fusion, with_fusion
+from tfrs_gru4rec.evaluation.html_report import show_report
 from tfrs_gru4rec.evaluation.plots import plot_days
-from tfrs_gru4rec.evaluation.report import make_report
+from tfrs_gru4rec.evaluation.report import describe_test, make_report
 from tfrs_gru4rec.events.id_codes import WrongIdType
 from tfrs_gru4rec.folder_lock import lock_folder
+from tfrs_gru4rec.metrics import RankedPairs
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fusion import FILE as FUSION_FILE
 from tfrs_gru4rec.pipelines.session_log import SessionLog
@@ -37,7 +39,7 @@ from tfrs_gru4rec.training.checkpoints import CannotGoOnError
 from tfrs_gru4rec.training.fit import fit
 from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 from tfrs_gru4rec.upkeep.carried_rows import last_seen
-from tfrs_gru4rec.upkeep.day_figures import figures_of_all_pairs
+from tfrs_gru4rec.upkeep.day_figures import measure_day
 from tfrs_gru4rec.upkeep.day_logs import day_files
 from tfrs_gru4rec.upkeep.ledger import Ledger
 from tfrs_gru4rec.upkeep.publisher import Publisher, publish_once
@@ -123,7 +125,9 @@ class DayLoop:
         work_dir: str | os.PathLike[str],
         publisher: Publisher,
         config: DayLoopConfig,
-        measure: Callable[[GRU4Rec | FusedModel, SessionLog, int], dict[str, Any]] = figures_of_all_pairs,
+        measure: Callable[
+            [GRU4Rec | FusedModel, SessionLog, int], tuple[dict[str, Any], RankedPairs | None]
+        ] = measure_day,
     ) -> None:
         """Reads the ledger of a working folder.
 
@@ -132,7 +136,8 @@ class DayLoop:
           work_dir: folder for ledger.json, daily.png and a model folder for each day below days/.
           publisher: where versions go.
           config: settings.
-          measure: gives the figures of a model on the following day's log at a list length; `recall` decides.
+          measure: gives the figures of a model on the following day's log at a list length, of which `recall` decides,
+            and the ranks behind them, for the day's report.
         """
         self._days_dir = days_dir
         self._path = Path(work_dir)
@@ -179,14 +184,20 @@ class DayLoop:
         """Does all of a day but entering it; returns its entry."""
         started = time.monotonic()
         try:
-            model, trained_on = self._train(self._folder(name), path)
+            model, report, trained_on = self._train(self._folder(name), path)
         except WrongIdType as error:
             logging.error("Day %s is held back: %s", name, error)
             return {"day": name, "next_day": next_path.name, "version": None, "held_back": str(error)}
         trained = time.monotonic()
         # To be measured on, ids of the following day may be of any type.
         next_log = SessionLog.from_file(next_path, **{**self._config.columns, "item_type": "auto"})
-        compared = self._compare(name, model, next_log)
+        compared, found = self._compare(name, model, next_log)
+        if found is not None:
+            on = f"the following day, {next_path.name}"
+            report["test"] = {"log": on, **describe_test(found, counts=model.vocabulary.counts)}
+        report_path = self._folder(name).report_path
+        write_json(report_path, report)
+        show_report(report, report_path)
         return {
             "day": name,
             "next_day": next_path.name,
@@ -198,8 +209,10 @@ class DayLoop:
             "seconds": time.monotonic() - started,
         }
 
-    def _train(self, folder: ModelFolder, path: Path) -> tuple[GRU4Rec | FusedModel, dict[str, int]]:
-        """Trains on a day's log, from the newest model on; returns the model and what it was trained on."""
+    def _train(
+        self, folder: ModelFolder, path: Path
+    ) -> tuple[GRU4Rec | FusedModel, dict[str, Any], dict[str, int]]:
+        """Trains on a day's log, from the newest model on; returns the model, its report and what it was trained on."""
         config, columns, trained = self._config, dict(self._config.columns), self.ledger.trained
         previous = self._folder(trained[-1]["day"]).path if trained else config.first_model
         if previous and columns.get("item_type", "auto") == "auto":
@@ -228,13 +241,17 @@ class DayLoop:
             model, epochs = train()
         keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
         summary = start.summary() if start else None
-        write_json(folder.report_path, make_report(config.model, training, log, epochs, warm_start=summary))
-        return keep_fusion(model, start.fusion() if start else None, folder.path), {
-            "events": log.n_events,
-            "epochs": len(epochs),
-            "new_items": start.rows.n_new if start else log.vocabulary.n_items,
-            "retired_items": start.rows.n_retired if start else 0,
-        }
+        report = make_report(config.model, training, log, epochs, warm_start=summary)
+        return (
+            keep_fusion(model, start.fusion() if start else None, folder.path),
+            report,
+            {
+                "events": log.n_events,
+                "epochs": len(epochs),
+                "new_items": start.rows.n_new if start else log.vocabulary.n_items,
+                "retired_items": start.rows.n_retired if start else 0,
+            },
+        )
 
     def _fit(self, log: SessionLog, *arguments: Any, **settings: Any) -> tuple[GRU4Rec, list[dict[str, Any]]]:
         model = GRU4Rec(log.vocabulary, self._config.model)
@@ -242,21 +259,25 @@ class DayLoop:
 
     def _compare(
         self, name: str, model: GRU4Rec | FusedModel, log: SessionLog
-    ) -> dict[str, dict[str, Any] | None]:
-        """Measures the refreshed, the stale and the serving model; those that are the same only once."""
+    ) -> tuple[dict[str, dict[str, Any] | None], RankedPairs | None]:
+        """Measures the refreshed, the stale and the serving model; those that are the same only once.
+
+        Returns:
+          The figures of each, and the ranks of the refreshed one.
+        """
         serving = self.ledger.serving
         days = {
             "refreshed": name,
             "stale": self.ledger.trained[0]["day"] if self.ledger.trained else name,
             "serving": serving["day"] if serving else None,
         }
-        figures: dict[str | None, dict[str, Any] | None] = {None: None}
+        found: dict[str | None, tuple[dict[str, Any] | None, RankedPairs | None]] = {None: (None, None)}
         for day in days.values():
-            if day not in figures:
+            if day not in found:
                 path = self._folder(str(day)).path
                 measured = model if day == name else with_fusion(load_model(path), path)
-                figures[day] = self._measure(measured, log, self._config.k)
-        return {role: figures[day] for role, day in days.items()}
+                found[day] = self._measure(measured, log, self._config.k)
+        return {role: found[day][0] for role, day in days.items()}, found[name][1]
 
     def _export(self, name: str, model: GRU4Rec | FusedModel, compared: Mapping[str, Any]) -> int | None:
         """Publishes the model if it is good enough; returns the version, None if it is not."""
@@ -266,7 +287,8 @@ class DayLoop:
             found = (self._config.k, refreshed, serving)
             logging.warning("Not exported: recall@%d %.4f, and %.4f of the serving model.", *found)
             return None
-        return publish_once(self._publisher, model, note)
+        folder = self._folder(name)
+        return publish_once(self._publisher, model, note, {**folder.settings(), **folder.report()})
 
     def _tidy(self) -> None:
         """Draws the curve, and removes what no later day asks for: weights, and with `keep_days` whole folders."""

@@ -20,13 +20,12 @@ class Ledger:
       days: the entries: `day`, its name, and `version`, None if none was exported, among others. A day that was not
         trained on has `held_back`, the reason.
 
-    Example:
-      >>> import tempfile
-      >>> ledger = Ledger(Path(tempfile.mkdtemp()) / "ledger.json")
-      >>> ledger.append({"day": "monday", "version": 1})
-      >>> ledger.append({"day": "tuesday", "version": None})
-      >>> Ledger(ledger.path).names, ledger.serving["day"]
-      (['monday', 'tuesday'], 'monday')
+    >>> import tempfile
+    >>> ledger = Ledger(Path(tempfile.mkdtemp()) / "ledger.json")
+    >>> ledger.append({"day": "monday", "version": 1})
+    >>> ledger.append({"day": "tuesday", "version": None})
+    >>> Ledger(ledger.path).names, ledger.serving["day"]
+    (['monday', 'tuesday'], 'monday')
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -2,8 +2,9 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tfrs_gru4rec.atomic_files import write_json
 from tfrs_gru4rec.evaluation.fused import FusedModel
@@ -19,11 +20,16 @@ class Publisher(Protocol):
     def has(self, version: int) -> bool:
         """Tells whether a version is published, whole, and on the disk."""
 
-    def publish(self, model: GRU4Rec | FusedModel, version: int) -> None:
-        """Publishes a model, whole or not at all."""
+    def publish(self, model: GRU4Rec | FusedModel, version: int, about: Mapping[str, Any]) -> None:
+        """Publishes a model, with what is known of its training, whole or not at all."""
 
 
-def publish_once(publisher: Publisher, model: GRU4Rec | FusedModel, note_path: str | os.PathLike[str]) -> int:
+def publish_once(
+    publisher: Publisher,
+    model: GRU4Rec | FusedModel,
+    note_path: str | os.PathLike[str],
+    about: Mapping[str, Any],
+) -> int:
     """Publishes a model under a number that is noted first, so that a second attempt takes the same number.
 
     Args:
@@ -31,6 +37,7 @@ def publish_once(publisher: Publisher, model: GRU4Rec | FusedModel, note_path: s
       model: the model.
       note_path: a JSON file of this model alone, which keeps the number; if it is there, its number is taken, and
         nothing is done if that version is published already.
+      about: settings, data and figures of its training, as its folder has them.
 
     Returns:
       The number of the version.
@@ -47,10 +54,10 @@ def publish_once(publisher: Publisher, model: GRU4Rec | FusedModel, note_path: s
       ...         return len(self.versions) + 1
       ...     def has(self, version):
       ...         return version in self.versions
-      ...     def publish(self, model, version):
+      ...     def publish(self, model, version, about):
       ...         self.versions[version] = model
       >>> note = Path(tempfile.mkdtemp()) / "version.json"
-      >>> publish_once(Shelf(), "a model", note), publish_once(Shelf(), "a model", note), Shelf.versions
+      >>> publish_once(Shelf(), "a model", note, {}), publish_once(Shelf(), "a model", note, {}), Shelf.versions
       (1, 1, {1: 'a model'})
     """
     note = Path(note_path)
@@ -63,5 +70,5 @@ def publish_once(publisher: Publisher, model: GRU4Rec | FusedModel, note_path: s
             f"{note} is damaged: {error}. Remove it, and the model is published under a new number."
         ) from error
     if not publisher.has(version):
-        publisher.publish(model, version)
+        publisher.publish(model, version, about)
     return version

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from serving_support import calls, exports, servers, tiny_models
+from serving_support import calls, exports, rest_calls, servers, tiny_models
 
 from tfrs_gru4rec.export import stock_operations
 
@@ -55,23 +55,43 @@ def real_export(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def contract_address(real_export) -> Iterator[str]:
-    """A server of the real export: the embedded one, or a TensorFlow Serving if TF_SERVING_TARGET names one.
+def contract_addresses(real_export) -> Iterator[tuple[str, str]]:
+    """Addresses, gRPC and REST, of a server of the real export: the embedded one, or a TensorFlow Serving.
 
-    A TensorFlow Serving must serve, under the name gru4rec, what
+    TF_SERVING_TARGET and TF_SERVING_REST_TARGET name its ports. It must serve, under the name gru4rec, what
     `PYTHONPATH=tests python -m serving_support.exports FOLDER` writes.
     """
     target = os.environ.get("TF_SERVING_TARGET")
     if target:
-        yield target
+        yield target, os.environ.get("TF_SERVING_REST_TARGET", "")
         return
-    with servers.serving(real_export.parent) as server:
-        yield server.address
+    with servers.serving(real_export.parent, rest_port=0) as server:
+        yield server.address, server.rest_address
+
+
+@pytest.fixture(scope="session")
+def contract_address(contract_addresses) -> str:
+    """The address of gRPC."""
+    return contract_addresses[0]
 
 
 @pytest.fixture(scope="session")
 def server(contract_address) -> Iterator[calls.Caller]:
-    """Calls that server."""
+    """Calls that server over gRPC."""
     caller = calls.Caller(contract_address)
     yield caller
     caller.channel.close()
+
+
+@pytest.fixture(scope="session")
+def grpc_server(server) -> calls.Caller:
+    """The same, for modules whose `server` is asked over either."""
+    return server
+
+
+@pytest.fixture(scope="session")
+def rest(contract_addresses) -> rest_calls.RestCaller:
+    """Calls that server over REST."""
+    if not contract_addresses[1]:
+        pytest.skip("TF_SERVING_REST_TARGET does not say where TensorFlow Serving's REST API is.")
+    return rest_calls.RestCaller(f"http://{contract_addresses[1]}/v1/models/gru4rec")

@@ -20,11 +20,11 @@ def test_what_is_withdrawn_stays_withdrawn_over_a_version_push(real_export, tmp_
         assert popular() == ITEMS[1:11]
         client.set_availability([ITEMS[1], UNKNOWN_ITEM], False)
         client.set_availability(ITEMS[:1], True)
-        client._unavailable.clear()  # so that it is the server that tells the next version
+        client._availability.clear()  # so that it is the server that tells the next version
         wanted = [ITEMS[0], *ITEMS[2:11]]
         assert popular() == wanted
         publish_copy(real_export, export_dir, 2)
-        until(lambda: popular() == wanted and client._told == 2)
+        until(lambda: popular() == wanted and client._servers[server.address].version == 2)
         many = Filters(exclude_ids=ITEMS[2:5])
         assert client.recommend([UNKNOWN_ITEM], many).item_ids == [ITEMS[0], *ITEMS[5:14]]
         clicked = client.click("a", ITEMS[7], Filters(exclude_seen=True))
@@ -39,7 +39,7 @@ def test_the_client_tells_another_version_of_a_server_that_forgets(real_export, 
         assert client.recommend([UNKNOWN_ITEM]).item_ids == ITEMS[2:12]
         with serving(versions[1]) as second, SessionClient(second.address) as other:
             # As if the one server had been replaced by the other.
-            client._call = other._call
+            client._servers[first.address]._call = other._servers[second.address]._call
             client.recommend([UNKNOWN_ITEM])
             assert client.recommend([UNKNOWN_ITEM]).item_ids == ITEMS[2:12]
             assert other.recommend([UNKNOWN_ITEM]).item_ids == ITEMS[2:12]

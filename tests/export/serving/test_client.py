@@ -239,6 +239,10 @@ def test_model_name_and_version_are_asked_for(address, server):
         client.stats()
     spec = server.requests[-1].model_spec
     assert (spec.name, spec.version.value) == ("shop", 7)
+    with SessionClient(address, version="canary", policy=PATIENT) as client:
+        client.stats()
+    spec = server.requests[-1].model_spec
+    assert (spec.WhichOneof("version_choice"), spec.version_label) == ("version_label", "canary")
 
 
 def test_one_deadline_covers_attempts_and_replay(address, server):

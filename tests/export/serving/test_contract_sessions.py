@@ -1,4 +1,4 @@
-"""The contract, seen from outside: sessions. Runs against any server, see `contract_address`."""
+"""The contract, seen from outside: sessions. Runs against any server, see `contract_addresses`, over gRPC and REST."""
 
 import concurrent.futures
 
@@ -9,6 +9,12 @@ from serving_support.exports import ITEMS, TOP_K, UNKNOWN_ITEM
 
 APPLIED, UNKNOWN, REPEATED, GAP = range(4)
 PREFIXES = [ITEMS[3], ITEMS[50], ITEMS[3], ITEMS[199], ITEMS[7]]
+
+
+@pytest.fixture(scope="module", params=["gRPC", "REST"])
+def server(request):
+    """Calls the server."""
+    return request.getfixturevalue({"gRPC": "grpc_server", "REST": "rest"}[request.param])
 
 
 def assert_same_answer(one, other, row: int = 0, other_row: int = 0) -> None:
@@ -188,3 +194,20 @@ def test_appends_from_many_threads_all_count(server: Caller):
         answers = list(threads.map(lambda item: server.step((session, item, 0)), ITEMS[:40]))
     assert sorted(int(answer["session_length"][0]) for answer in answers) == list(range(1, 41))
     assert server.length(session) == 40
+
+
+def test_filters(server: Caller):
+    top = [item.decode() for item in server.call("recommend", item_ids=[PREFIXES])["item_ids"][0]]
+    pads = {"exclude_ids": [top[:2], ["", ""]], "exclude_seen": [False, True], "allow_groups": [[""], [""]]}
+    answer = server.call("recommend_filtered", item_ids=[PREFIXES, [*PREFIXES[:4], top[0]]], **pads)
+    assert [item.decode() for item in answer["item_ids"][0, :8]] == top[2:]
+    assert not {top[0], *PREFIXES} & {item.decode() for item in answer["item_ids"][1]}
+    none = server.call(
+        "recommend_filtered",
+        item_ids=[PREFIXES],
+        exclude_ids=[[""]],
+        exclude_seen=[False],
+        allow_groups=[["x"]],
+    )
+    assert np.isneginf(none["scores"]).all()
+    assert set(none["item_ids"].reshape(-1)) == {b""}

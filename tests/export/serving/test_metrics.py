@@ -1,8 +1,5 @@
 """Prometheus metrics, read back through the text format's own parser."""
 
-import urllib.request
-
-import pytest
 from prometheus_client import generate_latest, parser
 
 from tfrs_gru4rec.export.serving import metrics
@@ -60,11 +57,3 @@ def test_two_servers_do_not_share_counters():
     first, second = metrics.Metrics(), metrics.Metrics()
     first.observe_request("step", "OK", 0.1)
     assert b'requests_total{code="OK"' not in generate_latest(second.registry)
-
-
-def test_listens_until_stopped():
-    with metrics.Metrics().listening("127.0.0.1", 0) as port:
-        response = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10.0)
-        assert b"gru4rec_model_version" in response.read()
-    with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2.0)

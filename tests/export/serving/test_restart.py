@@ -4,7 +4,10 @@ The servers are threads of this process, and in the long version processes that 
 GRU4REC_LIVE_SESSIONS=1000 makes that longer still.
 """
 
+import collections
 import concurrent.futures
+import contextlib
+import dataclasses
 import os
 import random
 import threading
@@ -16,6 +19,7 @@ from serving_support.exports import ITEMS, UNKNOWN_ITEM, publish_copy
 from serving_support.servers import ServerProcess, ServerThread, serving, until
 
 from tfrs_gru4rec.export.serving.client import ServedRecommendations, SessionClient
+from tfrs_gru4rec.export.serving.model_servers import ranked
 from tfrs_gru4rec.export.serving.retry import RetryPolicy
 from tfrs_gru4rec.export.signatures import Status
 from tfrs_gru4rec.export.version_folders import WARM_UP_FILE
@@ -181,3 +185,38 @@ def test_version_push_while_calls_are_under_way(export, size, undisturbed, tmp_p
     # The new version knew nothing of the old one's sessions, so that the answers are equal is the client's work.
     assert (forgotten["status"].tolist(), forgotten["session_length"].tolist()) == ([Status.GAP], [0])
     assert replayed.session_length == 2
+
+
+def test_of_three_servers_one_leaves_and_comes_back(export, size, undisturbed):
+    kind, n_sessions = size
+    export_dir = export.parent
+    with contextlib.ExitStack() as servers:
+        addresses = [servers.enter_context(serving(export_dir, kind)).address for _ in range(2)]
+        leaving = [kind(export_dir)]
+        targets = [leaving[0].address, *addresses]
+        homes = collections.Counter(ranked(targets, name)[0] for name in sessions(n_sessions))
+        assert homes.keys() == set(targets)
+
+        def live_sessions(address: str) -> int:
+            with SessionClient(address, policy=PATIENT) as client:
+                return client.stats()["live_sessions"]
+
+        def leave() -> None:
+            assert {address: live_sessions(address) for address in targets} == homes
+            leaving[0].kill()
+
+        def come_back() -> None:
+            assert sum(map(live_sessions, addresses)) == n_sessions
+            leaving.append(kind(export_dir, port=int(targets[0].split(":")[1])))
+
+        try:
+            policy = dataclasses.replace(PATIENT, breaker_seconds=0.05)
+            with SessionClient(targets, policy=policy) as client:
+                answers = drive(client, n_sessions, Disturbance({2: leave, 5: come_back}))
+                assert live_sessions(targets[0]) == homes[targets[0]]
+                assert client.stats()["live_sessions"] == sum(map(live_sessions, targets))
+        finally:
+            for server in leaving:
+                if server.is_running():
+                    server.kill()
+    assert_equal_answers(answers, undisturbed)

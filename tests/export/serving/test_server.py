@@ -3,7 +3,6 @@
 import pathlib
 import re
 import socket
-import subprocess
 import threading
 import time
 import urllib.request
@@ -12,6 +11,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving_support import tiny_models
+from serving_support.certificates import make_certificates
 from serving_support.servers import Server, ServerProcess, ServerThread, serving, until
 from tensorflow_serving.apis import (
     get_model_status_pb2,
@@ -178,18 +178,17 @@ def test_health_follows_the_model(tmp_path, tiny_versions, publish):
 def small_server(tiny_versions):
     """A server of version 2 with small limits and with metrics."""
     limits = {"max_message_bytes": 2000, "max_batch_size": 4, "max_waiting_rows": 8, "max_id_bytes": 20}
-    with serving(tiny_versions, metrics_port=0, **limits) as server:
+    with serving(tiny_versions, rest_port=0, **limits) as server:
         yield server
 
 
 def scrape(server: Server) -> dict[str, float]:
-    with urllib.request.urlopen(server.metrics_url, timeout=30.0) as response:
+    with urllib.request.urlopen(f"http://{server.rest_address}/metrics", timeout=30.0) as response:
         lines = response.read().decode().splitlines()
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[0] != "#"}
 
 
 def test_metrics_over_http(small_server):
-    assert small_server.metrics_url.startswith("http://127.0.0.1:")
     before = scrape(small_server)
     step(small_server.address, "metrics")
     for bad in (tiny_models.step_request("", "shoe"), tiny_models.request("made-up-by-a-stranger", x=[1])):
@@ -220,8 +219,9 @@ def test_limits(small_server):
     assert step(address, "s" * 20) == (2, 2)
 
 
-def test_listens_on_loopback_alone(small_server):
-    port = int(small_server.address.split(":")[1])
+@pytest.mark.parametrize("address", ["address", "rest_address"])
+def test_listens_on_loopback_alone(small_server, address):
+    port = int(getattr(small_server, address).split(":")[1])
     found = "".join(pathlib.Path("/proc/net", name).read_text() for name in ("tcp", "tcp6"))
     listening = re.findall(rf" ([0-9A-F]+):{port:04X} [0-9A-F]+:0000 0A ", found)
     # 127.0.0.1, written as such or as an IPv6 address; words are little-endian.
@@ -234,26 +234,6 @@ def test_an_address_in_use_is_told(export_dir):
         taken.listen()
         with pytest.raises(RuntimeError, match="Cannot listen on 127.0.0.1"):
             ServerThread(export_dir, port=taken.getsockname()[1])
-
-
-def make_certificates(folder: pathlib.Path) -> dict[str, bytes]:
-    """Writes an authority's certificate, a server's for localhost and a client's; returns the files."""
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    try:
-        openssl("version")
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed, so no certificates can be made.")
-    new_key = ("req", "-newkey", "rsa:2048", "-nodes", "-days", "2")
-    openssl(*new_key, "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority")
-    for name in ("server", "client"):
-        openssl(*new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (folder / "extensions").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions")
-        openssl("x509", "-req", "-days", "2", "-in", f"{name}.csr", "-out", f"{name}.pem", *signing)
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def _tls_step(address: str, files: dict[str, bytes], is_known: bool = True) -> int:

@@ -18,11 +18,10 @@ def test_answers_stay_right_through_pushes(repository, real_export, tmp_path, mo
     # One session that is answered otherwise than it should be, to see that this is found.
     other = [dataclasses.replace(click, scores=click.scores + 1e-3) for click in sessions[0]]
     export_dir = exports.publish_copy(real_export, tmp_path / "export", 1).parent
-    with serving(export_dir, metrics_port=0, poll_seconds=0.05) as server:
+    with serving(export_dir, rest_port=0, poll_seconds=0.05) as server:
         clicked = [other, *sessions[1:]]
-        found = soak.Soak(
-            server.address, server.metrics_url, real_export, export_dir, clicked, policy=PATIENT
-        )
+        metrics_url = f"http://{server.rest_address}/metrics"
+        found = soak.Soak(server.address, metrics_url, real_export, export_dir, clicked, policy=PATIENT)
         found.run(seconds=3.0, push_seconds=1.0, rate=100.0)
     assert not found.failed
     assert not found.unwell

@@ -17,7 +17,7 @@ from tfrs_gru4rec.export.locked_memory import Lock
 from tfrs_gru4rec.export.serving import versions
 
 PROBE_SECONDS = 0.1
-FAULTS = [50, pytest.param(1000, marks=pytest.mark.slow)]
+FAULTS = [10, pytest.param(1000, marks=pytest.mark.slow)]
 
 
 class FaultyModel(tf.Module):

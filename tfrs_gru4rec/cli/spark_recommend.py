@@ -1,0 +1,87 @@
+"""Recommends for a table of sessions on Spark: `recommend` on each worker, with one model a Python process."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tfrs_gru4rec.config import ColumnConfig, RecommendConfig
+from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from tfrs_gru4rec.datasets.spark_session import SparkFolder
+
+
+def write_recommendations(
+    folder: SparkFolder,
+    output: str,
+    model_dir: Path,
+    sessions_path: str,
+    columns: ColumnConfig,
+    recommendations: RecommendConfig,
+) -> tuple[int, int]:
+    """Writes a folder of Parquet parts with session, rank, item and score, sessions in the order of their starts.
+
+    Args:
+      folder: where, and the Spark session.
+      output: name of the folder of parts.
+      model_dir: of the model, which is sent to the workers; they must have this package.
+      sessions_path: log in Parquet, of any number of parts.
+      columns: of the log.
+      recommendations: what is recommended.
+
+    Returns:
+      The numbers of recommendations and of sessions.
+
+    Raises:
+      ValueError: the log cannot be read.
+    """
+    from pyspark.sql import functions as F
+
+    from tfrs_gru4rec.datasets import spark_log
+
+    keys = (columns.session_key, columns.item_key, columns.time_key)
+    sessions = folder.save(spark_log.read_sessions(folder, sessions_path, keys))
+    item_type = "bigint" if Vocabulary.load(model_dir / "vocabulary.parquet").is_integer else "string"
+    kind = dict(sessions.dtypes)["session"]
+    in_order = sessions.repartitionByRange("start", "session").sortWithinPartitions("start", "session")
+    with tempfile.TemporaryDirectory() as temporary:
+        # A folder of this machine's disk goes to workers of others as an archive only.
+        name = f"model-{uuid.uuid4().hex}"
+        archive = shutil.make_archive(str(Path(temporary) / name), "zip", model_dir)
+        folder.spark.sparkContext.addArchive(f"{archive}#{name}")
+        found = in_order.select("session", "items").mapInPandas(
+            functools.partial(_recommend_parts, name=name, asked=recommendations),
+            f"session {kind}, rank int, item {item_type}, score float",
+        )
+        folder.publish({output: found}, {})
+    written = folder.spark.read.parquet(folder.path_of(output))
+    return written.agg(F.count("*")).first()[0], sessions.count()
+
+
+def _recommend_parts(
+    parts: Iterator[pd.DataFrame], name: str, asked: RecommendConfig
+) -> Iterator[pd.DataFrame]:
+    from pyspark import SparkFiles
+
+    from tfrs_gru4rec.models.recommend import recommend
+
+    model = _load(SparkFiles.get(name))
+    for part in parts:
+        by_id = dict(zip(part["session"], part["items"], strict=True))
+        yield recommend(model, by_id, asked.top_k, asked.exclude_seen)
+
+
+@functools.cache
+def _load(folder: str) -> Any:
+    from tfrs_gru4rec.evaluation.fused import with_fusion
+    from tfrs_gru4rec.training import load_model
+
+    return with_fusion(load_model(folder), folder)
