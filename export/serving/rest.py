@@ -49,6 +49,7 @@ _CODES = {
 }  # 500 for any other
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HANDSHAKE_SECONDS = 10.0
+_SCRAPE_SECONDS = 0.1  # between two scrapes of the metrics
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
 
 
@@ -64,6 +65,7 @@ class Rest:
     ):
         self._served, self._models, self._metrics, self._config = served, models, observed, config
         self._has_page = False
+        self._scraping, self._next_scrape = asyncio.Lock(), 0.0
 
     def application(self, page: "Page | None" = None) -> web.Application:
         """Returns what an HTTP server is to be given; with a page it answers requests to this machine by name alone."""
@@ -134,9 +136,14 @@ class Rest:
         )
 
     async def _scrape(self, _: web.Request) -> web.Response:
-        text = await self._served.admit(
-            lambda: asyncio.to_thread(prometheus_client.generate_latest, self._metrics.registry)
-        )
+        """Answers scrapers in turn: to count the sessions takes the model some of the time that clicks need."""
+        loop = asyncio.get_running_loop()
+        async with self._scraping:
+            await asyncio.sleep(self._next_scrape - loop.time())
+            self._next_scrape = loop.time() + _SCRAPE_SECONDS
+            text = await self._served.admit(
+                lambda: asyncio.to_thread(prometheus_client.generate_latest, self._metrics.registry)
+            )
         return web.Response(body=text, headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST})
 
     async def _health(self, _: web.Request) -> web.Response:

@@ -30,6 +30,10 @@ def test_every_score_is_below_its_cells_bound(kind, n_items, width, size, seed):
     bounds = asked @ cells.centres + lengths * (cells.radii + cells.slack)
     scores = np.pad(queries.astype(np.float64) @ table.T + bias, [[0, 0], [0, 1]], constant_values=-np.inf)
     assert (scores[:, cells.rows] <= bounds[:, :, np.newaxis]).all()
+    items = np.pad(np.concatenate([table, bias[:, np.newaxis]], axis=1, dtype=np.float64), [[0, 1], [0, 0]])
+    distances = np.linalg.norm(items[cells.rows] - cells.centres.T[:, np.newaxis], axis=2)
+    farthest = np.where(cells.rows < n_items, distances, 0.0).max(axis=1)
+    np.testing.assert_allclose(cells.radii, farthest, 1e-4, 1e-6 * np.abs(items).max())
     # The cells' weights are those of their items.
     padded = np.pad(table, [[0, 1], [0, 0]])
     np.testing.assert_array_equal(cells.weights, padded[cells.rows].swapaxes(1, 2))

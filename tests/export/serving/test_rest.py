@@ -3,6 +3,7 @@
 The codes are those of TF Serving's `ToHTTPStatusCode`.
 """
 
+import concurrent.futures
 import contextlib
 import json
 import socket
@@ -178,6 +179,14 @@ def test_bounds_of_a_request(small):
     assert code([["a"]] * 4) == 200
     assert code([["a"]] * 5) == 400
     assert code([["a" * 2000]]) == 413
+
+
+def test_scrapers_of_the_metrics_wait_for_one_another(small):
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(3) as threads:
+        answers = list(threads.map(lambda _: requests.get(url_of(small, "/metrics"), timeout=10.0), range(3)))
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert time.monotonic() - started >= 0.2
 
 
 def test_metrics_and_health(small):
