@@ -103,7 +103,7 @@ def run_daily(inputs: Path, root: Path) -> None:
     config = day_loop.DayLoopConfig(
         GRU4RecConfig(layers=(3,), n_sample=4),
         TrainingConfig(batch_size=4, n_epochs=1),
-        WarmStartConfig(),
+        WarmStartConfig(reset_optimizer=True),
         first_model=old_model(inputs),
         margin=1.0,
         keep_days=1,
