@@ -1,6 +1,7 @@
 """Retrained, from scratch, and stale models on the following block of time: recall and seconds, a table and a plot.
 
     python benchmarks/retraining.py --plot_path benchmarks/retraining.png
+    python benchmarks/retraining.py --fusion
 
 Diginetica's training log is cut by time into blocks of equal numbers of sessions. The first `--first_blocks` make the
 first model. For each later block three models are compared on the block that follows it:
@@ -8,6 +9,14 @@ first model. For each later block three models are compared on the block that fo
 - stale: the first model;
 - retrained: the model of the block before, warm-started on this block alone;
 - scratch: a new model of all blocks so far.
+
+With --fusion the first model is fused with both neighbours, by weights learned on the last tenth of its sessions, and
+four are compared:
+
+- stale: the first model with its neighbours;
+- gru: the model of the block before, warm-started on this block, with the neighbours of the first model;
+- neighbours: the first model's GRU, with neighbours that learn from each block;
+- both: a warm-started GRU and neighbours that learn.
 
 Recall counts every pair of the following block; a pair whose items a model does not know is a miss. Seconds are those
 of training alone.
@@ -27,6 +36,8 @@ from measuring import data_folder
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.evaluation.fused import FusedModel, keep_fusion
+from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog, log_of_events
 from tfrs_gru4rec.training import ModelFolder, fit
@@ -35,7 +46,8 @@ from tfrs_gru4rec.upkeep.warm_start import WarmStart
 
 # The recipe of cross-entropy on this log, by Adagrad.
 MODEL = GRU4RecConfig(layers=(100,), loss="cross-entropy", logq=1.0, sample_alpha=0.75, dropout_p_embed=0.1)
-COLOURS = {"stale": "#e08214", "retrained": "#2166ac", "scratch": "#5aae61"}
+PLAIN, FUSED = ("stale", "retrained", "scratch"), ("stale", "gru", "neighbours", "both")
+COLOURS = ("#e08214", "#2166ac", "#5aae61", "#762a83")
 
 
 def part(log: SessionLog, first: int, last: int) -> SessionLog:
@@ -49,21 +61,39 @@ def part(log: SessionLog, first: int, last: int) -> SessionLog:
 class Trained:
     """A model, where it is, and what it took."""
 
-    model: GRU4Rec
+    model: GRU4Rec | FusedModel
     folder: ModelFolder
     seconds: float
 
 
-def train(log: SessionLog, folder: Path, training: TrainingConfig, old: Trained | None = None) -> Trained:
+def train(
+    log: SessionLog,
+    folder: Path,
+    training: TrainingConfig,
+    old: Trained | None = None,
+    neighbours_learn: bool = True,
+) -> Trained:
     """Trains from scratch, or from an old model on."""
     started = time.perf_counter()
-    options = WarmStartConfig(new_item_rows=flags.FLAGS.new_item_rows, count_decay=flags.FLAGS.count_decay)
+    names = ("new_item_rows", "count_decay", "neighbour_decay")
+    options = WarmStartConfig(**{name: getattr(flags.FLAGS, name) for name in names})
     start = WarmStart(old.folder.path, log, options) if old else None
     log = start.log if start else log
     model = GRU4Rec(log.vocabulary, MODEL)
     model_folder = ModelFolder(folder)
     fit(model, log, training, model_folder, prepare=start.apply if start else None)
-    return Trained(model, model_folder, time.perf_counter() - started)
+    fusion = start.fusion() if start else None
+    if fusion and not neighbours_learn:
+        fusion = dataclasses.replace(fusion, sides=start.earlier_counts()["before"])
+    fused = keep_fusion(model, fusion, folder)
+    return Trained(fused, model_folder, time.perf_counter() - started)
+
+
+def fuse(first: Trained, log: SessionLog, valid: SessionLog) -> Trained:
+    """Adds neighbours to the first model."""
+    fusion, report = learn_fusion(first.model, log, valid, "both")
+    print(report)
+    return dataclasses.replace(first, model=keep_fusion(first.model, fusion, first.folder.path))
 
 
 def compare(log: SessionLog, work: Path) -> list[dict[str, Any]]:
@@ -72,26 +102,34 @@ def compare(log: SessionLog, work: Path) -> list[dict[str, Any]]:
     edges = np.linspace(0, log.n_sessions, values.blocks + 1).astype(int)
     whole = TrainingConfig(batch_size=64, learning_rate=0.1, n_epochs=values.scratch_epochs)
     short = dataclasses.replace(whole, n_epochs=values.retrain_epochs)
-    first = train(part(log, 0, edges[values.first_blocks]), work / "first", whole)
-    before, rows = first, []
-    print(f"{'block':>5}{'pairs':>8}" + "".join(f"{name:>11}{'s':>8}" for name in COLOURS), flush=True)
+    first_log = part(log, 0, edges[values.first_blocks])
+    if values.fusion:
+        earlier, valid = first_log.split_by_time(share=0.1)
+        first = fuse(train(earlier, work / "first", whole), earlier, valid)
+    else:
+        first = train(first_log, work / "first", whole)
+    names = FUSED if values.fusion else PLAIN
+    models, rows = dict.fromkeys(names, first), []
+    print(f"{'block':>5}{'pairs':>8}" + "".join(f"{name:>11}{'s':>8}" for name in names), flush=True)
     for block in range(values.first_blocks, values.blocks - 1):
-        retrained = train(
-            part(log, edges[block], edges[block + 1]), work / f"retrained{block}", short, before
-        )
-        scratch = train(part(log, 0, edges[block + 1]), work / f"scratch{block}", whole)
+        day = part(log, edges[block], edges[block + 1])
+        for name in names[1:]:
+            folder = work / f"{name}{block}"
+            if name == "scratch":
+                models[name] = train(part(log, 0, edges[block + 1]), folder, whole)
+            else:
+                how = dataclasses.replace(short, n_epochs=0) if name == "neighbours" else short
+                models[name] = train(day, folder, how, models[name], neighbours_learn=name != "gru")
         following = part(log, edges[block + 1], edges[block + 2])
-        models = {"stale": first, "retrained": retrained, "scratch": scratch}
         row: dict[str, Any] = {"block": block + 1, "pairs": following.n_pairs}
         for name, trained in models.items():
             seconds = 0.0 if name == "stale" else trained.seconds
             figures, _ = measure_day(trained.model, following, values.k)
             recall = figures["recall"]
             row[name] = {"recall": recall, "seconds": seconds}
-        cells = "".join(f"{row[name]['recall']:11.4f}{row[name]['seconds']:8.1f}" for name in COLOURS)
+        cells = "".join(f"{row[name]['recall']:11.4f}{row[name]['seconds']:8.1f}" for name in names)
         print(f"{row['block']:5}{row['pairs']:8}{cells}", flush=True)
         rows.append(row)
-        before = retrained
     return rows
 
 
@@ -102,10 +140,11 @@ def plot(rows: list[dict[str, Any]], path: str, k: int) -> None:
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     quality, cost = figure.subplots(1, 2)
     blocks = [row["block"] for row in rows]
-    for name, colour in COLOURS.items():
+    names = FUSED if flags.FLAGS.fusion else PLAIN
+    for name, colour in zip(names, COLOURS, strict=False):
         quality.plot(blocks, [row[name]["recall"] for row in rows], marker="o", color=colour, label=name)
-    for name in ("retrained", "scratch"):
-        cost.plot(blocks, [row[name]["seconds"] for row in rows], marker="o", color=COLOURS[name], label=name)
+        if name != "stale":
+            cost.plot(blocks, [row[name]["seconds"] for row in rows], marker="o", color=colour, label=name)
     quality.set(title=f"Recall@{k} on the following block", ylabel=f"recall@{k}, all pairs", ylim=(0, None))
     cost.set(title="Training", ylabel="seconds", ylim=(0, None))
     for axis in (quality, cost):
@@ -140,13 +179,13 @@ def main(argv: list[str]) -> None:
             np.mean([row[name]["recall"] for row in rows]),
             np.mean([row[name]["seconds"] for row in rows]),
         )
-        for name in COLOURS
+        for name in (FUSED if values.fusion else PLAIN)
     }
     for name, (mean, seconds) in means.items():
         print(f"{name:10} recall@{values.k} {mean:.4f}, {seconds:.1f} s a block")
-    print(
-        f"retrained in {means['retrained'][1] / means['scratch'][1]:.2f} of the time of training from scratch"
-    )
+    if not values.fusion:
+        share = means["retrained"][1] / means["scratch"][1]
+        print(f"retrained in {share:.2f} of the time of training from scratch")
     if values.report_path:
         Path(values.report_path).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     if values.plot_path:
@@ -159,8 +198,12 @@ if __name__ == "__main__":
     flags.DEFINE_integer("max_events", 0, "Use only so many of the first events; 0: all.")
     flags.DEFINE_integer("scratch_epochs", 5, "Epochs of the models from scratch, the first included.")
     flags.DEFINE_integer("retrain_epochs", 2, "Epochs of a retrained block.")
+    flags.DEFINE_bool("fusion", False, "Fuse with neighbours, and compare what is refreshed.")
     flags.DEFINE_enum("new_item_rows", "initial", ["initial", "neighbours"], "First values of new items.")
     flags.DEFINE_float("count_decay", 0.5, "Weight of old counts in a retrained block.")
+    flags.DEFINE_float(
+        "neighbour_decay", 0.98, "Weight of what neighbours have counted before, in each block."
+    )
     flags.DEFINE_integer("k", 20, "List length of the recall.")
     flags.DEFINE_string("plot_path", None, "Write the plot here.")
     flags.DEFINE_string("report_path", None, "Write the figures here, as JSON.")

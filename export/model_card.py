@@ -51,7 +51,7 @@ def model_card(model: GRU4Rec, recommendations: Mapping[str, Any], about: Mappin
     parts = [
         _HEAD.format(date=f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}", **versions),
         "## Training data\n\n" + _table(("of the log", "number"), data.items()),
-        _figures(about),
+        _figures(about, recommendations.get("neighbours", "").endswith("alone")),
         "## Settings\n\n" + _table(("model", "value"), model.config.to_dict().items()),
         _table(("training", "value"), about.get("training", {}).items()),
         _table(("serving", "value"), recommendations.items()),
@@ -67,15 +67,16 @@ def write_model_card(folder: Path, card: str) -> None:
     path.write_text(card, encoding="utf-8")
 
 
-def _figures(about: Mapping[str, Any]) -> str:
+def _figures(about: Mapping[str, Any], is_alone: bool) -> str:
     """Returns recall and MRR at the longest list, of the model and of what it was compared with."""
     if "test" not in about:
         return (
             "## Figures\n\nNone are known: they are measured when training gets a test log (`--test_path`)."
         )
-    rows = {"GRU4Rec": about["test"]}
+    name = "GRU4Rec, fused with neighbours" if "test_alone" in about else "GRU4Rec"
+    rows = {"neighbours alone" if is_alone else name: about["test"]}
     if "test_alone" in about:
-        rows = {"GRU4Rec, fused with neighbours": about["test"], "GRU4Rec alone": about["test_alone"]}
+        rows["GRU4Rec alone"] = about["test_alone"]
     rows |= about.get("baselines", {})
     text = f"On {about['test'].get('log', 'the test log')}: next item among all items, with 95 % intervals."
     if about["test"].get("known_share", 1) < 1:

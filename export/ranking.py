@@ -81,8 +81,7 @@ class Ranking(tf.Module):
         self._records = records
         self._n_items = len(counts)
         self._n_top = top
-        # A side's scores, and what they are written to, are as large as the scores.
-        self._max_scores = max_scores if fusion is None else max_scores // 3
+        self._max_scores = max_scores
         self._n_excluded = n_excluded
         self._fused = None if fusion is None else FusedScores(fusion)
         # At least one, which pads of cells stand for.
@@ -159,9 +158,11 @@ class Ranking(tf.Module):
 
     def _scores(self, records: tf.Tensor, penalties: tf.Tensor | float = 0.0) -> tf.Tensor:
         product = tf.matmul(self._records.query(records), self._weights)
+        scores = product + (self.padded_biases + penalties)
         if self._fused is None:
-            return product + (self.padded_biases + penalties)
-        return self._fused(product + self.padded_biases, self._latest(records, N_CLICKS)) + penalties
+            return scores
+        fused = self._fused(scores, self._latest(records, N_CLICKS))
+        return fused + penalties if self._fused.is_alone else fused
 
     def _latest(self, records: tf.Tensor, n: int) -> tf.Tensor:
         return self._records.seen_rows(records, self._n_items)[:, :n]

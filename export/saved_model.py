@@ -42,7 +42,7 @@ def export_saved_model(
     The folder appears at once and whole, after it has been loaded back and compared with the model. On disk
     it holds the weights and the vocabulary. The memory of the sessions is made where the model is loaded, which
     the check here does too: `max_sessions * (4 * (52 + units of all layers) + 24)` bytes, as 50 items seen are
-    remembered, beside 8 bytes an entry of a fusion's tables.
+    remembered, beside the bytes of a fusion's tables.
 
     >>> import tempfile
     >>> import tfrs_gru4rec as g4r
@@ -97,7 +97,7 @@ def export_saved_model(
         "idle_seconds": idle_seconds,
         "exclude_seen": exclude_seen,
         "top_k_search": search,
-        "neighbours": "+".join(fusion.tables) if fusion else "none",
+        "neighbours": fusion.label if fusion else "none",
     }
     card = model_card(model, answers, about or {})
     functions = serving_model.concrete_functions()

@@ -14,13 +14,13 @@ _NAMES = """
     DestroyResourceOp DivNoNan DisableCopyOnRead Empty EnsureShape Equal Fill FloorDiv FloorMod GatherV2 Greater
     GreaterEqual HashTableV2 Identity If IsFinite Less LessEqual Log1p LogicalAnd LogicalNot LogicalOr LookupTableFindV2
     LookupTableImportV2 MatMul Max Maximum MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual OnesLike Pack
-    PartitionedCall Placeholder Range Rank ReadVariableOp Reshape ResourceAccumulatorApplyGradient
+    PartitionedCall Placeholder RaggedGather Range Rank ReadVariableOp Reshape ResourceAccumulatorApplyGradient
     ResourceAccumulatorTakeGradient ResourceConditionalAccumulator ResourceGather ResourceGatherNd
     ResourceScatterNdUpdate RestoreV2 SaveV2 ScatterNd Select SelectV2 Shape ShardedFilename Sigmoid Size SplitV
     StatefulPartitionedCall StatelessIf StaticRegexFullMatch StridedSlice StringJoin StringLength
     StringToHashBucketStrong Sqrt Sub Sum Tanh TensorListConcatV2 TensorListReserve TensorListSetItem
-    TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack UnsortedSegmentMax UnsortedSegmentSum
-    VarHandleOp Where While ZerosLike
+    TensorScatterAdd TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack UnsortedSegmentMax
+    UnsortedSegmentSum VarHandleOp Where While ZerosLike
 """
 ALLOWED = frozenset(_NAMES.split())
 

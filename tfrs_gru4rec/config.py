@@ -8,7 +8,7 @@ from typing import Annotated
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.settings import OneOf, Range, Settings
 
-FUSIONS = ("none", "rules", "knn", "both", "auto")
+FUSIONS = ("none", "rules", "knn", "both", "neighbours", "auto")
 TIES = ("standard", "conservative", "median")
 LOSSES = ("cross-entropy", "bpr-max", "top1-max", "bpr", "top1")
 NEW_ITEM_ROWS = ("initial", "neighbours")
@@ -102,7 +102,7 @@ class TrainingConfig(Settings):
 
     Attributes:
       batch_size: lanes, that is sessions trained in parallel.
-      n_epochs: passes over all pairs of the log.
+      n_epochs: passes over all pairs of the log; 0: none, the model stays as it starts.
       optimizer: "adagrad" (Adagrad with momentum, as the papers train), or the name of any Keras optimizer.
       learning_rate: step size.
       momentum: of "adagrad", and of Keras optimizers that have one.
@@ -112,7 +112,7 @@ class TrainingConfig(Settings):
     """
 
     batch_size: _PositiveCount = 64
-    n_epochs: _PositiveCount = 10
+    n_epochs: _Count = 10
     optimizer: str = "adagrad"
     learning_rate: _Positive = 0.05
     momentum: _Fraction = 0.0
@@ -140,7 +140,8 @@ class ValidationConfig(Settings):
         train all. In either case the best one is kept.
       refit: train again, as many epochs as were best, on all sessions, those of the validation too.
       fusion: neighbours whose word is added to the model's scores, by weights learned in validation: sequential rules,
-        item kNN, both, or what wins there (auto).
+        item kNN, both, or what wins there (auto). With neighbours, both and popularity stand in the place of the GRU,
+        which is not trained.
     """
 
     valid_path: Path | None = None
@@ -178,7 +179,7 @@ early_stop_epochs=0, refit=False, fusion='none')
         """
         if not self.valid_auto or self.source:
             return self
-        if n_sessions < _FEWEST_SESSIONS:
+        if n_sessions < _FEWEST_SESSIONS and self.fusion != "neighbours":
             return ValidationConfig()
         return dataclasses.replace(self, valid_share=_SHARE)
 
@@ -217,6 +218,7 @@ class WarmStartConfig(Settings):
       reset_optimizer: start with new optimizer slots instead of carrying them over.
       retire_after_days: drop items that the new log lacks and whose last event lies longer before its end; 0 keeps all.
       count_decay: weight of the old counts beside those of the new log; negatives are drawn by both.
+      neighbour_decay: weight of what the old model's neighbours have counted beside the new log.
       ticks_per_second: unit of the logs' times: 1 for seconds, 1000 for milliseconds.
     """
 
@@ -224,6 +226,7 @@ class WarmStartConfig(Settings):
     reset_optimizer: bool = False
     retire_after_days: _NotNegative = 0.0
     count_decay: _Share = 0.0
+    neighbour_decay: _Share = 0.98
     ticks_per_second: _Positive = 1.0
 
 
@@ -241,6 +244,8 @@ class DailyConfig(Settings):
       margin: export unless recall@20 is lower than the serving model's by more than this, in absolute terms.
       warm_start_from: folder of a model that the first day goes on from; without it the first day starts from nothing.
       first_epochs: epochs of a first day that starts from nothing; 0: as many as of every other day.
+      train_every: of how many days the GRU is trained on one, the first; 0: on none but a first day that starts from
+        nothing. On the others it takes in new items, and only the neighbours of its fusion learn.
       keep_days: newest days whose folders in work_dir are kept; 0: all. Those of the first and of the serving day stay.
     """
 
@@ -250,6 +255,7 @@ class DailyConfig(Settings):
     margin: _Share = 0.01
     warm_start_from: Path | None = None
     first_epochs: _Count = 0
+    train_every: _Count = 1
     keep_days: _Count = 0
 
 

@@ -2,13 +2,24 @@
 
 import json
 import resource
+import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
+import tensorflow as tf
 from cli_support import run, write_ring
+from export_support.loaders import LOADERS
 
 from tfrs_gru4rec.cli import daily, train
+from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.export.publishing import publish, versions
+from tfrs_gru4rec.neighbours import Fusion
+from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import load_model
+
+from oracle import baselines
+from oracle import fusion as oracle
 
 RING = [f"item-{n}" for n in range(8)]
 SETTINGS = {
@@ -103,6 +114,92 @@ def test_daily_exports_versions_and_says_what_it_did(monday, tmp_path, capsys):
     assert run(daily, **arguments) == 0
     assert "No day to work" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "serving").iterdir()) == ["1", "2"]
+
+
+def item_sessions(path):
+    frame = pd.read_csv(path)
+    return [list(items) for _, items in frame.groupby("sid")["ItemId"]]
+
+
+def fused_oracle(model, logs, weights, decay):
+    """The scores [n_items] of a fused model after a session of ids; its tables are those of weighed logs."""
+    row_of = {item: row for row, item in enumerate(model.vocabulary.ids)}
+    sessions = [[row_of[item] for item in session] for log in logs for session in log]
+    weighed = [decay**age for age, log in zip(range(len(logs))[::-1], logs, strict=True) for _ in log]
+    n_items = len(row_of)
+    tables = [
+        baselines.sequential_rules_table(sessions, n_items, 10, weighed),
+        baselines.item_knn_table(sessions, n_items, len(sessions), 40.0, weighed),
+    ]
+
+    def scores(session):
+        rows = [row_of[item] for item in session]
+        alone = model.predict_step(tf.constant([rows], tf.int32)).numpy()[0]
+        return np.array(oracle.fused_scores(alone, tables, weights, rows))
+
+    return scores
+
+
+@pytest.fixture(scope="module")
+def fused_monday(monday):
+    """Monday's model, and what its neighbours weigh."""
+    folder = shutil.copytree(monday / "monday", monday / "fused")
+    log = SessionLog.from_file(
+        monday / "monday.csv", load_model(folder).vocabulary, session_key=LOG["session_key"]
+    )
+    Fusion.count(log, np.random.default_rng(0).uniform(0.1, 0.4, [4, 4]), ["rules", "knn"]).save(folder)
+    return folder
+
+
+def test_daily_publishes_neighbours_that_know_all_the_days(monday, fused_monday, tmp_path):
+    arguments = {
+        "days_dir": monday / "logs",
+        "work_dir": tmp_path / "work",
+        "export_dir": tmp_path / "serving",
+        "warm_start_from": fused_monday,
+        "session_key": "sid",
+        "margin": 1.0,
+        "max_sessions": 128,
+        "top_k": 5,
+        "train_every": 2,
+        "neighbour_decay": 0.7,
+    }
+    assert run(daily, **arguments) == 0
+    model = load_model(tmp_path / "work" / "days" / "2")
+    logs = [
+        item_sessions(path) for path in (monday / "monday.csv", *sorted((monday / "logs").glob("[12].csv")))
+    ]
+    weights = Fusion.load(fused_monday).weights.tolist()
+    expected = fused_oracle(model, logs, weights, 0.7)
+    for load in LOADERS.values():
+        with load(tmp_path / "serving" / "2") as call:
+            for session in (["item-3"], ["item-0", "item-1", "new-2", "item-1"], ["new-1", "new-2"]):
+                scores = expected(session)
+                outputs = call("recommend", item_ids=[session])
+                best = np.argsort(-scores, kind="stable")[:5]
+                found = [item.decode() for item in outputs["item_ids"][0]]
+                assert found == list(model.vocabulary.ids[best])
+                np.testing.assert_allclose(outputs["scores"][0], scores[best], rtol=1e-5, atol=1e-5)
+
+
+def test_warm_start_carries_the_fusion_or_learns_it_anew(monday, fused_monday, tmp_path):
+    arguments = {
+        "train_path": monday / "logs" / "1.csv",
+        "warm_start_from": fused_monday,
+        "session_key": "sid",
+        "progress": False,
+        "neighbour_decay": 0.7,
+    }
+    logs = [item_sessions(path) for path in (monday / "monday.csv", monday / "logs" / "1.csv")]
+    for name, more in (("carried", {}), ("anew", {"fusion": "both", "valid_share": 0.2, "refit": True})):
+        assert run(train, model_dir=tmp_path / name, **arguments, **more) == 0
+        model, fusion = load_model(tmp_path / name), Fusion.load(tmp_path / name)
+        was = Fusion.load(fused_monday).weights
+        assert np.array_equal(fusion.weights, was) == (name == "carried")
+        expected = fused_oracle(model, logs, fusion.weights.tolist(), 0.7)
+        session = ["item-2", "item-3"]
+        found = FusedModel(model, fusion).predict_step(tf.constant([model.vocabulary.rows(session)]))
+        np.testing.assert_allclose(found[0], expected(session), rtol=1e-5, atol=1e-5)
 
 
 def test_full_disk_at_an_export_loses_nothing(monday, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tfrs_gru4rec.cli import evaluate as evaluate_command
 from tfrs_gru4rec.cli import train
 from tfrs_gru4rec.cli.flag_groups import UsageError
 from tfrs_gru4rec.cli.logs import DataConfig
@@ -15,6 +16,9 @@ from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.neighbours import Fusion, SequentialRules
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import load_model
+
+from oracle import baselines
+from oracle import fusion as oracle
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,12 @@ def run(**settings):
     settings = {**small, "nobaselines": True, **settings}
     words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in settings.items()]
     return train.COMMAND.work(["command", *words])
+
+
+def run_evaluate(**settings):
+    return evaluate_command.COMMAND.work(
+        ["command", *(f"--{name}={value}" for name, value in settings.items())]
+    )
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -153,7 +163,7 @@ def test_a_fusion_is_learned_in_validation_and_counted_on_all(frame, train_path,
     settings = {"train_path": train_path, "model_dir": tmp_path / "m", "valid_share": 0.3, "n_epochs": 1}
     assert run(**settings, fusion="rules", refit=True, test_path=tmp_path / "test.csv") == 0
     printed = capsys.readouterr().out
-    assert "Fusion with neighbours: rules, recall@20" in printed
+    assert "Fusion with neighbours: rules. Recall@20" in printed
     assert "GRU4Rec alone" in printed
     model, fusion = load_model(tmp_path / "m"), Fusion.load(tmp_path / "m")
     log = SessionLog.from_file(train_path, model.vocabulary)
@@ -162,11 +172,52 @@ def test_a_fusion_is_learned_in_validation_and_counted_on_all(frame, train_path,
     report = json.loads((tmp_path / "m" / "report.json").read_text())
     assert report["fusion"]["chosen"] == "rules"
     test_log = SessionLog.from_file(tmp_path / "test.csv", model.vocabulary)
-    assert report["test"]["mrr"]["20"] == FusedModel(model, fusion).evaluate(test_log).mrr(20)
+    assert report["test"]["mrr"]["20"] == evaluate(FusedModel(model, fusion), test_log).mrr(20)
     assert report["test_alone"]["mrr"]["20"] == evaluate(model, test_log).mrr(20)
     # A run without one leaves none.
     assert run(**{**settings, "model_dir": tmp_path / "m"}, refit=True) == 0
     assert not (tmp_path / "m" / "fusion.npz").exists()
+
+
+def test_neighbours_are_a_model_by_themselves(frame, train_path, tmp_path, capsys):
+    test_path, folder = tmp_path / "test.csv", tmp_path / "m"
+    frame.tail(60).to_csv(test_path, index=False)
+    assert (
+        run(
+            train_path=train_path,
+            test_path=test_path,
+            model_dir=folder,
+            valid_share=0.3,
+            refit=True,
+            fusion="neighbours",
+        )
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert "Fusion with neighbours: neighbours." in printed
+    assert any(line.startswith("neighbours") for line in printed.splitlines())
+    model, fusion = load_model(folder), Fusion.load(folder)
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["epochs"], report["config"]["n_epochs"], report["config"]["layers"]) == ([], 0, [1])
+    # Ranks by slow loops over the sessions of the whole log.
+    log, test_log = (SessionLog.from_file(path, model.vocabulary) for path in (train_path, test_path))
+    sessions, test = (
+        [each.tolist() for each in np.split(part.items, part.offsets[1:-1])] for part in (log, test_log)
+    )
+    n_items = model.vocabulary.n_items
+    tables = [
+        baselines.sequential_rules_table(sessions, n_items, 10),
+        baselines.item_knn_table(sessions, n_items, len(sessions), 40.0),
+    ]
+    popularity, hits = np.log(1 + model.vocabulary.counts), []
+    for session in test:
+        for seen in range(1, len(session)):
+            scores = oracle.fused_scores(popularity, tables, fusion.weights.tolist(), session[:seen])
+            hits.append(np.count_nonzero(np.array(scores) > scores[session[seen]] + 1e-5) < 5)
+    assert report["test"]["recall"]["5"] == pytest.approx(np.mean(hits), abs=1.5 / len(hits))
+    assert run_evaluate(model_dir=folder, test_path=test_path, report_path=tmp_path / "again.json") == 0
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert again["test"]["recall"] == report["test"]["recall"]
 
 
 def test_a_fusion_without_validation_is_refused(train_path, tmp_path):

@@ -7,7 +7,8 @@ from neighbours_support.logs import log_of, random_sessions
 
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.evaluation import evaluate
-from tfrs_gru4rec.evaluation.fused import FusedModel, learn_fusion
+from tfrs_gru4rec.evaluation.fused import FusedModel
+from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.models.recommend import recommend
 from tfrs_gru4rec.neighbours import Fusion
@@ -35,7 +36,7 @@ def test_with_weights_of_zero_it_is_the_model_alone(model, logs):
     fused = FusedModel(model, Fusion.count(logs[0], np.zeros([4, 4]), ["rules", "knn"]))
     test = log_of(random_sessions(1, 20, N_ITEMS), N_ITEMS)
     for tie in ("standard", "conservative"):
-        found, alone = fused.evaluate(test, tie), evaluate(model, test, tie)
+        found, alone = evaluate(fused, test, tie), evaluate(model, test, tie)
         for name in ("recall", "mrr"):
             assert getattr(found, name)(5) == pytest.approx(getattr(alone, name)(5))
 
@@ -50,7 +51,8 @@ def test_ranks_and_recommendations_are_those_of_slow_loops(model, logs):
         return np.array(oracle.fused_scores(alone, tables, fusion.weights.tolist(), prefix))
 
     sessions = random_sessions(2, 10, N_ITEMS)
-    found = fused.evaluate(log_of(sessions, N_ITEMS))
+    # Few lanes, and scores of few queries at a time: neither changes a rank.
+    found = evaluate(fused, log_of(sessions, N_ITEMS), lanes=3, score_bytes=4 * N_ITEMS * 5)
     asked = [(session[:seen], session[seen]) for session in sessions for seen in range(1, len(session))]
     expected = [1 + int((scores(prefix) > scores(prefix)[target]).sum()) for prefix, target in asked]
     np.testing.assert_array_equal(found.ranks, expected)
@@ -64,13 +66,45 @@ def test_ranks_and_recommendations_are_those_of_slow_loops(model, logs):
 
 def test_what_helps_on_other_sessions_is_taken(model, logs):
     fusion, report = learn_fusion(model, *logs)
-    assert set(report) == {"chosen", "none", "rules", "knn", "both"}
-    assert report[report["chosen"]]["recall"] > report["none"]["recall"]
-    found, alone = FusedModel(model, fusion).evaluate(logs[1]), evaluate(model, logs[1])
+    assert set(report) == {"chosen", "none", "rules", "knn", "both", "neighbours"}
+    alone = report["none"]
+    gains = {
+        name: row["recall"] / alone["recall"] + row["mrr"] / alone["mrr"]
+        for name, row in report.items()
+        if name != "chosen"
+    }
+    assert gains[report["chosen"]] == max(gains.values()) > 2
+    found, alone = evaluate(FusedModel(model, fusion), logs[1]), evaluate(model, logs[1])
     assert found.mrr(5) > 2 * alone.mrr(5)
     only, report = learn_fusion(model, *logs, choice="rules", max_questions=50)
     assert (list(only.tables), report["chosen"]) == (["rules"], "rules")
     assert learn_fusion(model, *logs, choice="none") == (None, {"chosen": "none"})
+
+
+def test_neighbours_alone_ask_nothing_of_the_model(model, logs):
+    fusion, report = learn_fusion(model, *logs, choice="neighbours")
+    assert (list(report), fusion.is_alone, list(fusion.sides)) == (
+        ["chosen", "neighbours"],
+        True,
+        ["rules", "knn"],
+    )
+    tables = [table.toarray().tolist() for table in fusion.tables.values()]
+    popularity = np.log(1 + np.bincount(logs[0].items, minlength=N_ITEMS))
+    sessions = random_sessions(4, 10, N_ITEMS)
+    other = GRU4Rec(model.vocabulary, GRU4RecConfig(layers=(1,), seed=7))
+    for gru in (model, other):
+        found = evaluate(FusedModel(gru, fusion), log_of(sessions, N_ITEMS))
+        expected = []
+        for session in sessions:
+            for seen in range(1, len(session)):
+                scores = np.array(
+                    oracle.fused_scores(popularity, tables, fusion.weights.tolist(), session[:seen])
+                )
+                # Of equal scores, as those of equally popular items, rounding may part some.
+                above = np.count_nonzero(scores > scores[session[seen]] + 1e-5)
+                expected.append((1 + above, 1 + np.count_nonzero(scores > scores[session[seen]] - 1e-5)))
+        low, high = np.transpose(expected)
+        assert ((low <= found.ranks) & (found.ranks <= high)).all()
 
 
 def test_nothing_is_taken_where_nothing_helps(model, logs):
@@ -84,7 +118,7 @@ def test_nothing_is_taken_where_nothing_helps(model, logs):
 def test_logs_that_cannot_be_learned_from_are_refused(model, logs):
     with pytest.raises(ValueError, match="fusion needs at least two validation sessions"):
         learn_fusion(model, logs[0], log_of([[0, 1]], N_ITEMS))
-    with pytest.raises(ValueError, match="choice must be one of none, rules, knn, both, auto"):
+    with pytest.raises(ValueError, match="choice must be one of none, rules, knn, both, neighbours, auto"):
         learn_fusion(model, *logs, choice="all")
     with pytest.raises(ValueError, match="with the model's vocabulary"):
         learn_fusion(model, log_of([[0, 1]], 2), logs[1])

@@ -25,10 +25,12 @@ TOLERANCE = 1e-5
 SESSION = [3, 5, 3, -1, 0, 0, 11, 7, 2, 8, 1, 4, 6, 5, 5]
 
 
+SESSIONS = random_sessions(0, 60, N_ITEMS)
+
+
 def make_fusion():
-    sessions = random_sessions(0, 60, N_ITEMS)
-    offsets = np.cumsum([0, *map(len, sessions)])
-    items = np.concatenate(sessions).astype(np.int32)
+    offsets = np.cumsum([0, *map(len, SESSIONS)])
+    items = np.concatenate(SESSIONS).astype(np.int32)
     log = SessionLog(items, offsets, np.arange(items.size), Vocabulary(INTEGER_IDS, tiny_tower.counts()))
     weights = np.random.default_rng(1).uniform(0.1, 0.5, [4, 4]) * [1, 1, -2, 2]
     return Fusion.count(log, weights, ["rules", "knn"])
@@ -39,10 +41,16 @@ def fusion():
     return make_fusion()
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["all items", "unseen items"])
+@pytest.fixture(
+    scope="module",
+    params=[(False, False), (True, False), (False, True)],
+    ids=["all items", "unseen items", "neighbours alone"],
+)
 def saved(request, fusion, tmp_path_factory):
-    model = tiny_model.serving_model(INTEGER_IDS, exclude_seen=request.param, fusion=fusion)
-    return tiny_model.save(tmp_path_factory.mktemp("fused"), model), request.param
+    is_unseen, is_alone = request.param
+    fusion = dataclasses.replace(fusion, is_alone=is_alone)
+    model = tiny_model.serving_model(INTEGER_IDS, exclude_seen=is_unseen, fusion=fusion)
+    return tiny_model.save(tmp_path_factory.mktemp("fused"), model), is_unseen, fusion
 
 
 @pytest.fixture(scope="module", params=LOADERS)
@@ -60,6 +68,8 @@ def expected_scores(fusion, rows):
     scores = tiny_tower.scores(tiny_tower.fold(known))
     if not known:
         return np.asarray(scores)
+    if fusion.is_alone:
+        scores = np.log(1 + np.bincount(np.concatenate(SESSIONS), minlength=N_ITEMS))
     tables = [table.toarray().tolist() for table in fusion.tables.values()]
     return np.array(oracle.fused_scores(scores, tables, fusion.weights.tolist(), known))
 
@@ -74,8 +84,8 @@ def assert_top(outputs, index, fusion, rows, is_unseen):
     np.testing.assert_allclose(outputs["scores"][index], scores[best], TOLERANCE, TOLERANCE)
 
 
-def test_every_way_to_the_answer_gives_the_scores_of_slow_loops(call, saved, fusion):
-    is_unseen, name = saved[1], [b"click by click"]
+def test_every_way_to_the_answer_gives_the_scores_of_slow_loops(call, saved):
+    (_, is_unseen, fusion), name = saved, [b"click by click"]
     state = np.zeros([1, 1 + sum(tiny_tower.UNITS) + tiny_tower.N_ITEMS], np.float32)
     candidates = [[*INTEGER_IDS, UNKNOWN]]
     for seen, item in enumerate(ids_of(SESSION), 1):
@@ -95,13 +105,14 @@ def test_every_way_to_the_answer_gives_the_scores_of_slow_loops(call, saved, fus
             np.testing.assert_allclose(outputs["scores"][0], expected, TOLERANCE, TOLERANCE)
 
 
-def test_sessions_of_a_batch_do_not_touch_each_other(call, saved, fusion):
+def test_sessions_of_a_batch_do_not_touch_each_other(call, saved):
+    _, is_unseen, fusion = saved
     sessions = [SESSION[:2], [-1, -1], SESSION, [9], SESSION[5:8]]
     length = max(map(len, sessions))
     item_ids = [ids_of(rows) + [PAD] * (length - len(rows)) for rows in sessions]
     outputs = call("recommend", item_ids=item_ids)
     for index, rows in enumerate(sessions):
-        assert_top(outputs, index, fusion, rows, saved[1] and index != 1)
+        assert_top(outputs, index, fusion, rows, is_unseen and index != 1)
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,7 @@ from scipy import sparse
 
 from tfrs_gru4rec.neighbours import Fusion, NextClicks
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores, TableRows
-from tfrs_gru4rec.neighbours.fusion import (
-    SIDES,
-    checksum_of,
-    position_steps,
-    repeat_features,
-    share_features,
-)
+from tfrs_gru4rec.neighbours.fusion import checksum_of, position_steps
 from tfrs_gru4rec.neighbours.fusion_weights import (
     STRENGTH,
     TEMPERATURE,
@@ -23,7 +17,7 @@ from tfrs_gru4rec.neighbours.fusion_weights import (
     learn_weights,
     spread_of,
 )
-from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, latest_clicks
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, Counted, latest_clicks
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 from oracle import fusion as oracle
@@ -65,17 +59,26 @@ def test_scores_are_those_of_slow_loops(questions, sides):
     assert not found[:, N_ITEMS:].any()
 
 
-def test_features_times_weights_are_the_same_scores(questions):
-    train, test_log, clicks, scores, _ = questions
+def features_of(fusion, latest):
+    """What the weights multiply, dense, [n, n_features, N_ITEMS]."""
+    found = np.zeros([len(latest), fusion.weights.shape[1], N_ITEMS])
+    for number, (places, values) in enumerate(FusedScores(fusion).features(tf.constant(latest), N_ITEMS)):
+        found[places // N_ITEMS, number, places % N_ITEMS] = values
+    return found
+
+
+def test_candidates_have_the_ranks_of_all_items(questions):
+    train, test_log, clicks, scores, prefixes = questions
     fusion = random_fusion(train, ["rules", "knn"])
-    features = [share_features(SIDES[side](train), test_log.items, clicks) for side in fusion.tables]
-    features += repeat_features(test_log.items, clicks, N_ITEMS)
-    weights = fusion.weights[position_steps(clicks.positions)]
-    expected = scores + sum(each.toarray() * weights[:, [place]] for place, each in enumerate(features))
-    latest = latest_clicks(test_log.items, clicks, N_CLICKS)
-    found = FusedScores(fusion)(tf.constant(scores), tf.constant(latest)).numpy()
-    np.testing.assert_allclose(found, expected, rtol=0, atol=30 * 16 * np.finfo(np.float32).eps)
-    # And the ranks of the candidates are those of all items, as there are fewer items than candidates may be.
+    tables = [table.toarray().tolist() for table in fusion.tables.values()]
+    expected = np.array(
+        [
+            oracle.fused_scores(row, tables, fusion.weights.tolist(), prefix)
+            for row, prefix in zip(scores, prefixes, strict=True)
+        ]
+    )
+    dense = features_of(fusion, latest_clicks(test_log.items, clicks, N_CLICKS))
+    features = [sparse.csr_array(dense[:, number]) for number in range(dense.shape[1])]
     steps = position_steps(clicks.positions)
     halves = [slice(0, 30), slice(30, None)]
     parts = [
@@ -96,19 +99,24 @@ def test_features_times_weights_are_the_same_scores(questions):
 
 
 def test_rows_are_read_as_they_are():
-    table = sparse.csr_array(np.array([[0, 2.0, 3.0], [0, 0, 0], [4.0, 0, 0]]))
-    places, columns, values = TableRows(table).look_up(tf.constant([[2, -1], [1, 0]]))
-    assert places.numpy().tolist() == [0, 3, 3]
-    assert columns.numpy().tolist() == [0, 1, 2]
-    assert values.numpy().tolist() == [4.0, 2.0, 3.0]
+    tables = [[[0, 2.0, 3.0], [0, 0, 0], [4.0, 0, 0]], [[5.0, 0, 6.0], [0, 0, 0], [7.0, 0, 0]]]
+    sides = {
+        name: Counted(sparse.csr_array(np.array(table)), np.ones(3), 1.0)
+        for name, table in zip(("rules", "knn"), tables, strict=True)
+    }
+    fusion = Fusion(sides, np.zeros([4, 4]), 0)
+    places, columns, values, sums = TableRows(fusion).look_up(tf.constant([[2, -1], [1, 0]]))
+    assert places.numpy().tolist() == [0, 3, 3, 3]
+    assert columns.numpy().tolist() == [0, 0, 1, 2]
+    assert values.numpy().tolist() == [[4.0, 7.0], [0.0, 5.0], [2.0, 0.0], [3.0, 6.0]]
+    assert sums.numpy().tolist() == [[[4.0, 7.0], [0.0, 0.0]], [[0.0, 0.0], [5.0, 11.0]]]
 
 
 def test_items_of_every_session_say_nothing():
     log = log_of([[0, 1], [1, 0]], 3)  # their idf is 0
-    clicks = NextClicks.of(log)
-    assert not share_features(SIDES["knn"](log), log.items, clicks).toarray().any()
+    latest = latest_clicks(log.items, NextClicks.of(log), N_CLICKS)
     fused = FusedScores(Fusion.count(log, np.tile([1.0, 0.0, 0.0], [4, 1]), ["knn"]))
-    assert not fused(tf.zeros([2, 3]), tf.constant(latest_clicks(log.items, clicks, N_CLICKS))).numpy().any()
+    assert not fused(tf.zeros([2, 3]), tf.constant(latest)).numpy().any()
 
 
 def one_side(scores, side, targets):
@@ -163,6 +171,8 @@ def test_a_file_gives_back_what_was_saved(tmp_path):
     assert list(loaded.tables) == ["rules", "knn"]
     for side, table in fusion.tables.items():
         np.testing.assert_array_equal(loaded.tables[side].toarray(), table.toarray())
+        np.testing.assert_array_equal(loaded.sides[side].seen, fusion.sides[side].seen)
+        assert loaded.sides[side].n_sessions == 40
     assert [path.name for path in tmp_path.iterdir()] == ["fusion.npz"]
 
 

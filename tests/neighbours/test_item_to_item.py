@@ -78,3 +78,37 @@ def test_bad_numbers_are_refused():
             model(log, **setting)
     with pytest.raises(ValueError, match="n must be at least 1"):
         top_of_rows(SequentialRules(log).table, 0)
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.7])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_logs_added_one_by_one_give_what_they_give_together(seed, decay):
+    days = [random_sessions(10 * seed + day, 20, N_ITEMS) for day in range(3)]
+    rules = knn = None
+    for sessions in days:
+        log = log_of(sessions, N_ITEMS)
+        rules = SequentialRules(log, 3, None, before=rules and rules.counted, decay=decay)
+        knn = ItemKNN(log, 60, 4.0, None, before=knn and knn.counted, decay=decay)
+    sessions, weights = sum(days, []), [decay**age for age in (2, 1, 0) for _ in range(20)]
+    for model, expected in (
+        (rules, oracle.sequential_rules_table(sessions, N_ITEMS, 3, weights)),
+        (knn, oracle.item_knn_table(sessions, N_ITEMS, 60, 4.0, weights)),
+    ):
+        np.testing.assert_allclose(model.table.toarray(), expected, **CLOSE)
+        assert model.counted.n_sessions == pytest.approx(sum(weights))
+
+
+def test_a_log_is_added_in_the_rows_of_another_vocabulary():
+    # Items 0 to 9 at first; then 3 and 8 have gone, 10 and 11 are new, and rows have changed places.
+    ids = np.array([7, 0, 11, 2, 1, 4, 9, 10, 5, 6])
+    first, second = random_sessions(5, 30, 10), random_sessions(6, 30, len(ids))
+    both = [*first, *([int(ids[row]) for row in session] for session in second)]
+    old_rows = np.where(ids < 10, ids, -1)
+    for model, table in (
+        (SequentialRules, oracle.sequential_rules_table(both, 12, 10)),
+        (ItemKNN, oracle.item_knn_table(both, 12, 200, 40.0)),
+    ):
+        before = model(log_of(first, 10), n_top=None).counted.moved(old_rows)
+        found = model(log_of(second, len(ids)), n_top=None, before=before)
+        np.testing.assert_allclose(found.table.toarray(), np.array(table)[np.ix_(ids, ids)], **CLOSE)
+        assert np.diff(model(log_of(second, len(ids)), n_top=3, before=before).table.indptr).max() == 3

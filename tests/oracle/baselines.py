@@ -59,26 +59,35 @@ def rank(scores, counts, target, tie, close=1e-12):
     return {"standard": 1 + before, "conservative": before + level, "median": before + (1 + level) / 2}[tie]
 
 
-def sequential_rules_table(sessions, n_items, max_distance):
-    """Sequential rules, each row divided by the item's clicks."""
-    counts = popularity_counts(sessions, n_items)
+def sequential_rules_table(sessions, n_items, max_distance, weights=None):
+    """Sequential rules, each row divided by the item's clicks; weights of the sessions, 1 by default."""
+    weights = weights or [1.0] * len(sessions)
+    clicks = [
+        sum(weight * session.count(item) for session, weight in zip(sessions, weights, strict=True))
+        for item in range(n_items)
+    ]
     table = [[0.0] * n_items for _ in range(n_items)]
-    for session in sessions:
+    for session, weight in zip(sessions, weights, strict=True):
         for place, item in enumerate(session):
             for distance, later in enumerate(session[place + 1 : place + 1 + max_distance], 1):
-                table[item][later] += 1 / distance / counts[item]
+                table[item][later] += weight / distance / clicks[item]
     return table
 
 
-def item_knn_table(sessions, n_items, n_sessions, half_life):
+def item_knn_table(sessions, n_items, n_sessions, half_life, weights=None):
     """What the latest sessions of each item hold; `sessions` run from the oldest to the newest."""
+    weights = weights or [1.0] * len(sessions)
+    weighed = list(zip(map(set, sessions), weights, strict=True))
+
+    def idf(item):
+        return math.log(sum(weights) / max(1.0, sum(weight for held, weight in weighed if item in held)))
+
     table = [[0.0] * n_items for _ in range(n_items)]
     for item in range(n_items):
-        holders = [set(session) for session in reversed(sessions) if item in session]
-        for age, holder in enumerate(holders[:n_sessions]):
-            for other in holder:
-                n_holders = sum(other in session for session in sessions)
-                table[item][other] += 0.5 ** (age / half_life) * math.log(len(sessions) / n_holders)
+        holders = [(held, weight) for held, weight in reversed(weighed) if item in held]
+        for age, (held, weight) in enumerate(holders[:n_sessions]):
+            for other in held:
+                table[item][other] += weight * 0.5 ** (age / half_life) * idf(other)
     return table
 
 

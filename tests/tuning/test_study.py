@@ -10,7 +10,7 @@ import tensorflow as tf
 from training_support import ring_log
 
 from tfrs_gru4rec.cli import train
-from tfrs_gru4rec.evaluation.fused import learn_fusion
+from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
 from tfrs_gru4rec.training import load_model
 from tfrs_gru4rec.training.callbacks import DivergedError
 from tfrs_gru4rec.tuning import SearchSpace, trial, tune

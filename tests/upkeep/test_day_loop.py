@@ -12,9 +12,9 @@ from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.models import GRU4Rec
-from tfrs_gru4rec.neighbours import NextClicks
+from tfrs_gru4rec.neighbours import Fusion, NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.training import load_model
+from tfrs_gru4rec.training import ModelFolder, fit, load_model
 from tfrs_gru4rec.upkeep import day_loop, publisher
 from tfrs_gru4rec.upkeep.carried_rows import in_rows_of
 from tfrs_gru4rec.upkeep.day_figures import measure_day
@@ -68,7 +68,8 @@ class Versions:
     def publish(self, model, version, about):
         self.calls += 1
         self.about = about
-        self.published.append((version, model.embedding.output_table.numpy()))
+        gru = getattr(model, "model", model)
+        self.published.append((version, gru.embedding.output_table.numpy()))
 
 
 def config(**settings):
@@ -161,7 +162,7 @@ def measure(model, log, k):
     prefixes = np.full((len(clicks), clicks.positions.max()), -1, np.int32)
     of_click, events = clicks.seen_events()
     prefixes[of_click, events - clicks.starts[of_click]] = known.items[events]
-    found = metrics.ranks(model.scores(model(tf.constant(prefixes))[0]), clicks.targets)
+    found = metrics.ranks(model.predict_step(tf.constant(prefixes)), clicks.targets)
     return {"recall": float(np.sum(found.numpy() <= k)) / log.n_pairs}, None
 
 
@@ -175,6 +176,8 @@ KILLS = {
     "before training": (kill_before, day_loop, "fit", 2),
     "after training": (kill_after, day_loop, "fit", 2),
     "before the report": (kill_before, day_loop, "write_json", 2),
+    "before the neighbours are kept": (kill_before, Fusion, "save", 2),
+    "after the neighbours are kept": (kill_after, Fusion, "save", 2),
     "before the comparison ends": (kill_before, sys.modules[__name__], "measure", 3),
     "before the version is noted": (kill_before, publisher, "write_json", 2),
     "after the version is noted": (kill_after, publisher, "write_json", 2),
@@ -191,8 +194,13 @@ def short(tmp_path_factory):
     (folder / "logs").mkdir()
     for number in range(1, 4):
         write_day(folder / "logs", number, [OLD_RING, [f"day{number}-{n}" for n in range(3)]], 12)
+    write_day(folder, 0, [OLD_RING], 12)
+    log = SessionLog.from_file(folder / "2024-05-00.tsv.gz")
+    start = tiny()
+    fit(GRU4Rec(log.vocabulary, start.model), log, start.training, ModelFolder(folder / "first"))
+    Fusion.count(log, np.full([4, 4], 0.1), ["rules", "knn"]).save(folder / "first")
     versions = Versions()
-    entries = work(folder / "logs", folder / "work", versions)
+    entries = work(folder / "logs", folder / "work", versions, first_model=folder / "first")
     return folder / "logs", entries, versions
 
 
@@ -201,11 +209,15 @@ def test_goes_on_after_a_kill_without_losing_or_repeating_a_day(short, tmp_path,
     logs, whole, whole_versions = short
     versions = Versions()
     how, target, name, at = KILLS[kill]
+    first = logs.parent / "first"
     with monkeypatch.context() as patch:
         how(patch, target, name, at)
         with pytest.raises(Killed):
-            work(logs, tmp_path / "work", versions)
-    work(logs, tmp_path / "work", versions)
+            work(logs, tmp_path / "work", versions, first_model=first)
+    work(logs, tmp_path / "work", versions, first_model=first)
+    for day in ("2024-05-01", "2024-05-02"):
+        one, other = (folder / "work" / "days" / day for folder in (tmp_path, logs.parent))
+        assert (one / "fusion.npz").read_bytes() == (other / "fusion.npz").read_bytes()
     days = Ledger(tmp_path / "work" / "ledger.json").days
     assert [day["day"] for day in days] == [day["day"] for day in whole]
     assert [day["version"] for day in days] == [1, 2]
@@ -295,12 +307,36 @@ def test_only_the_models_needed_keep_their_weights(short, tmp_path):
     for file in logs.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     write_day(folder, 4, [OLD_RING], 12)
-    work(folder, tmp_path / "work", Versions())
-    kept = [
-        day.name for day in sorted((tmp_path / "work" / "days").iterdir()) if (day / "checkpoints").exists()
-    ]
-    assert kept == ["2024-05-01", "2024-05-03"]
+    work(folder, tmp_path / "work", Versions(), first_model=logs.parent / "first")
+    for part in ("checkpoints", "fusion.npz"):
+        kept = [day.name for day in sorted((tmp_path / "work" / "days").iterdir()) if (day / part).exists()]
+        assert kept == ["2024-05-01", "2024-05-03"]
     assert (tmp_path / "work" / "days" / "2024-05-02" / "report.json").exists()
+
+
+@pytest.mark.parametrize(("train_every", "epochs"), [(0, [0, 0]), (1, [1, 1]), (2, [1, 0])])
+def test_neighbours_learn_on_days_without_training(short, tmp_path, train_every, epochs):
+    logs, *_ = short
+    first = logs.parent / "first"
+    entries = work(logs, tmp_path / "work", Versions(), first_model=first, train_every=train_every)
+    assert [entry["epochs"] for entry in entries] == epochs
+    before, after = load_model(first), load_model(tmp_path / "work" / "days" / "2024-05-02")
+    rows = after.vocabulary.rows(before.vocabulary.ids)
+    old, new = (model.embedding.output_table.numpy() for model in (before, after))
+    assert np.array_equal(old, new[rows]) == (train_every == 0)
+    # Items of both days are in the catalogue, and their neighbours are those of their rings.
+    fusion = Fusion.load(tmp_path / "work" / "days" / "2024-05-02")
+    fusion.require_vocabulary(after.vocabulary)
+    for day in (1, 2):
+        ring = after.vocabulary.rows(np.array([f"day{day}-{n}" for n in range(3)], object))
+        rules = fusion.tables["rules"].toarray()[ring]
+        assert (rules[:, ring].sum(axis=1) > 0).all()
+        assert rules[:, ring].sum() == pytest.approx(rules.sum())
+
+
+def test_days_without_training_need_neighbours(short):
+    with pytest.raises(ValueError, match=r"Days without training are for neighbours.*train_every=0"):
+        tiny(train_every=0, first_model=short[0])
 
 
 def test_day_files(tmp_path):

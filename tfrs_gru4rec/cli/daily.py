@@ -9,6 +9,9 @@ than the serving one's by more than --margin. daily/ledger.json holds the figure
 by day, daily/days/<day>/report.html what a day was trained on and reached. The first day's model is exported whatever
 it is worth. Run the command whenever a new log has come, from cron for instance: days that are done are not done again,
 and a run that was stopped goes on where it was.
+
+If --warm_start_from names a model that is fused with neighbours, they learn from each day too and are exported; with
+--train_every 7 the GRU is trained on one day of seven, and the neighbours learn on all.
 """
 
 import dataclasses
@@ -56,6 +59,7 @@ def main(
         training,
         warm_start,
         first_epochs=days.first_epochs,
+        train_every=days.train_every,
         first_model=days.warm_start_from,
         margin=days.margin,
         keep_days=days.keep_days,
@@ -108,9 +112,11 @@ class SavedModelVersions:
 
     def publish(self, model: Any, version: int, about: Mapping[str, Any]) -> None:
         """Writes and verifies a version."""
+        from tfrs_gru4rec.evaluation.fused import FusedModel
         from tfrs_gru4rec.export.saved_model import export_saved_model
 
-        export_saved_model(model, self._export_dir, version, about=about, **self._settings)
+        gru, fusion = (model.model, model.fusion) if isinstance(model, FusedModel) else (model, None)
+        export_saved_model(gru, self._export_dir, version, fusion=fusion, about=about, **self._settings)
 
 
 def _table(entries: list[dict[str, Any]]) -> str:

@@ -76,7 +76,7 @@ def _words(settings: Mapping[str, Any]) -> str:
 
 def _print_report(report: Mapping[str, Any]) -> None:
     losses = ", ".join(f"{epoch['loss']:.4f}" for epoch in report["epochs"])
-    print(f"epochs: {len(report['epochs'])}, loss {losses}")
+    print(f"epochs: {len(report['epochs'])}{', loss ' if losses else ''}{losses}")
     if "test" in report:
         rows = {"GRU4Rec": report["test"], **report.get("baselines", {})}
         print(figures_table(rows, [int(k) for k in report["test"]["recall"]]))

@@ -53,10 +53,10 @@ def all_pairs_line(test: Mapping[str, Any], k: int) -> str:
 
 def fusion_line(found: Mapping[str, Any]) -> str:
     """Says which neighbours were chosen, and by how much they help, from the report of `learn_fusion`."""
-    chosen, alone = found["chosen"], found["none"]
+    names = {name: "the model alone" if name == "none" else name for name in found if name != "chosen"}
+    rows = "; ".join(f"{names[name]} {found[name]['recall']:.4f}, {found[name]['mrr']:.4f}" for name in names)
     return (
-        f"Fusion with neighbours: {chosen}, recall@20 {found[chosen]['recall']:.4f} (the model alone "
-        f"{alone['recall']:.4f}), MRR@20 {found[chosen]['mrr']:.4f} ({alone['mrr']:.4f}) on sessions not learned from."
+        f"Fusion with neighbours: {found['chosen']}. Recall@20, MRR@20 on sessions not learned from: {rows}."
     )
 
 
@@ -82,9 +82,9 @@ def position_table(by_position: Mapping[str, Mapping[str, float]], k: int) -> st
 def print_test(report: Mapping[str, Any], k: Sequence[int], others: Mapping[str, Any] | None = None) -> None:
     """Prints the figures of a report's `test`, its `test_alone` and `baselines`, if any, and further rows by name."""
     test = report["test"]
-    rows = {"GRU4Rec": test}
+    rows = {test.get("recommender", "GRU4Rec"): test}
     if "test_alone" in report:
-        rows = {"GRU4Rec, fused": test, "GRU4Rec alone": report["test_alone"]}
+        rows["GRU4Rec alone"] = report["test_alone"]
     print(f"\n{events_line(test)}:")
     print(figures_table(rows | report.get("baselines", {}) | (others or {}), k))
     if test["known_share"] < 1:

@@ -3,6 +3,7 @@ r"""gru4rec-train: trains GRU4Rec on a click log, and evaluates it beside simple
     gru4rec-train --train_path train.tsv --test_path test.tsv --model_dir models/shop \
         --loss bpr-max --layers 224 --final_act elu-0.5 --n_epochs 10
     gru4rec-train --train_path train.tsv --model_dir models/shop --flagfile retailrocket --valid_days 7 --refit
+    gru4rec-train --train_path train.tsv --model_dir models/shop --fusion neighbours
     gru4rec-train --dataset synthetic_sessions --model_dir models/demo
     gru4rec-train --train_path tuesday.tsv --model_dir models/tuesday --warm_start_from models/monday
 
@@ -10,7 +11,9 @@ The log is a TSV, CSV or Parquet file (also gzipped) with the columns SessionId,
 another of the validation flags) the best epoch is kept, by recall@20 on the last sessions of the log; with --refit it
 is trained again on all of them. The test log is read once, when training is done. The same command goes on from the
 last checkpoint after an interruption. With --warm_start_from the items, weights and optimizer slots
-of an older model are carried over and items that are new get rows; hyperparameters not given are that model's.
+of an older model are carried over and items that are new get rows; hyperparameters not given are that model's. Its
+fusion with neighbours is carried on too, the new log added to their tables; with --fusion it is learned anew. With
+--fusion neighbours no GRU is trained: item neighbours alone, counted in seconds, are evaluated and exported alike.
 """
 
 import dataclasses
@@ -100,6 +103,11 @@ def main(
     logs = data.read_training_logs(columns, validation)
     validation = logs.validation
     warm_start = dataclasses.replace(warm_start, ticks_per_second=data.ticks_per_second)
+    if validation.fusion == "neighbours":
+        if not output.warm_start_from:
+            # The GRU is there for the folder and the signatures, as small as can be, and nothing is asked of it.
+            model = dataclasses.replace(model, layers=(1,), constrained_embedding=True, embedding=0)
+        training = dataclasses.replace(training, n_epochs=0)
     _print_data(logs, model, training)
     if data.test_path and not data.test_path.exists():
         logging.warning("%s does not exist; it is read when training is done.", data.test_path)
@@ -108,8 +116,9 @@ def main(
         logging.info("Loading TensorFlow.")
     import tensorflow as tf
 
-    from tfrs_gru4rec.evaluation.fused import keep_fusion, learn_fusion
+    from tfrs_gru4rec.evaluation.fused import keep_fusion
     from tfrs_gru4rec.evaluation.html_report import show_report
+    from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
     from tfrs_gru4rec.evaluation.report import evaluate_parts, make_report
 
     if output.deterministic:
@@ -119,19 +128,28 @@ def main(
     if logs.valid is not None:
         first_folder = folder / "validation" if validation.refit else folder
         trained = train(training, first_folder, logs.train, logs.valid, validation.early_stop_epochs)
-        chosen = {"validation": _describe_validation(validation, logs.valid, trained.epochs)}
-        _print_validation(chosen["validation"])
+        if trained.epochs:
+            chosen = {"validation": _describe_validation(validation, logs.valid, trained.epochs)}
+            _print_validation(chosen["validation"])
     if validation.fusion != "none":
         logging.info("Learning what neighbours weigh.")
-        fusion, chosen["fusion"] = learn_fusion(trained.model, trained.log, trained.valid, validation.fusion)
+        fusion, chosen["fusion"] = learn_fusion(
+            trained.model, trained.log, trained.valid, validation.fusion, **trained.earlier_counts()
+        )
         print(fusion_line(chosen["fusion"]))
-    if validation.refit:
+    if validation.refit and trained.epochs:
         training = dataclasses.replace(training, n_epochs=chosen["validation"]["best_epoch"])
         print(f"Training again on all sessions: {logs.whole.n_events} events, {training.n_epochs} epochs.")
     if validation.refit or logs.valid is None:
         trained = train(training, folder, logs.whole)
-    log, recommender = trained.log, keep_fusion(trained.model, fusion, trained.log, folder)
-    report = make_report(model, training, log, trained.epochs, warm_start=trained.warm_start, **chosen)
+        if fusion:
+            fusion = fusion.recounted(trained.log, **trained.earlier_counts())
+    start, log = trained.start, trained.log
+    if start and validation.fusion == "none":
+        fusion = start.fusion()
+    recommender = keep_fusion(trained.model, fusion, folder)
+    summary = start.summary() if start else None
+    report = make_report(model, training, log, trained.epochs, warm_start=summary, **chosen)
     report_path = folder / "report.json"
     paths = [path for path in (report_path, output.report_path) if path]
     _write(paths, report)
@@ -155,13 +173,16 @@ def main(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Trained:
-    """A trained model, its logs, the records of its epochs, and what a warm start carried over."""
+    """A trained model, its logs, the records of its epochs, and the warm start that it began with."""
 
     model: Any
     log: Any
     valid: Any
     epochs: list[dict[str, Any]]
-    warm_start: dict[str, Any] | None
+    start: Any
+
+    def earlier_counts(self) -> dict[str, Any]:
+        return self.start.earlier_counts() if self.start else {}
 
 
 def _train(
@@ -198,7 +219,7 @@ def _train(
         allow_changed=output.allow_changed,
     )
     keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
-    return _Trained(recommender, log, valid, epochs, start.summary() if start else None)
+    return _Trained(recommender, log, valid, epochs, start)
 
 
 def _describe_validation(
@@ -266,6 +287,8 @@ def _print_data(logs: TrainingLogs, model: GRU4RecConfig, training: TrainingConf
         print(
             f"Validating on {valid.n_events} events of {valid.n_sessions} sessions, {logs.validation.source}{dropped}."
         )
+    if not training.n_epochs:
+        return
     layers = ",".join(map(str, model.layers))
     print(
         f"With {model.loss}, layers {layers}, dropout {model.dropout_p_embed:g} and {model.dropout_p_hidden:g}, "

@@ -97,7 +97,8 @@ def main(
     report_path, model_dir = study.output_dir / "report.json", study.output_dir / "model"
     write_json(report_path, report)
     print(f"Training again on all sessions: {logs.whole.n_events} events, {found.training.n_epochs} epochs.")
-    model = keep_fusion(_refit(found, logs.whole, model_dir), found.fusion, logs.whole, model_dir)
+    fusion = found.fusion.recounted(logs.whole) if found.fusion else None
+    model = keep_fusion(_refit(found, logs.whole, model_dir), fusion, model_dir)
     if data.has_test:
         test_log = data.read_test_log(columns, logs.whole.vocabulary)
         report |= _test(found, model, logs.whole, test_log, evaluation)

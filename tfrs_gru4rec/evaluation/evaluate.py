@@ -1,7 +1,7 @@
 """Evaluation of a model on a test log: next item only, full catalogue, no sampled negatives."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,11 @@ from absl import logging
 
 from tfrs_gru4rec.checks import require, require_one_of, require_positive
 from tfrs_gru4rec.config import EvaluationConfig
+from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.metrics import TIES, RankedPairs, ranks_in_blocks
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, latest_clicks
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.lane_schedule import lane_schedule
 from tfrs_gru4rec.pipelines.session_log import SessionLog
@@ -23,7 +25,7 @@ SCORE_BYTES = 64 << 20
 
 
 def evaluate(
-    model: GRU4Rec,
+    model: GRU4Rec | FusedModel,
     log: SessionLog,
     tie: str = EvaluationConfig.tie,
     lanes: int = EvaluationConfig.lanes,
@@ -34,7 +36,7 @@ def evaluate(
     The state is zero at each session's start and follows it to its end, whatever the number of sessions and lanes.
 
     Args:
-      model: the model to evaluate.
+      model: the model to evaluate, alone or fused with neighbours.
       log: test sessions, read with the model's vocabulary (events of other items are then dropped and counted).
       tie: "standard", "conservative" or "median", see `tfrs_gru4rec.metrics.ranks.tie_ranks`.
       lanes: sessions followed at a time.
@@ -57,19 +59,19 @@ def evaluate(
     """
     require_one_of(TIES, tie=tie)
     require_positive(lanes=lanes, score_bytes=score_bytes)
-    require_vocabulary_of(model, log)
     started = time.monotonic()
-    # Of few sessions a power of two above their number, so that logs of like sizes share a graph.
-    lanes = min(lanes, 1 << (log.n_sessions - 1).bit_length())
+    gru, fused = (model.model, model.fused) if isinstance(model, FusedModel) else (model, None)
+    require_vocabulary_of(gru, log)
     # No more than a block of the lanes' scores: what fits in the budget besides would be padding.
-    score_bytes = min(score_bytes, 4 * log.vocabulary.n_items * lanes * BLOCK_STEPS)
-    state, clicks = model.initial_state(lanes), NextClicks.of(log)
-    follow, rank = model.made_once(_follow, lanes), model.made_once(_rank, tie, score_bytes)
-    all_ranks = []
-    for block in session_parallel(log, lanes, block_steps=BLOCK_STEPS):
-        state, queries, targets = follow(block, state)
-        all_ranks.append(rank(queries, targets).numpy())
-        n_done, seconds = sum(map(len, all_ranks)), time.monotonic() - started
+    score_bytes = min(score_bytes, 4 * log.vocabulary.n_items * _lanes(log, lanes) * BLOCK_STEPS)
+    clicks, n_done = NextClicks.of(log), 0
+    rank = gru.made_once(_rank, tie, score_bytes, fused)
+    ranks = np.empty(len(clicks), np.float32)
+    for queries, places in followed(gru, log, clicks, lanes):
+        asked = clicks.take(places)
+        latest = [latest_clicks(log.items, asked, N_CLICKS)] if fused else []
+        ranks[places] = rank(queries, asked.targets, *latest).numpy()
+        n_done, seconds = n_done + len(places), time.monotonic() - started
         logging.log_every_n_seconds(
             logging.INFO if seconds > 10 else logging.DEBUG,
             "Evaluated %d of %d events, %.0f events/s.",
@@ -78,9 +80,35 @@ def evaluate(
             log.n_pairs,
             n_done / seconds,
         )
-    ranks = np.empty(len(clicks), np.float32)
-    ranks[_lane_order(log, clicks, lanes)] = np.concatenate(all_ranks)
     return clicks.ranked(ranks, log, time.monotonic() - started)
+
+
+def followed(
+    model: GRU4Rec, log: SessionLog, clicks: NextClicks, lanes: int = EvaluationConfig.lanes
+) -> Iterator[tuple[tf.Tensor, np.ndarray]]:
+    """Follows the sessions of a log, many at a time, each event once.
+
+    Args:
+      model: steps the sessions.
+      log: in the model's vocabulary.
+      clicks: `NextClicks.of(log)`.
+      lanes: sessions followed at a time.
+
+    Yields:
+      Queries [n, units of the last layer], and which of the clicks they are for, int64 [n].
+    """
+    lanes = _lanes(log, lanes)
+    follow, state = model.made_once(_follow, lanes), model.initial_state(lanes)
+    order, n_done = _lane_order(log, clicks, lanes), 0
+    for block in session_parallel(log, lanes, block_steps=BLOCK_STEPS):
+        state, queries = follow(block, state)
+        yield queries, order[n_done : n_done + len(queries)]
+        n_done += len(queries)
+
+
+def _lanes(log: SessionLog, lanes: int) -> int:
+    # Of few sessions a power of two above their number, so that logs of like sizes share a graph.
+    return min(lanes, 1 << (log.n_sessions - 1).bit_length())
 
 
 def _lane_order(log: SessionLog, clicks: NextClicks, lanes: int) -> np.ndarray:
@@ -110,28 +138,28 @@ def _follow(model: GRU4Rec, lanes: int) -> Callable[..., tuple[Any, ...]]:
     units = model.tower.units[-1]
 
     @tf.function(reduce_retracing=True)
-    def follow(block: SessionBatch, state: State) -> tuple[State, tf.Tensor, tf.Tensor]:
+    def follow(block: SessionBatch, state: State) -> tuple[State, tf.Tensor]:
         n_steps = block.n_live_steps()
         queries = tf.TensorArray(tf.float32, n_steps, element_shape=[lanes, units])
         for number in tf.range(n_steps):
             step = block.at(number)
             query, state = model.step(step.input_rows, model.tower.reset(state, step.is_start))
             queries = queries.write(number, query)
-        is_live = block.is_live[:n_steps]
-        found = (queries.stack(), block.target_rows[:n_steps])
-        return state, *(tf.boolean_mask(values, is_live) for values in found)
+        return state, tf.boolean_mask(queries.stack(), block.is_live[:n_steps])
 
     return follow
 
 
-def _rank(model: GRU4Rec, tie: str, score_bytes: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def _rank(
+    model: GRU4Rec, tie: str, score_bytes: int, fused: Callable[..., tf.Tensor] | None
+) -> Callable[..., tf.Tensor]:
     """Returns a graph that ranks targets [n] of queries [n, units], some queries at a time."""
 
     @tf.function(reduce_retracing=True)
-    def rank(queries: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    def rank(queries: tf.Tensor, targets: tf.Tensor, *latest: tf.Tensor) -> tf.Tensor:
         # Read once: a variable that rows are gathered from is copied at every read, and blocks are many.
         weights = tf.convert_to_tensor(model.embedding.output_table)
         biases = tf.convert_to_tensor(model.embedding.output_bias)
-        return ranks_in_blocks(queries, weights, biases, targets, tie, score_bytes)
+        return ranks_in_blocks(queries, weights, biases, targets, tie, score_bytes, fused, latest)
 
     return rank

@@ -37,10 +37,7 @@ def evaluate_test(
       >>> test["recall"], test["lists"]["by_k"]["2"]["coverage"]
       ({'2': 1.0}, 1.0)
     """
-    if isinstance(model, FusedModel):
-        found = model.evaluate(log, config.tie)
-    else:
-        found = evaluate(model, log, config.tie, config.lanes)
+    found = evaluate(model, log, config.tie, config.lanes)
     lists = list_figures(model, log, config.k)
     return found, describe_test(found, config.k, model.vocabulary.counts, lists)
 
@@ -51,7 +48,8 @@ def evaluate_parts(
     """Measures a model, and one that is fused without its neighbours too; arguments and errors as `evaluate_test`.
 
     Returns:
-      The ranks, and the parts of a report: `test`, and `test_alone` of the model without its neighbours.
+      The ranks, and the parts of a report: `test`, with the name of the `recommender`, and `test_alone` of the model
+      without its neighbours, unless these are alone.
 
     Example:
       >>> import pandas as pd
@@ -64,6 +62,9 @@ def evaluate_parts(
     found, test = evaluate_test(model, log, config)
     if not isinstance(model, FusedModel):
         return found, {"test": test}
+    if model.fusion.is_alone:
+        return found, {"test": {**test, "recommender": "neighbours"}}
+    test["recommender"] = "GRU4Rec, fused"
     return found, {"test": test, "test_alone": evaluate_test(model.model, log, config)[1]}
 
 

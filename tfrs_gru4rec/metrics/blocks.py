@@ -1,6 +1,7 @@
 """Ranks in catalogues whose scores do not fit in memory at once."""
 
 import sys
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -31,6 +32,8 @@ def ranks_in_blocks(
     target_rows: tf.Tensor,
     tie: str = "standard",
     max_scores_bytes: int = MAX_SCORES_BYTES,
+    rescore: Callable[..., tf.Tensor] | None = None,
+    of_queries: Sequence[tf.Tensor] = (),
 ) -> tf.Tensor:
     """Ranks each query's target among all items by r = h · W + b, some queries at a time; float32 `[n]`, see `ranks`.
 
@@ -44,6 +47,8 @@ def ranks_in_blocks(
       target_rows: `[n]`, integer, item rows.
       tie: see `ranks`.
       max_scores_bytes: memory for one block's scores.
+      rescore: changes a block's scores `[rows, n_items]`, given those rows of `of_queries` too; None leaves them.
+      of_queries: each `[n, …]`.
 
     Raises:
       ValueError: unknown tie rule, or a budget that is not above zero.
@@ -57,11 +62,14 @@ def ranks_in_blocks(
     rows = min(block_rows(item_weights.shape[0], max_scores_bytes), query.shape[0] or sys.maxsize)
     n = tf.shape(query)[0]
     n_blocks = -(-n // rows)
-    blocks = (_in_blocks(query, n_blocks, rows), _in_blocks(target_rows, n_blocks, rows))
+    blocks = tuple(_in_blocks(values, n_blocks, rows) for values in (query, target_rows, *of_queries))
 
-    def ranks_of_block(block: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        product = tf.matmul(block[0], item_weights, transpose_b=True)
-        return _ranks_compiled(product, item_biases, block[1], tie)
+    def ranks_of_block(block: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        query, targets, *of_query = block
+        product = tf.matmul(query, item_weights, transpose_b=True)
+        if rescore is None:
+            return _ranks_compiled(product, item_biases, targets, tie)
+        return _ranks_compiled(rescore(product + item_biases, *of_query), 0.0, targets, tie)
 
     # One block at a time: running several at once would break the budget.
     results = tf.map_fn(ranks_of_block, blocks, parallel_iterations=1, fn_output_signature=tf.float32)

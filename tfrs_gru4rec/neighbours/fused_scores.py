@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-from scipy import sparse
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.neighbours.fusion import EPSILON, FIRST_POSITIONS, N_REPEATS, Fusion
@@ -10,95 +9,141 @@ from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS
 
 
 class TableRows(tf.Module):
-    """Rows of a sparse table, held as they are in memory: 8 bytes an entry."""
+    """Rows of the tables of all sides, joined, so that they are looked up at once: 4 bytes an entry, and 4 a side."""
 
-    def __init__(self, table: sparse.csr_array) -> None:
-        """Copies a table [n_rows, n_columns].
+    def __init__(self, fusion: Fusion) -> None:
+        """Copies the tables.
 
         Raises:
-          ValueError: it has 2**31 entries or more.
+          ValueError: they have 2**31 entries or more.
         """
         super().__init__(name="table_rows")
-        require(table.nnz < 2**31, "A table must have fewer than 2**31 entries.", entries=table.nnz)
-        self.width = max(1, int(np.diff(table.indptr).max(initial=0)))
-        self._columns = tf.Variable(table.indices.astype(np.int32), trainable=False)
-        self._values = tf.Variable(table.data.astype(np.float32), trainable=False)
-        self._first = tf.Variable(table.indptr.astype(np.int32), trainable=False)
+        first, columns, values = fusion.joined
+        require(columns.size < 2**31, "Tables must have fewer than 2**31 entries.", entries=columns.size)
+        self.n_rows, self.width = first.size - 1, max(1, int(np.diff(first).max(initial=0)))
+        self._columns = tf.Variable(columns, trainable=False)
+        self._values = tf.Variable(values, trainable=False)
+        # Behind the last row there is an empty one.
+        self._first = tf.Variable(np.append(first, first[-1]).astype(np.int32), trainable=False)
+        sums = [np.append(table.sum(axis=1), 0).astype(np.float32) for table in fusion.tables.values()]
+        self._sums = tf.Variable(np.stack(sums, axis=1), trainable=False)
 
-    def look_up(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def look_up(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Reads some rows for each of n sessions.
 
         Args:
           rows: int32 [n, n_rows], -1 for an empty one.
 
         Returns:
-          All entries of these rows, each [n_entries]: int32 places in `rows` flattened, int32 columns, float32 values.
+          All entries of these rows: int32 places in `rows` flattened, int32 columns, both [n_entries], and float32
+          values [n_entries, n_sides]; and the sums of the rows, float32 [n, n_rows, n_sides].
         """
-        flat = tf.reshape(rows, [-1])
-        row = tf.maximum(flat, 0)
-        first = tf.gather(self._first, row)
-        length = tf.where(flat >= 0, tf.gather(self._first, row + 1) - first, 0)
-        entries = tf.cast(tf.where(tf.range(self.width) < length[:, tf.newaxis]), tf.int32)
-        places = entries[:, 0]
-        at = tf.gather(first, places) + entries[:, 1]
-        return places, tf.gather(self._columns, at), tf.gather(self._values, at)
+        rows = tf.where(rows >= 0, rows, self.n_rows)
+        [first], columns = _ragged_gather(self._first, self._columns, tf.reshape(rows, [-1]))
+        _, values = _ragged_gather(self._first, self._values, tf.reshape(rows, [-1]))
+        length = first[1:] - first[:-1]
+        entries = tf.where(tf.range(self.width) < length[:, tf.newaxis])
+        return tf.cast(entries[:, 0], tf.int32), columns, values, tf.gather(self._sums, rows)
+
+
+def _ragged_gather(
+    first: tf.Variable, dense: tf.Variable, rows: tf.Tensor
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Copies rows whole, each of which is contiguous: cheaper than gathering its entries one by one."""
+    found = tf.raw_ops.RaggedGather(
+        params_nested_splits=[first], params_dense_values=dense, indices=rows, OUTPUT_RAGGED_RANK=1
+    )
+    return found.output_nested_splits, found.output_dense_values
 
 
 class FusedScores(tf.Module):
-    """A fusion as TensorFlow operations."""
+    """A fusion as TensorFlow operations.
+
+    Attributes:
+      is_alone: whether it leaves out the model's scores, see `Fusion`.
+    """
 
     def __init__(self, fusion: Fusion) -> None:
         """Copies the tables and the weights."""
         super().__init__(name="fused_scores")
-        self._tables = [TableRows(table) for table in fusion.tables.values()]
+        self._rows = TableRows(fusion) if fusion.sides else None
         self._weights = tf.constant(fusion.weights, tf.float32)
+        self.is_alone = fusion.is_alone
+        self._popularity = fusion.popularity if fusion.is_alone else np.zeros(0, np.float32)
 
     def __call__(self, scores: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
         """Adds what the neighbours say.
 
         Args:
-          scores: [n, n_columns], the model's; n_columns is the number of items or more, and n * n_columns below 2**31.
+          scores: [n, n_columns], the model's; n_columns is known beforehand, the number of items or more, and
+            n * n_columns below 2**31.
           latest: int32 [n, N_CLICKS], rows of the sessions' last items, the latest first, -1 for none; from the
             first -1 on there are no others.
 
         Returns:
           The scores [n, n_columns] of the fusion; those of a session without a click mean nothing.
         """
-        shape = tf.shape(scores)
+        # Not by the scores' own shape: where popularity stands in their place nobody computes them.
+        shape = tf.stack([tf.shape(latest)[0], scores.shape[1]])
+        if self.is_alone:
+            padding = [0, scores.shape[1] - self._popularity.size]
+            scores = tf.broadcast_to(np.pad(self._popularity, padding, constant_values=-np.inf), shape)
         n_clicks = tf.math.count_nonzero(latest >= 0, axis=1, dtype=tf.int32)
         steps = tf.reduce_sum(tf.cast(n_clicks[:, tf.newaxis] >= FIRST_POSITIONS, tf.int32), axis=1) - 1
         weights = tf.gather(self._weights, tf.maximum(steps, 0))
-        flat = tf.reshape(scores, [-1])
-        for number, table in enumerate(self._tables):
-            flat = _add_side(flat, shape, latest, table, weights[:, number])
-        # Where there is no click, the last one once more.
-        columns = tf.maximum(tf.where(latest >= 0, latest, latest[:, :1]), 0)
-        gains = tf.where(
-            columns == columns[:, :1], weights[:, -N_REPEATS, tf.newaxis], weights[:, -1, tf.newaxis]
-        )
-        places = tf.range(shape[0])[:, tf.newaxis] * shape[1] + columns
-        flat = _add_once(flat, tf.reshape(places, [-1]), tf.reshape(gains, [-1]))
+        places, columns = _clicks(latest, scores.shape[1])
+        is_last = tf.equal(columns, columns[:, :1])
+        gains = tf.where(is_last, weights[:, -N_REPEATS, tf.newaxis], weights[:, -1, tf.newaxis])
+        # An item that was clicked several times gets its gain in as many parts.
+        is_same = tf.equal(columns[:, tf.newaxis], columns[:, :, tf.newaxis])
+        gains = tf.math.divide_no_nan(gains, tf.math.count_nonzero(is_same, axis=2, dtype=tf.float32))
+        places, gains = tf.reshape(places, [-1]), tf.reshape(gains, [-1])
+        if self._rows is not None:
+            named, logs = _shares(latest, self._rows, scores.shape[1])
+            of_entry = tf.gather(weights[:, :-N_REPEATS], named // scores.shape[1])
+            places = tf.concat([named, places], axis=0)
+            gains = tf.concat([tf.reduce_sum(logs * of_entry, axis=1), gains], axis=0)
+        # In one go, as a write into scores costs more than what is written.
+        flat = tf.tensor_scatter_nd_add(tf.reshape(scores, [-1]), places[:, tf.newaxis], gains)
         return tf.reshape(flat, shape)
 
+    def features(self, latest: tf.Tensor, n_columns: tf.Tensor | int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """Finds what the weights multiply.
 
-def _add_side(
-    flat: tf.Tensor, shape: tf.Tensor, latest: tf.Tensor, table: TableRows, weights: tf.Tensor
-) -> tf.Tensor:
-    """Adds weights [n] times the logarithm of the shares that rows of a table give, to flattened scores of a shape."""
-    rows, columns, values = table.look_up(latest)
-    session = rows // N_CLICKS
-    values *= tf.gather(tf.constant(CLICK_DECAY ** np.arange(N_CLICKS), tf.float32), rows % N_CLICKS)
-    places, index = tf.unique(session * shape[1] + columns)
-    sums = tf.math.unsorted_segment_sum(values, index, tf.size(places))
-    totals = tf.math.unsorted_segment_sum(values, session, shape[0])
-    session = places // shape[1]
-    shares = tf.math.divide_no_nan(sums, tf.gather(totals, session))
-    return _add_once(flat, places, tf.gather(weights, session) * tf.math.log1p(shares * (1 / EPSILON)))
+        Args:
+          latest: as for a call.
+          n_columns: of the scores.
+
+        Returns:
+          For each weight, in their order, int32 places in the flattened scores and values there, both [n_entries]; a
+          place that occurs several times has one value, and all other places have 0.
+        """
+        found = []
+        if self._rows is not None:
+            named, logs = _shares(latest, self._rows, n_columns)
+            found = [(named, side) for side in tf.unstack(logs, self._weights.shape[1] - N_REPEATS, axis=1)]
+        places, columns = _clicks(latest, n_columns)
+        is_earlier = tf.cast(columns != columns[:, :1], tf.float32)
+        last = (places[:, 0], tf.ones_like(is_earlier[:, 0]))
+        return [*found, last, (tf.reshape(places, [-1]), tf.reshape(is_earlier, [-1]))]
 
 
-def _add_once(flat: tf.Tensor, places: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
-    """Adds gains [n] at places [n]; a place that occurs several times has the same gain each time, and gets it once."""
-    return tf.tensor_scatter_nd_update(flat, places[:, tf.newaxis], tf.gather(flat, places) + gains)
+def _clicks(latest: tf.Tensor, n_columns: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns places in flattened scores, and columns, int32 [n, N_CLICKS]; without a click the last one once more."""
+    columns = tf.maximum(tf.where(latest >= 0, latest, latest[:, :1]), 0)
+    return tf.range(tf.shape(latest)[0])[:, tf.newaxis] * n_columns + columns, columns
+
+
+def _shares(latest: tf.Tensor, table: TableRows, n_columns: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the logarithms [n_places, n_sides] of the shares that the sides give, and different places [n_places]."""
+    rows, columns, values, sums = table.look_up(latest)
+    decay = tf.constant(CLICK_DECAY ** np.arange(N_CLICKS), tf.float32)[:, tf.newaxis]
+    # What is one for all entries of a row is computed by row.
+    factors = tf.math.divide_no_nan(decay * (1 / EPSILON), tf.reduce_sum(sums * decay, axis=1, keepdims=True))
+    starts = tf.range(tf.shape(latest)[0])[:, tf.newaxis] * n_columns + tf.zeros_like(latest)
+    values *= tf.gather(tf.reshape(factors, [-1, values.shape[1]]), rows)
+    places, index = tf.unique(tf.gather(tf.reshape(starts, [-1]), rows) + columns)
+    return places, tf.math.log1p(tf.math.unsorted_segment_sum(values, index, tf.size(places)))
 
 
 def latest_of_sessions(item_rows: tf.Tensor) -> tf.Tensor:

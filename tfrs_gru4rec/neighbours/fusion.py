@@ -10,15 +10,19 @@ The weights w, last and earlier depend on p by the steps of FIRST_POSITIONS. Sum
 each side believes, do better than mixtures of probabilities: Hinton 2002, "Training Products of Experts by Minimizing
 Contrastive Divergence". A repeated click has weights of its own, since how often an item follows itself says little
 of how often it goes with others.
+
+Neighbours alone are a fusion too: popularity, z(j) = log(1 + n(j)) of what the first side has seen of j, stands in the
+place of the model's score.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,17 +32,17 @@ from scipy import sparse
 from tfrs_gru4rec.atomic_files import replacing
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.neighbours.item_knn import ItemKNN
-from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, ItemToItem, latest_clicks
-from tfrs_gru4rec.neighbours.next_clicks import NextClicks
+from tfrs_gru4rec.neighbours.item_to_item import Counted, ItemToItem
 from tfrs_gru4rec.neighbours.sequential_rules import SequentialRules
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
-SIDES: dict[str, Callable[[SessionLog], ItemToItem]] = {"rules": SequentialRules, "knn": ItemKNN}
+SIDES: dict[str, Callable[..., ItemToItem]] = {"rules": SequentialRules, "knn": ItemKNN}
 EPSILON = 0.001
 FIRST_POSITIONS = (1, 2, 3, 5)  # positions 1, 2, 3 and 4, 5 and later have weights of their own
 N_REPEATS = 2  # weights of the last click and of earlier ones
 FILE = "fusion.npz"
+_TABLE = ("data", "indices", "indptr")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,9 +50,10 @@ class Fusion:
     """The neighbours of a catalogue, and what they weigh.
 
     Attributes:
-      tables: by side, float32 [n_items, n_items], bounded rows.
+      sides: what was counted, by side; the tables float32, of bounded rows.
       weights: float32 [len(FIRST_POSITIONS), sides + 2]: of each side, of the last click, of earlier ones.
       checksum: of the vocabulary that the rows belong to, see `checksum_of`.
+      is_alone: whether popularity stands in the place of the model's scores.
 
     Example:
       >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": list("abab"), "Time": range(4)})
@@ -58,41 +63,90 @@ class Fusion:
       (1, (4, 3))
     """
 
-    tables: dict[str, sparse.csr_array]
+    sides: dict[str, Counted]
     weights: np.ndarray
     checksum: int
+    is_alone: bool = False
 
     def __post_init__(self) -> None:
         """Checks that the parts fit and are finite."""
-        shape = (len(FIRST_POSITIONS), len(self.tables) + N_REPEATS)
+        require(bool(self.sides) or not self.is_alone, "Neighbours alone need a side.", sides=[*self.sides])
+        shape = (len(FIRST_POSITIONS), len(self.sides) + N_REPEATS)
         require(self.weights.shape == shape, f"A fusion's weights must be {shape}.", shape=self.weights.shape)
         is_finite = all(
-            np.isfinite(part).all() for part in (self.weights, *(t.data for t in self.tables.values()))
+            np.isfinite(part).all()
+            for part in (self.weights, *(table.data for table in self.tables.values()))
         )
         require(is_finite, "A fusion's weights and tables must be finite.", weights=self.weights.tolist())
 
     @classmethod
-    def count(cls, log: SessionLog, weights: np.ndarray, sides: Collection[str]) -> Fusion:
-        """Counts the tables of some sides in a log; with known weights that is all it takes to refresh a fusion.
+    def count(
+        cls,
+        log: SessionLog,
+        weights: np.ndarray,
+        sides: Iterable[str],
+        before: Mapping[str, Counted] | None = None,
+        decay: float = 1.0,
+        is_alone: bool = False,
+    ) -> Fusion:
+        """Counts the tables of some sides in a log.
 
         Args:
           log: the training log, in the model's vocabulary.
           weights: as the attribute.
           sides: of `SIDES`.
+          before: what earlier logs gave, by side, in the rows of this log (`moved`); None for nothing.
+          decay: what is counted there weighs so much.
+          is_alone: as the attribute.
         """
-        return cls.of({side: SIDES[side](log) for side in sides}, weights, log.vocabulary)
+        counted = {}
+        for name in sides:
+            side = SIDES[name](log, before=(before or {}).get(name), decay=decay)
+            counted[name] = dataclasses.replace(side.counted, table=side.table.astype(np.float32))
+        return cls(counted, np.asarray(weights, np.float32), checksum_of(log.vocabulary), is_alone)
 
-    @classmethod
-    def of(cls, sides: Mapping[str, ItemToItem], weights: np.ndarray, vocabulary: Vocabulary) -> Fusion:
-        """Makes a fusion of sides that are counted already; arguments otherwise as for `count`."""
-        tables = {side: counted.table.astype(np.float32) for side, counted in sides.items()}
-        return cls(tables, np.asarray(weights, np.float32), checksum_of(vocabulary))
+    def recounted(
+        self, log: SessionLog, before: Mapping[str, Counted] | None = None, decay: float = 1.0
+    ) -> Fusion:
+        """Returns the same weights with tables of another log; arguments as for `count`."""
+        return Fusion.count(log, self.weights, self.sides, before, decay, self.is_alone)
+
+    def moved(self, old_rows: np.ndarray) -> dict[str, Counted]:
+        """Returns what was counted, by side, in the rows of another vocabulary, see `Counted.moved`."""
+        return {name: counted.moved(old_rows) for name, counted in self.sides.items()}
+
+    @property
+    def tables(self) -> dict[str, sparse.csr_array]:
+        """The tables by side, float32 [n_items, n_items]."""
+        return {name: counted.table for name, counted in self.sides.items()}
+
+    @property
+    def popularity(self) -> np.ndarray:
+        """What stands in the place of the model's scores if `is_alone`, float32 [n_items]."""
+        return np.log1p(next(iter(self.sides.values())).seen).astype(np.float32)
+
+    @property
+    def label(self) -> str:
+        """The sides in words."""
+        return "+".join(self.sides) + (" alone" if self.is_alone else "")
+
+    @functools.cached_property
+    def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All tables as one, in rows: first entry of each [n_items + 1], columns, and values [n_entries, n_sides]."""
+        tables = list(self.tables.values())
+        marks = [sparse.csr_array((np.ones(t.nnz), t.indices, t.indptr), shape=t.shape) for t in tables]
+        whole = sparse.csr_array(sum(marks[1:], marks[0]))
+        whole.sort_indices()
+        keys = _keys(whole)
+        values = np.zeros([whole.nnz, len(tables)], np.float32)
+        for side, table in enumerate(tables):
+            values[np.searchsorted(keys, _keys(table)), side] = table.data
+        return whole.indptr, whole.indices.astype(np.int32), values
 
     @property
     def bytes(self) -> int:
-        """Memory of the tables, which is what an export holds of them."""
-        tables = self.tables.values()
-        return sum(part.nbytes for table in tables for part in (table.data, table.indices, table.indptr))
+        """Memory of the tables in an export, which holds them as one."""
+        return sum(part.nbytes for part in self.joined)
 
     def require_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Raises ValueError unless the tables belong to a vocabulary."""
@@ -105,9 +159,10 @@ class Fusion:
         Raises:
           OSError: as `atomic_files.replacing`.
         """
-        parts = {"weights": self.weights, "checksum": np.int64(self.checksum)}
-        for side, table in self.tables.items():
-            parts |= {f"{side}.{name}": getattr(table, name) for name in ("data", "indices", "indptr")}
+        parts = {"weights": self.weights, "checksum": np.int64(self.checksum), "is_alone": self.is_alone}
+        for side, counted in self.sides.items():
+            parts |= {f"{side}.{name}": getattr(counted.table, name) for name in _TABLE}
+            parts |= {f"{side}.seen": counted.seen, f"{side}.n_sessions": np.float64(counted.n_sessions)}
         with replacing(Path(folder) / FILE) as temporary, temporary.open("wb") as file:
             np.savez(file, **parts)
 
@@ -122,8 +177,8 @@ class Fusion:
         path = Path(folder) / FILE
         try:
             with np.load(path, allow_pickle=False) as parts:
-                tables = {side: _table(parts, side) for side in SIDES if f"{side}.data" in parts}
-                return cls(tables, parts["weights"], int(parts["checksum"]))
+                sides = {side: _counted(parts, side) for side in SIDES if f"{side}.data" in parts}
+                return cls(sides, parts["weights"], int(parts["checksum"]), bool(parts["is_alone"]))
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(
                 f"{path} is damaged: train again with --fusion, or remove it. ({error})"
@@ -135,11 +190,18 @@ class Fusion:
         return cls.load(folder) if (Path(folder) / FILE).exists() else None
 
 
-def _table(parts: np.lib.npyio.NpzFile, side: str) -> sparse.csr_array:
-    data, indices, indptr = (parts[f"{side}.{name}"] for name in ("data", "indices", "indptr"))
+def _keys(table: sparse.csr_array) -> np.ndarray:
+    """Numbers the entries of a table by row and column, int64 [n_entries]."""
+    return np.repeat(np.arange(table.shape[0]), np.diff(table.indptr)) * table.shape[1] + table.indices
+
+
+def _counted(parts: np.lib.npyio.NpzFile, side: str) -> Counted:
+    data, indices, indptr = (parts[f"{side}.{name}"] for name in _TABLE)
     table = sparse.csr_array((data, indices, indptr), shape=(indptr.size - 1, indptr.size - 1))
     table.check_format()
-    return table
+    seen = parts[f"{side}.seen"]
+    require(seen.shape == table.shape[:1], "Every item must have a count.", shape=seen.shape)
+    return Counted(table, seen, float(parts[f"{side}.n_sessions"]))
 
 
 def checksum_of(vocabulary: Vocabulary) -> int:
@@ -158,39 +220,3 @@ def position_steps(positions: np.ndarray) -> np.ndarray:
     [0, 1, 2, 3, 3]
     """
     return np.searchsorted(FIRST_POSITIONS, positions, side="right") - 1
-
-
-def share_features(side: ItemToItem, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
-    """Returns log(1 + s / EPSILON) [n_clicks, n_items] of a side's shares s, sparse.
-
-    Args:
-      side: scores the items.
-      items: int32 [n_events], rows of the items of the log.
-      clicks: questions of that log.
-    """
-    scores = side.scores(items, clicks)
-    # The total is 0 where all that is named is in every session.
-    totals = np.maximum(np.repeat(scores.sum(axis=1), np.diff(scores.indptr)), np.finfo(float).tiny)
-    scores.data = np.log1p(scores.data / (EPSILON * totals))
-    return scores
-
-
-def repeat_features(items: np.ndarray, clicks: NextClicks, n_items: int) -> list[sparse.csr_array]:
-    """Returns two matrices [n_clicks, n_items], 1 at the last click's item and at those of earlier ones.
-
-    Args:
-      items: int32 [n_events], rows of the items of the log.
-      clicks: questions of that log.
-      n_items: of the catalogue.
-    """
-    latest = latest_clicks(items, clicks, N_CLICKS)
-    is_last = np.arange(N_CLICKS) == 0
-    is_earlier = (latest >= 0) & (latest != latest[:, :1])
-    features = []
-    for is_meant in (np.broadcast_to(is_last, latest.shape), is_earlier):
-        rows, ages = np.nonzero(is_meant)
-        parts = (np.ones(rows.size), (rows, latest[rows, ages]))
-        repeats = sparse.csr_array(parts, shape=(len(clicks), n_items))
-        repeats.data[:] = 1.0  # the clicks on one item were added up
-        features.append(repeats)
-    return features

@@ -7,7 +7,8 @@ similarity alone is linear in the clicks, so it is a table (`item_to_item`):
     idf(j)      = log(number of sessions / number of those with j)
 
 age is the number of later sessions with i. The latest sessions count most, so that a table follows what is popular
-with what now.
+with what now. A session of earlier logs weighs `decay` a log, in the sum and in idf, and goes on to age; all the
+sessions that were among the `n_sessions` latest of their log stay.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ import numpy as np
 from scipy import sparse
 
 from tfrs_gru4rec import checks
-from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS, N_TOP, ItemToItem, table_of
+from tfrs_gru4rec.neighbours.item_to_item import (
+    CLICK_DECAY,
+    N_CLICKS,
+    N_TOP,
+    Counted,
+    ItemToItem,
+    scaled,
+    table_of,
+)
 from tfrs_gru4rec.neighbours.session_knn import from_end, keep, sessions_of_items
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
@@ -42,6 +51,8 @@ class ItemKNN(ItemToItem):
         n_top: int | None = N_TOP,
         n_clicks: int = N_CLICKS,
         click_decay: float = CLICK_DECAY,
+        before: Counted | None = None,
+        decay: float = 1.0,
     ) -> None:
         """Counts the neighbours in a training log.
 
@@ -52,6 +63,8 @@ class ItemKNN(ItemToItem):
           n_top: neighbours kept for an item; None keeps all.
           n_clicks: latest clicks of a session that count.
           click_decay: what a click weighs of the one after it.
+          before: what earlier logs gave, in this log's rows; None for nothing. `seen` are the sessions with an item.
+          decay: what a session of earlier logs weighs.
 
         Raises:
           ValueError: a number is out of its range.
@@ -59,15 +72,24 @@ class ItemKNN(ItemToItem):
         checks.require_at_least(1, n_sessions=n_sessions)
         checks.require_positive(half_life=half_life)
         holders = sessions_of_items(log)
-        idf = np.log(log.n_sessions / np.maximum(np.diff(holders.indptr), 1))
+        held = np.diff(holders.indptr)
+        before = before or Counted.nothing(len(held))
+        old_idf = _idf(before.seen, before.n_sessions)
+        # What every session had weighed nothing, and stays without weight.
+        without_idf = np.divide(1, old_idf, out=np.zeros(len(held)), where=old_idf > 0)
+        old = scaled(before.table, decay * 0.5 ** (held / half_life), without_idf)
+        seen, n_counted = held + decay * before.seen, log.n_sessions + decay * before.n_sessions
+        idf = _idf(seen, n_counted)
         latest = keep(holders, from_end(holders) <= n_sessions)
         latest.data = 0.5 ** ((from_end(latest) - 1) / half_life)
         sessions = holders.T.tocsr()
 
         def rows(block: slice) -> sparse.csr_array:
-            part = sparse.csr_array(latest[block] @ sessions)
-            part.data *= idf[part.indices]
-            return part
+            return scaled(sparse.csr_array(latest[block] @ sessions) + old[block], columns=idf)
 
-        table = table_of(rows, latest @ np.diff(sessions.indptr), n_top)
-        super().__init__(log, table, n_clicks, click_decay)
+        table = table_of(rows, latest @ np.diff(sessions.indptr) + np.diff(old.indptr), n_top)
+        super().__init__(log, Counted(table, seen, n_counted), n_clicks, click_decay)
+
+
+def _idf(seen: np.ndarray, n_sessions: float) -> np.ndarray:
+    return np.log(max(n_sessions, 1.0) / np.maximum(seen, 1.0))

@@ -2,11 +2,14 @@
 
     score(j) = sum over the last clicks i_0 (the latest), i_1, … of decay ** a * table[i_a, j]
 
-Such a table is bounded, a row needs no session to be read, and a server looks it up by stock operations.
+Such a table is bounded, a row needs no session to be read, and a server looks it up by stock operations. It can be kept
+current log by log: what was counted before (`Counted`) is added to what a new log holds, weighed by a decay, as if
+all the logs had been counted at once and those of k logs ago weighed decay ** k.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -21,10 +24,47 @@ N_CLICKS, CLICK_DECAY, N_TOP = 10, 0.8, 100
 TABLE_ENTRIES = 1 << 22  # about 100 MB while a table is made
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Counted:
+    """What was counted of logs, and all that it takes to add another one.
+
+    Attributes:
+      table: [n_items, n_items], what goes with each item, not negative.
+      seen: float64 [n_items], how often each item was seen, as the subclass of `ItemToItem` counts it.
+      n_sessions: sessions that were counted; as `seen`, no whole number where earlier ones weigh less.
+
+    >>> counted = Counted(sparse.csr_array([[0.0, 3.0], [4.0, 0.0]]), np.array([5.0, 6.0]), 9.0)
+    >>> moved = counted.moved(np.array([1, -1, 0]))  # the items change places, and a new one comes between
+    >>> moved.table.toarray().tolist(), moved.seen.tolist()
+    ([[0.0, 0.0, 4.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]], [6.0, 0.0, 5.0])
+    """
+
+    table: sparse.csr_array
+    seen: np.ndarray
+    n_sessions: float
+
+    @classmethod
+    def nothing(cls, n_items: int) -> Counted:
+        """Returns what there is before the first log."""
+        return cls(sparse.csr_array((n_items, n_items)), np.zeros(n_items), 0.0)
+
+    def moved(self, old_rows: np.ndarray) -> Counted:
+        """Returns the same in the rows of another vocabulary.
+
+        Args:
+          old_rows: int [n_items], the row of each item of that vocabulary in this one's, -1 for a new item.
+        """
+        kept = np.flatnonzero(old_rows >= 0)
+        parts = (np.ones(kept.size), (kept, old_rows[kept]))
+        places = sparse.csr_array(parts, shape=(len(old_rows), self.seen.size))
+        return Counted(sparse.csr_array(places @ self.table @ places.T), places @ self.seen, self.n_sessions)
+
+
 class ItemToItem(Baseline):
     """Scores by the rows of the last clicks; a subclass counts the table.
 
     Attributes:
+      counted: the table, and what adds another log to it.
       table: float64 [n_items, n_items], not negative.
       n_clicks: latest clicks of a session that count.
       click_decay: what a click weighs of the one after it.
@@ -33,7 +73,7 @@ class ItemToItem(Baseline):
     def __init__(
         self,
         log: SessionLog,
-        table: sparse.csr_array,
+        counted: Counted,
         n_clicks: int = N_CLICKS,
         click_decay: float = CLICK_DECAY,
     ) -> None:
@@ -41,7 +81,7 @@ class ItemToItem(Baseline):
 
         Args:
           log: the training log.
-          table: [n_items, n_items], what goes with each item.
+          counted: the table, and how often each item was seen.
           n_clicks: latest clicks of a session that count.
           click_decay: what a click weighs of the one after it, above 0.
 
@@ -51,7 +91,7 @@ class ItemToItem(Baseline):
         checks.require_at_least(1, n_clicks=n_clicks)
         checks.require_positive(click_decay=click_decay)
         super().__init__(log)
-        self.table = table
+        self.counted, self.table = counted, counted.table
         self.n_clicks, self.click_decay = n_clicks, click_decay
 
     def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
@@ -91,6 +131,20 @@ def table_of(
         part = rows(block)
         parts.append(part if n_top is None else top_of_rows(part, n_top))
     return sparse.csr_array(sparse.vstack(parts))
+
+
+def scaled(
+    table: sparse.csr_array, rows: np.ndarray | float = 1.0, columns: np.ndarray | float = 1.0
+) -> sparse.csr_array:
+    """Multiplies the entries of a table by what their rows and their columns weigh.
+
+    >>> table = sparse.csr_array([[1.0, 2.0], [3.0, 4.0]])
+    >>> scaled(table, np.array([1.0, 10.0]), np.array([1.0, 0.0])).toarray().tolist()
+    [[1.0, 0.0], [30.0, 0.0]]
+    """
+    of_row = np.repeat(np.broadcast_to(rows, table.shape[0]), np.diff(table.indptr))
+    data = table.data * of_row * np.broadcast_to(columns, table.shape[1])[table.indices]
+    return sparse.csr_array((data, table.indices, table.indptr), shape=table.shape)
 
 
 def latest_clicks(items: np.ndarray, clicks: NextClicks, n: int) -> np.ndarray:

@@ -131,6 +131,8 @@ def fit(
             logging.info("Going on after %d epochs and %d steps.", progress.epoch, progress.step)
             if "training.learning_rate" in changed:  # the checkpoint holds the old one
                 model.optimizer.learning_rate = config.learning_rate
+        elif not config.n_epochs:
+            checkpointer.save(0, 0, [])
         first_epoch, first_step, records = progress.epoch, progress.step, progress.records
         if validation_log is not None and records and not first_step and RECALL not in records[-1]:
             # A stop at the very end of an epoch left no time for it.

@@ -17,7 +17,7 @@ from absl import logging
 from tfrs_gru4rec.atomic_files import write_text
 from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
-from tfrs_gru4rec.evaluation.fused import learn_fusion
+from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
 from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.model_folder import describe, load_model

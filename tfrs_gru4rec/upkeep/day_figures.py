@@ -3,13 +3,16 @@
 from typing import Any
 
 from tfrs_gru4rec.evaluation.evaluate import evaluate
+from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.metrics import RankedPairs
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.upkeep.carried_rows import in_rows_of
 
 
-def measure_day(model: GRU4Rec, log: SessionLog, k: int) -> tuple[dict[str, Any], RankedPairs | None]:
+def measure_day(
+    model: GRU4Rec | FusedModel, log: SessionLog, k: int
+) -> tuple[dict[str, Any], RankedPairs | None]:
     """Measures a model on a log that was read without its vocabulary.
 
     A pair with an item that the model does not know is a miss, so a model is not better for knowing less.

@@ -1,9 +1,9 @@
 """A model kept current day by day: retrain, compare on the next day, export if it is no worse.
 
-For each daily log that has a successor: (1) train on it, from the day before's model on; (2) evaluate the refreshed
-model, the stale one (that of the first day) and the one that is serving on the following day, and write the day's
-report; (3) export the refreshed one unless its recall is lower than the serving one's by more than a margin; (4) write
-the day into the ledger.
+For each daily log that has a successor: (1) train on it, from the day before's model on, and add it to the tables of
+the model's neighbours, if it is fused with some; (2) evaluate the refreshed model, the stale one (that of the first
+day) and the one that is serving on the following day, and write the day's report; (3) export the refreshed one unless
+its recall is lower than the serving one's by more than a margin; (4) write the day into the ledger.
 
 The ledger is the truth. What was done of a day before a stop is found again in the day's folder: training goes on from
 its last checkpoint, and a version that was published is not published again (`publish_once`). A day that was begun with
@@ -25,6 +25,7 @@ from absl import logging
 from tfrs_gru4rec.atomic_files import remove_folder, write_json
 from tfrs_gru4rec.checks import require, require_at_least, require_positive
 from tfrs_gru4rec.config import CheckpointConfig, DailyConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.evaluation.fused import FusedModel, keep_fusion, with_fusion
 from tfrs_gru4rec.evaluation.html_report import show_report
 from tfrs_gru4rec.evaluation.plots import plot_days
 from tfrs_gru4rec.evaluation.report import describe_test, make_report
@@ -32,6 +33,7 @@ from tfrs_gru4rec.events.id_codes import WrongIdType
 from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.metrics import RankedPairs
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.neighbours.fusion import FILE as FUSION_FILE
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.checkpoints import CannotGoOnError
 from tfrs_gru4rec.training.fit import fit
@@ -53,6 +55,8 @@ class DayLoopConfig:
       training: how the model is trained each day.
       warm_start: how each day goes on from the day before.
       first_epochs: epochs of the first day, if it starts without a model; 0 for those of `training`.
+      train_every: of how many days the GRU is trained on one, the first; 0: on none but a first day that starts from
+        nothing. On the others only the neighbours learn.
       first_model: folder of a model that the first day goes on from; None starts from nothing.
       margin: by how much recall may be lower than the serving model's for an export, absolute, in [0, 1].
       k: list length of the recall compared.
@@ -65,6 +69,7 @@ class DayLoopConfig:
     training: TrainingConfig
     warm_start: WarmStartConfig
     first_epochs: int = DailyConfig.first_epochs
+    train_every: int = DailyConfig.train_every
     first_model: str | os.PathLike[str] | None = None
     margin: float = DailyConfig.margin
     k: int = 20
@@ -78,7 +83,19 @@ class DayLoopConfig:
         Raises:
           ValueError: a value is out of its range.
         """
-        require_at_least(0, first_epochs=self.first_epochs, keep_days=self.keep_days)
+        counts = {"first_epochs": self.first_epochs, "keep_days": self.keep_days}
+        require_at_least(0, train_every=self.train_every, **counts)
+        has_neighbours = bool(self.first_model) and Path(self.first_model or "", FUSION_FILE).exists()
+        rule = (
+            "Days without training are for neighbours: give train_every=1, or a first model (--warm_start_from) that "
+            "was trained with --fusion and has neighbours."
+        )
+        require(
+            self.train_every == 1 or has_neighbours,
+            rule,
+            train_every=self.train_every,
+            first_model=self.first_model,
+        )
         require(0 <= self.margin <= 1, "margin must lie in [0, 1].", margin=self.margin)
         require_positive(k=self.k)
 
@@ -109,7 +126,7 @@ class DayLoop:
         publisher: Publisher,
         config: DayLoopConfig,
         measure: Callable[
-            [GRU4Rec, SessionLog, int], tuple[dict[str, Any], RankedPairs | None]
+            [GRU4Rec | FusedModel, SessionLog, int], tuple[dict[str, Any], RankedPairs | None]
         ] = measure_day,
     ) -> None:
         """Reads the ledger of a working folder.
@@ -192,7 +209,9 @@ class DayLoop:
             "seconds": time.monotonic() - started,
         }
 
-    def _train(self, folder: ModelFolder, path: Path) -> tuple[GRU4Rec, dict[str, Any], dict[str, int]]:
+    def _train(
+        self, folder: ModelFolder, path: Path
+    ) -> tuple[GRU4Rec | FusedModel, dict[str, Any], dict[str, int]]:
         """Trains on a day's log, from the newest model on; returns the model, its report and what it was trained on."""
         config, columns, trained = self._config, dict(self._config.columns), self.ledger.trained
         previous = self._folder(trained[-1]["day"]).path if trained else config.first_model
@@ -204,6 +223,8 @@ class DayLoop:
         training = config.training
         if start is None and config.first_epochs:
             training = dataclasses.replace(training, n_epochs=config.first_epochs)
+        elif start is not None and (not config.train_every or len(trained) % config.train_every):
+            training = dataclasses.replace(training, n_epochs=0)
         train = functools.partial(
             self._fit,
             log,
@@ -222,10 +243,11 @@ class DayLoop:
         summary = start.summary() if start else None
         report = make_report(config.model, training, log, epochs, warm_start=summary)
         return (
-            model,
+            keep_fusion(model, start.fusion() if start else None, folder.path),
             report,
             {
                 "events": log.n_events,
+                "epochs": len(epochs),
                 "new_items": start.rows.n_new if start else log.vocabulary.n_items,
                 "retired_items": start.rows.n_retired if start else 0,
             },
@@ -236,7 +258,7 @@ class DayLoop:
         return model, fit(model, log, *arguments, **settings)
 
     def _compare(
-        self, name: str, model: GRU4Rec, log: SessionLog
+        self, name: str, model: GRU4Rec | FusedModel, log: SessionLog
     ) -> tuple[dict[str, dict[str, Any] | None], RankedPairs | None]:
         """Measures the refreshed, the stale and the serving model; those that are the same only once.
 
@@ -252,11 +274,12 @@ class DayLoop:
         found: dict[str | None, tuple[dict[str, Any] | None, RankedPairs | None]] = {None: (None, None)}
         for day in days.values():
             if day not in found:
-                measured = model if day == name else load_model(self._folder(str(day)).path)
+                path = self._folder(str(day)).path
+                measured = model if day == name else with_fusion(load_model(path), path)
                 found[day] = self._measure(measured, log, self._config.k)
         return {role: found[day][0] for role, day in days.items()}, found[name][1]
 
-    def _export(self, name: str, model: GRU4Rec, compared: Mapping[str, Any]) -> int | None:
+    def _export(self, name: str, model: GRU4Rec | FusedModel, compared: Mapping[str, Any]) -> int | None:
         """Publishes the model if it is good enough; returns the version, None if it is not."""
         note = self._folder(name).path / "version.json"
         refreshed, serving = compared["refreshed"]["recall"], (compared["serving"] or {}).get("recall", 0.0)
@@ -281,6 +304,7 @@ class DayLoop:
             if name not in kept:
                 remove_folder(self._folder(name).path)
             elif name not in needed:
+                (self._folder(name).path / FUSION_FILE).unlink(missing_ok=True)
                 remove_folder(self._folder(name).checkpoints_path)
 
     def _folder(self, name: str) -> ModelFolder:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tfrs_gru4rec.atomic_files import write_json
+from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.models import GRU4Rec
 
 
@@ -19,12 +20,15 @@ class Publisher(Protocol):
     def has(self, version: int) -> bool:
         """Tells whether a version is published, whole, and on the disk."""
 
-    def publish(self, model: GRU4Rec, version: int, about: Mapping[str, Any]) -> None:
+    def publish(self, model: GRU4Rec | FusedModel, version: int, about: Mapping[str, Any]) -> None:
         """Publishes a model, with what is known of its training, whole or not at all."""
 
 
 def publish_once(
-    publisher: Publisher, model: GRU4Rec, note_path: str | os.PathLike[str], about: Mapping[str, Any]
+    publisher: Publisher,
+    model: GRU4Rec | FusedModel,
+    note_path: str | os.PathLike[str],
+    about: Mapping[str, Any],
 ) -> int:
     """Publishes a model under a number that is noted first, so that a second attempt takes the same number.
 

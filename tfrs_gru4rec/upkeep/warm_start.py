@@ -6,6 +6,8 @@ A warm start takes four calls::
     model = GRU4Rec(start.log.vocabulary, config)
     fit(model, start.log, training_config, folder, prepare=start.apply)
     keep_last_seen(folder, start.log.vocabulary, start.last_seen)
+
+and a fifth if the old model is fused with neighbours: `keep_fusion(model, start.fusion(), folder.path)`.
 """
 
 import os
@@ -20,6 +22,7 @@ from tfrs_gru4rec.atomic_files import replacing
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.training.checkpoints import restore_trained
@@ -86,6 +89,30 @@ class WarmStart:
             "retired_items": self.rows.n_retired,
             **self.options.to_dict(),
         }
+
+    def earlier_counts(self) -> dict[str, Any]:
+        """Returns what the old model's neighbours bring into counting the new log: arguments of `Fusion.count`.
+
+        Raises:
+          ValueError: the old model's fusion is damaged, or of another vocabulary.
+        """
+        old = self._old_fusion()
+        return {"before": old.moved(self.rows.old_rows), "decay": self.options.neighbour_decay} if old else {}
+
+    def fusion(self) -> Fusion | None:
+        """Returns the old model's fusion: the weights as they are, the new log added to its tables; None without one.
+
+        Raises:
+          ValueError: the old model's fusion is damaged, or of another vocabulary.
+        """
+        old = self._old_fusion()
+        return old.recounted(self.log, **self.earlier_counts()) if old else None
+
+    def _old_fusion(self) -> Fusion | None:
+        old = Fusion.load_if_any(self._folder.path)
+        if old:
+            old.require_vocabulary(self._folder.vocabulary())
+        return old
 
     def apply(self, model: GRU4Rec) -> None:
         """Sets the weights and optimizer slots of a new model.

@@ -1,0 +1,152 @@
+"""Learns on validation sessions what the neighbours of a model weigh."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from scipy import sparse
+
+from tfrs_gru4rec.checks import require, require_one_of
+from tfrs_gru4rec.config import FUSIONS
+from tfrs_gru4rec.evaluation.evaluate import followed, require_vocabulary_of
+from tfrs_gru4rec.metrics import RankedPairs, block_rows
+from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.neighbours.fused_scores import FusedScores
+from tfrs_gru4rec.neighbours.fusion import FIRST_POSITIONS, N_REPEATS, SIDES, Fusion, position_steps
+from tfrs_gru4rec.neighbours.fusion_weights import DEPTH, Candidates, candidates_of_block, join, learn_weights
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, Counted, latest_clicks
+from tfrs_gru4rec.neighbours.next_clicks import NextClicks
+from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+# Which sides, and whether alone.
+CHOICES: dict[str, tuple[tuple[str, ...], bool]] = {
+    "rules": (("rules",), False),
+    "knn": (("knn",), False),
+    "both": (tuple(SIDES), False),
+    "neighbours": (tuple(SIDES), True),
+}
+MAX_QUESTIONS = 10_000
+_SCORE_BYTES = 16 << 20
+
+
+def learn_fusion(
+    model: GRU4Rec,
+    train_log: SessionLog,
+    valid_log: SessionLog,
+    choice: str = "auto",
+    max_questions: int = MAX_QUESTIONS,
+    seed: int = 0,
+    before: Mapping[str, Counted] | None = None,
+    decay: float = 1.0,
+) -> tuple[Fusion | None, dict[str, Any]]:
+    """Learns on validation sessions what a model's neighbours weigh.
+
+    Weights are learned on every other session and compared on those between, by the sum of the gains in recall@20 and
+    MRR@20 over the model alone; then they are learned again on all.
+
+    Args:
+      model: trained on `train_log`.
+      train_log: the log to count neighbours in. Count them anew for a model that is trained on more, with the weights
+        found here: `fusion.recounted(log)`.
+      valid_log: later sessions, in the model's vocabulary.
+      choice: of `FUSIONS`; "auto" takes what wins: a fusion, the neighbours alone, or the model alone.
+      max_questions: next clicks of `valid_log` to learn from, drawn at random if there are more.
+      seed: of that draw.
+      before: what earlier logs gave, and
+      decay: what it weighs, see `Fusion.count`.
+
+    Returns:
+      The fusion, None for none, and a report: `chosen`, and `recall` and `mrr` (at 20) of "none" and each choice tried
+      on the sessions that it did not learn from.
+
+    Raises:
+      ValueError: the choice is unknown, a log is of another vocabulary, or `valid_log` has less than two sessions to
+        learn from.
+    """
+    require_one_of(FUSIONS, choice=choice)
+    for log in (train_log, valid_log):
+        require_vocabulary_of(model, log)
+    if choice == "none":
+        return None, {"chosen": "none"}
+    names = list(CHOICES) if choice == "auto" else [choice]
+    sides = sorted({side for name in names for side in CHOICES[name][0]}, key=list(SIDES).index)
+    no_weights = np.zeros([len(FIRST_POSITIONS), len(sides) + N_REPEATS])
+    counted = Fusion.count(train_log, no_weights, sides, before, decay)
+    asked = NextClicks.of(valid_log).sample(max_questions, seed)
+    found = {}
+    # Those of the model last, of which the last learning is likely to be.
+    for is_alone in sorted({CHOICES[name][1] for name in names}, reverse=True):
+        everything, is_learned = _candidates(model, valid_log, asked, counted, is_alone)
+        if not is_alone:
+            found["none"] = _figures(everything.ranks(no_weights), ~is_learned)
+        for name in (name for name in names if CHOICES[name][1] == is_alone):
+            part = _of_sides(everything, [sides.index(side) for side in CHOICES[name][0]])
+            found[name] = _figures(part.ranks(learn_weights(part.take(is_learned))), ~is_learned)
+            logging.debug("Fusion %s: recall@20 %.4f, MRR@20 %.4f.", name, *found[name].values())
+    chosen = max(found, key=lambda name: _gain(found[name], found["none"])) if choice == "auto" else choice
+    report = {"chosen": chosen, **found}
+    if chosen == "none":
+        return None, report
+    kept, is_chosen_alone = CHOICES[chosen]
+    if is_chosen_alone != is_alone:
+        everything, _ = _candidates(model, valid_log, asked, counted, is_chosen_alone)
+    weights = learn_weights(_of_sides(everything, [sides.index(side) for side in kept])).astype(np.float32)
+    parts = {"sides": {side: counted.sides[side] for side in kept}, "weights": weights}
+    return dataclasses.replace(counted, **parts, is_alone=is_chosen_alone), report
+
+
+def _figures(found: np.ndarray, is_meant: np.ndarray) -> dict[str, float]:
+    pairs = RankedPairs(found[is_meant].astype(np.float64), found[is_meant])
+    return {"recall": pairs.recall(DEPTH), "mrr": pairs.mrr(DEPTH)}
+
+
+def _gain(figures: dict[str, float], alone: dict[str, float]) -> float:
+    return sum(figures[name] / max(alone[name], 1e-9) for name in alone)
+
+
+def _of_sides(candidates: Candidates, columns: Sequence[int]) -> Candidates:
+    """Returns the candidates with the features of some sides, and those of repeated clicks."""
+    n_features = candidates.features.shape[1]
+    kept = [*columns, *range(n_features - N_REPEATS, n_features)]
+    return dataclasses.replace(candidates, features=candidates.features[:, kept])
+
+
+def _candidates(
+    model: GRU4Rec, log: SessionLog, asked: NextClicks, fusion: Fusion, is_alone: bool
+) -> tuple[Candidates, np.ndarray]:
+    """Returns the candidates of questions of a log, with the scores of the model or with popularity, and every other.
+
+    The latter is bool [n_questions], whether a question belongs to one of every other session.
+    """
+    clicks, parts, sessions = NextClicks.of(log), [], []
+    is_asked = np.isin(clicks.events, asked.events)
+    size = block_rows(log.vocabulary.n_items, _SCORE_BYTES)
+    features = tf.function(FusedScores(fusion).features, reduce_retracing=True)
+    for queries, places in followed(model, log, clicks):
+        chosen = np.flatnonzero(is_asked[places])
+        for block in filter(len, np.split(chosen, range(size, len(chosen), size))):
+            questions = clicks.take(places[block])
+            scores = model.scores(tf.gather(queries, block))
+            if is_alone:
+                scores = tf.broadcast_to(fusion.popularity, scores.shape)
+            latest = latest_clicks(log.items, questions, N_CLICKS)
+            found = [_sparse(each, scores.shape) for each in features(latest, scores.shape[1])]
+            steps = position_steps(questions.positions)
+            parts.append(candidates_of_block(scores, found, questions.targets, steps))
+            sessions.append(questions.starts)
+    is_learned = np.unique(np.concatenate(sessions), return_inverse=True)[1] % 2 == 0
+    rule = "A fusion needs at least two validation sessions of two known items."
+    require(bool(is_learned.any() and not is_learned.all()), rule, questions=len(is_learned))
+    return join(parts), is_learned
+
+
+def _sparse(feature: tuple[tf.Tensor, tf.Tensor], shape: tuple[int, int]) -> sparse.csr_array:
+    """Makes a matrix of values at flattened places, where a place that occurs several times has one value."""
+    places, values = feature
+    distinct, first = np.unique(places, return_index=True)
+    return sparse.csr_array((values.numpy()[first], np.divmod(distinct, shape[1])), shape=shape)
