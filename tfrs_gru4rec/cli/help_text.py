@@ -88,7 +88,7 @@ def _common_flags(has_presets: bool) -> list[str]:
 
 
 def _entry(usage: str, meaning: str) -> str:
-    lines = textwrap.wrap(meaning, _WIDTH - _INDENT) or [""]
+    lines = textwrap.wrap(meaning, _WIDTH - _INDENT, break_on_hyphens=False) or [""]
     head = f"  {usage} "
     if len(head) > _INDENT:
         return ("\n" + " " * _INDENT).join([head.rstrip(), *lines])
