@@ -58,7 +58,6 @@ def choose_search(
         return f"plain product: cells are tried from {FEWEST_ITEMS:,} items on"
     ranking.search_cells(None)
     records = follow(measured_sessions(model, sessions))
-    ranking.availability.initialize()
     started = time.monotonic()
     cells = make_cells(model.embedding.output_table.numpy(), model.embedding.output_bias.numpy())
     logging.info("The items are in %d cells after %.0f s.", len(cells.rows), time.monotonic() - started)

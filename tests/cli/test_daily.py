@@ -50,7 +50,7 @@ def monday(uncompiled, tmp_path_factory):
 
 
 def test_warm_start_by_command_takes_over_the_old_settings(monday, tmp_path, capsys, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")  # another test may have left it quiet
     arguments = {
         "train_path": monday / "logs" / "1.csv",
         "test_path": monday / "logs" / "2.csv",

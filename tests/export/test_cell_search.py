@@ -27,9 +27,7 @@ def make_ranking(table, bias, k, **settings):
     n_items = len(table)
     vocabulary = Vocabulary(np.arange(n_items), np.ones(n_items, np.int64))
     group_of = {item: f"group-{item % 2}" for item in range(n_items)}
-    ranking = Ranking(model, records, vocabulary, k, group_of=group_of, **settings)
-    ranking.availability.initialize()
-    return ranking
+    return Ranking(model, records, vocabulary, k, group_of=group_of, **settings)
 
 
 def expected_top(scores, k):
