@@ -2,6 +2,7 @@
 
 import functools
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,9 @@ def _importances(study: optuna.Study, alike: list[Any], names: list[str]) -> dic
     if len(complete) < _FEWEST_FOR_IMPORTANCE or not varied:
         return {}
     evaluator = PedAnovaImportanceEvaluator()
-    return dict(get_param_importances(study, evaluator=evaluator, params=varied))
+    with warnings.catch_warnings():  # one for each setting with few trials, which a short study always has
+        warnings.simplefilter("ignore")
+        return dict(get_param_importances(study, evaluator=evaluator, params=varied))
 
 
 def _history(trials: Sequence[optuna.trial.FrozenTrial], axis: Any) -> None:
