@@ -102,7 +102,6 @@ def measure(model: GRU4Rec, data: Path, options: flags.FlagValues) -> dict[str, 
     larger = spread_model(model, options.n_items, options.noise)
     records = SessionRecords(larger, n_seen=0)
     ranking = Ranking(larger, records, larger.vocabulary, TOP_K)
-    ranking.availability.initialize()
 
     @tf.function(autograph=False)
     def follow(item_rows: tf.Tensor) -> tf.Tensor:

@@ -44,7 +44,6 @@ class Ranking(tf.Module):
 
     Attributes:
       padded_biases: [n_columns], those of pads minus infinity.
-      is_fused: whether neighbours add to the scores.
       search: of cells; None where the plain product finds the best items.
     """
 
@@ -96,9 +95,13 @@ class Ranking(tf.Module):
         )
         self.availability = Availability(self._n_items + padding)
         self.groups = Groups(vocabulary, group_of or {}, self._n_items + padding)
-        self.is_fused = fusion is not None
         self.search: CellSearch | None = None
         self._most_searched = 0
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether neighbours add to the scores."""
+        return self._fused is not None
 
     def search_cells(self, search: CellSearch | None, most_searched: int = 0) -> None:
         """Has calls of few sessions answered from cells of items, where that takes less than the plain product.
@@ -202,22 +205,12 @@ class Ranking(tf.Module):
         self,
         search: CellSearch,
         record: tf.Tensor,
-        excluded_rows: tf.Tensor | None = None,
-        group_penalties: tf.Tensor | None = None,
+        *given: tf.Tensor,
     ) -> Found:
-        penalties = self.availability.penalties()
-        if group_penalties is not None:
-            penalties += self.groups.of_columns(group_penalties)[0]
-        if excluded_rows is not None:
-            penalties = _exclude(penalties[tf.newaxis], excluded_rows)[0]
+        penalties = self._filtered(self.availability.penalties()[tf.newaxis], *given)[0]
         return search(self._records.query(record), tf.convert_to_tensor(self.padded_biases), penalties)
 
-    def top_of_product(
-        self,
-        records: tf.Tensor,
-        excluded_rows: tf.Tensor | None = None,
-        group_penalties: tf.Tensor | None = None,
-    ) -> list[tf.Tensor]:
+    def top_of_product(self, records: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
         """Finds the best items by the product with all; returns rows and scores as `top` does."""
         penalties = self.availability.penalties()
         scores = self._scores(records, penalties)
@@ -228,12 +221,20 @@ class Ranking(tf.Module):
             lambda: scores,
             lambda: tf.where(is_known[:, tf.newaxis], scores, self._popularity + penalties),
         )
-        if group_penalties is not None:
-            scores += self.groups.of_columns(group_penalties)
-        if excluded_rows is not None:
-            scores = _exclude(scores, excluded_rows)
+        scores = self._filtered(scores, *given)
         values, rows = top_k(tf.ensure_shape(scores, [None, self._weights.shape[1]]), self._n_top)
         return [rows, values]
+
+    def _filtered(
+        self,
+        scores: tf.Tensor,
+        excluded_rows: tf.Tensor | None = None,
+        group_penalties: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Takes filters, as `_given` returns them, out of scores [n, n_columns]."""
+        if group_penalties is not None:
+            scores += self.groups.of_columns(group_penalties)
+        return scores if excluded_rows is None else _exclude(scores, excluded_rows)
 
     def _in_parts(
         self,

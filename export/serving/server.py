@@ -25,7 +25,7 @@ from grpc_health.v1.health import aio as health
 from tensorflow_serving.apis import model_pb2
 
 from tfrs_gru4rec.export import signatures
-from tfrs_gru4rec.export.serving import batching, metrics, rest, services, versions
+from tfrs_gru4rec.export.serving import batching, metrics, services, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ async def serve(
         async with contextlib.AsyncExitStack() as stack:
             rest_address = None
             if config.rest_port is not None:
+                from tfrs_gru4rec.export.serving import rest  # its libraries take a quarter of a second
+
                 application = rest.Rest(served, models, observed, config).application(page)
                 listening = rest.listening(application, config, config.rest_port)
                 rest_address = _join_address(config.host, await stack.enter_async_context(listening))

@@ -95,8 +95,8 @@ class DataConfig(Settings):
             place = (validation.valid_path, validation.valid_split, columns)
             valid = self._read(*place, train.vocabulary)
             whole = whole.joined_with(self._read(*place)) if validation.refit else whole
-        if valid is not None and valid.n_events - valid.n_sessions < _FEW_CLICKS:
-            logging.warning(_FEW, valid.n_events - valid.n_sessions)
+        if valid is not None and valid.n_pairs < _FEW_CLICKS:
+            logging.warning(_FEW, valid.n_pairs)
         return TrainingLogs(self._augmented(train), valid, self._augmented(whole), validation)
 
     @property
@@ -151,9 +151,9 @@ class DataConfig(Settings):
 
 def columns_of_model(columns: ColumnConfig, model_dir: Path) -> ColumnConfig:
     """Has a log read with item ids of the type of a model's, unless a type is given."""
-    path = model_dir / "vocabulary.parquet"
+    from tfrs_gru4rec.pipelines.vocabulary import FILE, Vocabulary
+
+    path = model_dir / FILE
     if columns.item_type != "auto" or not path.exists():
         return columns
-    from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
-
     return dataclasses.replace(columns, item_type=Vocabulary.load(path).item_type)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tfrs_gru4rec.config import ColumnConfig, RecommendConfig
-from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
+from tfrs_gru4rec.pipelines.vocabulary import FILE, Vocabulary
 
 if TYPE_CHECKING:
     from tfrs_gru4rec.datasets.spark_session import SparkFolder
@@ -49,7 +49,7 @@ def write_recommendations(
 
     keys = (columns.session_key, columns.item_key, columns.time_key)
     sessions = folder.save(spark_log.read_sessions(folder, sessions_path, keys))
-    item_type = "bigint" if Vocabulary.load(model_dir / "vocabulary.parquet").is_integer else "string"
+    item_type = "bigint" if Vocabulary.load(model_dir / FILE).is_integer else "string"
     kind = dict(sessions.dtypes)["session"]
     in_order = sessions.repartitionByRange("start", "session").sortWithinPartitions("start", "session")
     with tempfile.TemporaryDirectory() as temporary:

@@ -19,7 +19,7 @@ fusion with neighbours is carried on too, the new log added to their tables; wit
 import dataclasses
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,15 +116,41 @@ def main(
         logging.info("Loading TensorFlow.")
     import tensorflow as tf
 
-    from tfrs_gru4rec.evaluation.fused import keep_fusion
     from tfrs_gru4rec.evaluation.html_report import show_report
-    from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
-    from tfrs_gru4rec.evaluation.report import evaluate_parts, make_report
+    from tfrs_gru4rec.evaluation.report import make_report
 
     if output.deterministic:
         tf.config.experimental.enable_op_determinism()
+    folder = output.model_dir
     train = functools.partial(_train, model, output, checkpoints, warm_start)
-    folder, chosen, fusion = output.model_dir, {}, None
+    trained, training, recommender, chosen = _train_and_fuse(train, training, folder, logs)
+    log, summary = trained.log, trained.start.summary() if trained.start else None
+    report = make_report(model, training, log, trained.epochs, warm_start=summary, **chosen)
+    report_path = folder / "report.json"
+    paths = [path for path in (report_path, output.report_path) if path]
+    _write(paths, report)
+    if data.has_test:
+        logging.info("Evaluating on the test log.")
+        test_log = data.read_test_log(columns, log.vocabulary)
+        _test(recommender, log, test_log, evaluation, comparison, report, paths)
+        print_test(report, evaluation.k, data.best_possible())
+    *_, page = show_report(report, report_path)
+    print(f"\nThe model is in {folder}; the report is {page}, and {report_path} has its figures.")
+    return 0
+
+
+def _train_and_fuse(
+    train: "Callable[..., _Trained]", training: TrainingConfig, folder: Path, logs: TrainingLogs
+) -> "tuple[_Trained, TrainingConfig, Any, dict[str, Any]]":
+    """Trains, by what the validation says of epochs and of neighbours.
+
+    Returns:
+      The model; how it was trained in the end; what recommends, which may be fused; and parts of the report.
+    """
+    from tfrs_gru4rec.evaluation.fused import keep_fusion
+    from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
+
+    validation, chosen, fusion = logs.validation, {}, None
     if logs.valid is not None:
         first_folder = folder / "validation" if validation.refit else folder
         trained = train(training, first_folder, logs.train, logs.valid, validation.early_stop_epochs)
@@ -144,31 +170,34 @@ def main(
         trained = train(training, folder, logs.whole)
         if fusion:
             fusion = fusion.recounted(trained.log, **trained.earlier_counts())
-    start, log = trained.start, trained.log
-    if start and validation.fusion == "none":
-        fusion = start.fusion()
-    recommender = keep_fusion(trained.model, fusion, folder)
-    summary = start.summary() if start else None
-    report = make_report(model, training, log, trained.epochs, warm_start=summary, **chosen)
-    report_path = folder / "report.json"
-    paths = [path for path in (report_path, output.report_path) if path]
+    if trained.start and validation.fusion == "none":
+        fusion = trained.start.fusion()
+    return trained, training, keep_fusion(trained.model, fusion, folder), chosen
+
+
+def _test(
+    recommender: Any,
+    log: Any,
+    test_log: Any,
+    evaluation: EvaluationConfig,
+    comparison: ComparisonConfig,
+    report: dict[str, Any],
+    paths: Sequence[Path],
+) -> None:
+    """Adds the figures of a test to a report, written as they come."""
+    from tfrs_gru4rec.evaluation.report import evaluate_parts
+    from tfrs_gru4rec.neighbours import evaluate_baselines
+
+    found, parts = evaluate_parts(recommender, test_log, evaluation)
+    report |= parts
     _write(paths, report)
-    if data.has_test:
-        logging.info("Evaluating on the test log.")
-        test_log = data.read_test_log(columns, log.vocabulary)
-        found, parts = evaluate_parts(recommender, test_log, evaluation)
-        report |= parts
-        _write(paths, report)
-        if comparison.baselines:
-            logging.info(
-                "Evaluating baselines (--nobaselines leaves them out; --baseline_pairs bounds the kNN)."
-            )
-            report["baselines"] = _evaluate_baselines(log, test_log, evaluation, comparison, found)
-            _write(paths, report)
-        print_test(report, evaluation.k, data.best_possible())
-    *_, page = show_report(report, report_path)
-    print(f"\nThe model is in {folder}; the report is {page}, and {report_path} has its figures.")
-    return 0
+    if not comparison.baselines:
+        return
+    logging.info("Evaluating baselines (--nobaselines leaves them out; --baseline_pairs bounds the kNN).")
+    report["baselines"] = evaluate_baselines(
+        log, test_log, evaluation.k, evaluation.tie, max_pairs=comparison.baseline_pairs, model=found
+    )
+    _write(paths, report)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -267,16 +296,6 @@ def _warm_start(old_dir: Path | None, log: Any, config: WarmStartConfig) -> Any:
         f"{found['retired_items']} retired."
     )
     return start
-
-
-def _evaluate_baselines(
-    log: Any, test_log: Any, evaluation: EvaluationConfig, comparison: ComparisonConfig, found: Any
-) -> dict[str, Any]:
-    from tfrs_gru4rec.neighbours import evaluate_baselines
-
-    return evaluate_baselines(
-        log, test_log, evaluation.k, evaluation.tie, max_pairs=comparison.baseline_pairs, model=found
-    )
 
 
 def _print_data(logs: TrainingLogs, model: GRU4RecConfig, training: TrainingConfig) -> None:

@@ -78,10 +78,10 @@ def learn_fusion(
     no_weights = np.zeros([len(FIRST_POSITIONS), len(sides) + N_REPEATS])
     counted = Fusion.count(train_log, no_weights, sides, before, decay)
     asked = NextClicks.of(valid_log).sample(max_questions, seed)
+    kinds = sorted({CHOICES[name][1] for name in names}, reverse=True)
+    candidates, is_learned = _candidates(model, valid_log, asked, counted, kinds)
     found = {}
-    # Those of the model last, of which the last learning is likely to be.
-    for is_alone in sorted({CHOICES[name][1] for name in names}, reverse=True):
-        everything, is_learned = _candidates(model, valid_log, asked, counted, is_alone)
+    for is_alone, everything in candidates.items():
         if not is_alone:
             found["none"] = _figures(everything.ranks(no_weights), ~is_learned)
         for name in (name for name in names if CHOICES[name][1] == is_alone):
@@ -92,12 +92,13 @@ def learn_fusion(
     report = {"chosen": chosen, **found}
     if chosen == "none":
         return None, report
-    kept, is_chosen_alone = CHOICES[chosen]
-    if is_chosen_alone != is_alone:
-        everything, _ = _candidates(model, valid_log, asked, counted, is_chosen_alone)
-    weights = learn_weights(_of_sides(everything, [sides.index(side) for side in kept])).astype(np.float32)
-    parts = {"sides": {side: counted.sides[side] for side in kept}, "weights": weights}
-    return dataclasses.replace(counted, **parts, is_alone=is_chosen_alone), report
+    kept, is_alone = CHOICES[chosen]
+    part = _of_sides(candidates[is_alone], [sides.index(side) for side in kept])
+    parts = {
+        "sides": {side: counted.sides[side] for side in kept},
+        "weights": learn_weights(part).astype(np.float32),
+    }
+    return dataclasses.replace(counted, **parts, is_alone=is_alone), report
 
 
 def _figures(found: np.ndarray, is_meant: np.ndarray) -> dict[str, float]:
@@ -117,32 +118,36 @@ def _of_sides(candidates: Candidates, columns: Sequence[int]) -> Candidates:
 
 
 def _candidates(
-    model: GRU4Rec, log: SessionLog, asked: NextClicks, fusion: Fusion, is_alone: bool
-) -> tuple[Candidates, np.ndarray]:
-    """Returns the candidates of questions of a log, with the scores of the model or with popularity, and every other.
+    model: GRU4Rec, log: SessionLog, asked: NextClicks, fusion: Fusion, kinds: Sequence[bool]
+) -> tuple[dict[bool, Candidates], np.ndarray]:
+    """Returns the candidates of questions of a log, with popularity (True) or the scores of the model, and every other.
 
     The latter is bool [n_questions], whether a question belongs to one of every other session.
     """
-    clicks, parts, sessions = NextClicks.of(log), [], []
+    clicks, n_items, sessions = NextClicks.of(log), log.vocabulary.n_items, []
+    parts: dict[bool, list[Candidates]] = {is_alone: [] for is_alone in kinds}
     is_asked = np.isin(clicks.events, asked.events)
-    size = block_rows(log.vocabulary.n_items, _SCORE_BYTES)
+    size = block_rows(n_items, _SCORE_BYTES)
     features = tf.function(FusedScores(fusion).features, reduce_retracing=True)
     for queries, places in followed(model, log, clicks):
         chosen = np.flatnonzero(is_asked[places])
         for block in filter(len, np.split(chosen, range(size, len(chosen), size))):
             questions = clicks.take(places[block])
-            scores = model.scores(tf.gather(queries, block))
-            if is_alone:
-                scores = tf.broadcast_to(fusion.popularity, scores.shape)
-            latest = latest_clicks(log.items, questions, N_CLICKS)
-            found = [_sparse(each, scores.shape) for each in features(latest, scores.shape[1])]
+            latest, shape = latest_clicks(log.items, questions, N_CLICKS), (len(block), n_items)
+            found = [_sparse(each, shape) for each in features(latest, n_items)]
             steps = position_steps(questions.positions)
-            parts.append(candidates_of_block(scores, found, questions.targets, steps))
+            for is_alone, candidates in parts.items():
+                scores = (
+                    tf.broadcast_to(fusion.popularity, shape)
+                    if is_alone
+                    else model.scores(tf.gather(queries, block))
+                )
+                candidates.append(candidates_of_block(scores, found, questions.targets, steps))
             sessions.append(questions.starts)
     is_learned = np.unique(np.concatenate(sessions), return_inverse=True)[1] % 2 == 0
     rule = "A fusion needs at least two validation sessions of two known items."
     require(bool(is_learned.any() and not is_learned.all()), rule, questions=len(is_learned))
-    return join(parts), is_learned
+    return {is_alone: join(candidates) for is_alone, candidates in parts.items()}, is_learned
 
 
 def _sparse(feature: tuple[tf.Tensor, tf.Tensor], shape: tuple[int, int]) -> sparse.csr_array:

@@ -15,6 +15,7 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.events.raw_ids import as_id_array
 
 UNKNOWN_ROW = -1
+FILE = "vocabulary.parquet"  # of a model's folder
 _FORMAT_KEY = b"tfrs_gru4rec.vocabulary"
 _FORMAT_VERSION = b"1"
 

@@ -15,6 +15,7 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
+from tfrs_gru4rec.pipelines.vocabulary import FILE as VOCABULARY_FILE
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.training.checkpoints import CannotGoOnError, checkpoint_numbers, restore_trained
 
@@ -53,7 +54,7 @@ class ModelFolder:
         """Names the folder; nothing is read or written yet."""
         self.path = Path(path)
         self.config_path = self.path / "config.json"
-        self.vocabulary_path = self.path / "vocabulary.parquet"
+        self.vocabulary_path = self.path / VOCABULARY_FILE
         self.checkpoints_path = self.path / "checkpoints"
         self.logs_path = self.path / "logs"
         self.report_path = self.path / "report.json"

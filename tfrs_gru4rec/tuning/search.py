@@ -77,14 +77,20 @@ class Search:
         return trial, self.folder / str(trial.number)
 
     def _keep_best(self) -> None:
-        for trial in self.ended:
-            if trial.number != self.best[0].number:
-                remove_folder(self.folder / str(trial.number))
+        with self.locked():
+            best, _ = self.best
+            for trial in self.ended:
+                if trial.number != best.number:
+                    remove_folder(self.folder / str(trial.number))
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps other processes from claiming trials and from removing folders of trials inside."""
+        return waiting_lock(self.folder)
 
     @contextlib.contextmanager
     def _claimed(self, n_trials: int | None) -> Iterator[optuna.Trial | None]:
         with contextlib.ExitStack() as locks:
-            with waiting_lock(self.folder):
+            with self.locked():
                 trial = self._abandoned(locks) or self._new(locks, n_trials)
             yield trial
 

@@ -146,8 +146,8 @@ def tune(
         budget_minutes=budget_minutes,
     )
     plot_study(search.study, folder / "study.png")
-    best = load_model(search.best[1] / "model")
-    found = _tuned(search, knn, space)
+    with search.locked():  # another process may find a better one, and remove this one's folder
+        found, best = _tuned(search, knn, space), load_model(search.best[1] / "model")
     learned, report = learn_fusion(best, *logs, fusion, seed=seed)
     found = dataclasses.replace(found, fusion=learned, fusion_report=report)
     write_text(folder / "best.flags", _flags(found))

@@ -10,6 +10,7 @@ A warm start takes four calls::
 and a fifth if the old model is fused with neighbours: `keep_fusion(model, start.fusion(), folder.path)`.
 """
 
+import functools
 import os
 from typing import Any
 
@@ -96,7 +97,7 @@ class WarmStart:
         Raises:
           ValueError: the old model's fusion is damaged, or of another vocabulary.
         """
-        old = self._old_fusion()
+        old = self._old_fusion
         return {"before": old.moved(self.rows.old_rows), "decay": self.options.neighbour_decay} if old else {}
 
     def fusion(self) -> Fusion | None:
@@ -105,9 +106,10 @@ class WarmStart:
         Raises:
           ValueError: the old model's fusion is damaged, or of another vocabulary.
         """
-        old = self._old_fusion()
+        old = self._old_fusion
         return old.recounted(self.log, **self.earlier_counts()) if old else None
 
+    @functools.cached_property
     def _old_fusion(self) -> Fusion | None:
         old = Fusion.load_if_any(self._folder.path)
         if old:
