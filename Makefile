@@ -107,14 +107,14 @@ clean:
 $(INSTALLED): setup.py pyproject.toml requirements.lock | $(BIN)/python
 	@echo "Installing into $(VENV): some minutes, once."
 	@mkdir -p build && sed -n '/^\(packaging\|pip\|setuptools\|wheel\)==/,/[^\\]$$/p' requirements.lock > build/build-tools.lock
-	@$(BIN)/python -m pip install --quiet --require-hashes --requirement build/build-tools.lock
-	@$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement requirements.lock
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install -qq --require-hashes --requirement build/build-tools.lock
+	@$(BIN)/python -m pip install -qq --require-hashes --no-build-isolation --requirement requirements.lock
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(SITE_TOOLS)/.installed: docs/requirements.lock | $(BIN)/python
 	@$(BIN)/python -m venv --clear $(SITE_TOOLS)
-	@$(SITE_TOOLS)/bin/python -m pip install --quiet --require-hashes --requirement docs/requirements.lock
+	@$(SITE_TOOLS)/bin/python -m pip install -qq --require-hashes --requirement docs/requirements.lock
 	@touch $@
 
 $(TOOLS): | $(BIN)/python

@@ -150,6 +150,18 @@ async def idle_connections(target: str, seconds: float) -> AsyncIterator[None]:
         yield
 
 
+@contextlib.asynccontextmanager
+async def spinning(target: str, seconds: float) -> AsyncIterator[None]:
+    """Sends nothing: what a process costs that keeps one core busy beside the server."""
+
+    async def spin(end: float) -> None:
+        while time.perf_counter() < end:
+            await asyncio.sleep(0)
+
+    async with background(spin, seconds):
+        yield
+
+
 def metrics_scrapes(url: str) -> Attack:
     """Returns an attack of four scrapers without a pause."""
 
@@ -271,6 +283,7 @@ def free_port() -> int:
 def attacks_of(metrics_port: int) -> dict[str, Attack]:
     """Returns the attacks by name."""
     return {
+        "nothing but a busy core": spinning,
         "silent calls": silent_calls,
         "idle connections": idle_connections,
         "one-session batches": requests(one_session_batch, workers=30),
@@ -290,7 +303,7 @@ async def measure_all(
         figures = found[name] = await measure(pid, target, name, metrics_port, rate, options)
         figures["times_undisturbed"] = figures["p99"] / found["undisturbed"]["p99"]
         print(
-            f"{name:22s}{figures['p50']:9.2f}{figures['p90']:9.2f}{figures['p99']:9.2f}"
+            f"{name:24s}{figures['p50']:9.2f}{figures['p90']:9.2f}{figures['p99']:9.2f}"
             f"{figures['times_undisturbed']:9.1f}{figures['failed']:8d}{figures['health_wrong']:8d}"
             f"{figures['resident_mebibytes']:8d}",
             flush=True,
@@ -343,7 +356,7 @@ def main() -> None:
             rate = options.rate or load["requests_per_second"] / 2
             print(f"{os.cpu_count()} cores, {rate:.0f} clicks/s; times in ms, memory in MiB\n")
             columns = ("p50", "p90", "p99", "p99 x")
-            print(f"{'attack':22s}{''.join(f'{name:>9s}' for name in columns)}  failed  health  memory")
+            print(f"{'attack':24s}{''.join(f'{name:>9s}' for name in columns)}  failed  health  memory")
             found = asyncio.run(measure_all(pid, target, metrics_port, rate, options))
     if options.report:
         options.report.write_text(json.dumps({"clicks_per_second": rate, "attacks": found}, indent=2) + "\n")

@@ -42,7 +42,7 @@ class ServerConfig(Settings):
         one a 16 ids, and no less than one a 16 KiB; beyond, requests get UNAVAILABLE.
       max_concurrent_requests: requests in hand, health checks apart; beyond, they get UNAVAILABLE. Connections of REST,
         too; those beyond are closed.
-      receive_seconds: time in which a request must have come in whole.
+      receive_seconds: time in which a request must have come in whole; over gRPC between half of it and all of it.
       handle_seconds: time in which it must have been answered.
       refusal_seconds: a call with a wrong request waits so long for its error, so that a loop of them costs little.
       max_streams: calls under way on one connection; further ones wait in the client.

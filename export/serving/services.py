@@ -7,6 +7,7 @@ of the API that are not here (Classify, Regress, MultiInference, HandleReloadCon
 
 import asyncio
 import dataclasses
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -189,7 +190,9 @@ class Services:
 
         async def answer(_: Any, context: grpc.aio.ServicerContext) -> Message:
             try:
-                data = await asyncio.wait_for(context.read(), self._config.receive_seconds)
+                # Not all at once: the end of a thousand silent calls would hold up every other.
+                seconds = self._config.receive_seconds * random.uniform(0.5, 1.0)
+                data = await asyncio.wait_for(context.read(), seconds)
                 if data is grpc.aio.EOF:
                     raise errors.InvalidRequest("The call has no request.")
                 return await self.admit(lambda: self._parsed(method, request_class, data))

@@ -2,15 +2,14 @@
 
 from tfrs_gru4rec.cli.tables import (
     all_pairs_line,
-    comparison_table,
     events_line,
     figures_table,
     further_figures_table,
 )
 
-INTERVALS = {"recall": {"5": [0.4, 0.6]}, "mrr": {"5": [0.1, 0.15]}}
+INTERVALS = {"recall": {"1": [0.1, 0.3], "5": [0.4, 0.6]}, "mrr": {"1": [0.1, 0.3], "5": [0.1, 0.15]}}
 ROWS = {
-    "GRU4Rec": {"recall": {"5": 0.5}, "mrr": {"5": 0.125}, "intervals": INTERVALS},
+    "GRU4Rec": {"recall": {"1": 0.2, "5": 0.5}, "mrr": {"1": 0.2, "5": 0.125}, "intervals": INTERVALS},
     "best possible": {"recall": {"5": 0.75}},
 }
 
@@ -19,21 +18,27 @@ def lines(table):
     return [line.rstrip() for line in table.splitlines()]
 
 
-def test_figures_have_half_the_width_of_their_intervals_below_them():
-    assert lines(figures_table(ROWS, (5,))) == [
-        "                recall@5      MRR@5",
-        "GRU4Rec           0.5000     0.1250",
-        "  95 % ±          0.1000     0.0250",
-        "best possible     0.7500",
+def test_figures_have_half_the_width_of_their_intervals_beside_them():
+    assert lines(figures_table(ROWS, (1, 5))) == [
+        "                recall@1          recall@5             MRR@5",
+        "GRU4Rec           0.2000   0.5000 ± 0.1000   0.1250 ± 0.0250",
+        "best possible              0.7500",
     ]
 
 
-def test_differences_with_their_intervals():
-    intervals = {"recall": {"5": [-0.02, 0.01]}, "mrr": {"5": [0.01, 0.03]}}
-    row = {"recall": {"5": -0.01}, "mrr": {"5": 0.02}, "intervals": intervals, "pairs": 1234}
-    assert lines(comparison_table({"session_knn": row}, 5)) == [
-        "                               recall@5                       MRR@5    pairs",
-        "session_knn  -0.0100 [-0.0200, +0.0100]  +0.0200 [+0.0100, +0.0300]     1234",
+def test_how_far_ahead_a_model_is_stands_in_the_row_of_the_other():
+    behind = {"recall": {"5": [-0.02, 0.01]}, "mrr": {"5": [0.01, 0.03]}}
+    ahead = {"recall": {"5": -0.01}, "mrr": {"5": 0.02}, "intervals": behind}
+    others = {
+        name: {"recall": {"5": 0.51}, "mrr": {"5": 0.105}, "model_ahead": {**ahead, "pairs": pairs}}
+        for name, pairs in (("popularity", 1234), ("session_knn", 1000))
+    }
+    assert lines(figures_table(ROWS | others, (5,))) == [
+        "                       recall@5             MRR@5    ahead in recall       ahead in MRR",
+        "GRU4Rec         0.5000 ± 0.1000   0.1250 ± 0.0250",
+        "best possible   0.7500",
+        "popularity      0.5100            0.1050            -0.0100 ± 0.0150   +0.0200 ± 0.0100",
+        "session_knn     0.5100            0.1050            -0.0100 ± 0.0150   +0.0200 ± 0.0100  on 1000 pairs",
     ]
 
 

@@ -7,33 +7,45 @@ _FIGURES = {"recall": "recall", "mrr": "MRR"}
 
 
 def figures_table(rows: Mapping[str, Mapping[str, Any]], k: Sequence[int]) -> str:
-    """Formats recall and MRR of several recommenders, a line each, and below it half the width of their intervals.
+    """Formats recall by k and MRR at the largest k of several recommenders, a line each.
 
-    Rows are figures with `recall` and `mrr` by k, by name; list lengths that a row lacks are left empty.
+    Those at the largest k have half the width of their 95 % interval beside them. So has, where a row says it under
+    `model_ahead`, by how much the model is ahead of it on the same pairs, by `RankedPairs.compare`.
+
+    Args:
+      rows: figures with `recall` and `mrr` by k, by name; list lengths that a row lacks are left empty.
+      k: lengths of the lists.
     """
-    head = [f"{label}@{each}" for label in _FIGURES.values() for each in k]
-    width = max(map(len, [*rows, "  95 % ±"]))
-    lines = [" " * width + "".join(f"{name:>11}" for name in head)]
-    for name, figures in rows.items():
-        values = [figures.get(kind, {}).get(str(each)) for kind in _FIGURES for each in k]
-        cells = "".join(" " * 11 if value is None else f"{value:11.4f}" for value in values)
-        lines.append(f"{name:{width}}{cells}")
-        if "intervals" in figures:
-            ends = [figures["intervals"][kind][str(each)] for kind in _FIGURES for each in k]
-            cells = "".join(f"{(high - low) / 2:11.4f}" for low, high in ends)
-            lines.append(f"{'  95 % ±':{width}}{cells}")
-    return "\n".join(lines)
-
-
-def comparison_table(rows: Mapping[str, Mapping[str, Any]], k: int) -> str:
-    """Formats by how much a model is ahead of others, by `RankedPairs.compare`, in recall and MRR at one k."""
+    shorter, last = [str(each) for each in k if each < max(k)], str(max(k))
+    compared = {name: row["model_ahead"] for name, row in rows.items() if "model_ahead" in row}
+    most = max((row["pairs"] for row in compared.values()), default=0)
+    head = [f"recall@{each}".rjust(11) for each in shorter]
+    head += [f"{label}@{last}".rjust(18) for label in _FIGURES.values()]
+    head += [f"ahead in {label}".rjust(19) for label in _FIGURES.values() if compared]
     width = max(map(len, rows))
-    lines = [" " * width + "".join(f"{f'{label}@{k}':>28}" for label in _FIGURES.values()) + f"{'pairs':>9}"]
+    lines = [" " * width + "".join(head)]
     for name, row in rows.items():
-        values = ((row[kind][str(k)], *row["intervals"][kind][str(k)]) for kind in _FIGURES)
-        cells = "".join(f"{value:+9.4f} [{low:+.4f}, {high:+.4f}]" for value, low, high in values)
-        lines.append(f"{name:{width}}{cells}{row['pairs']:9}")
+        cells = [_figure(row["recall"].get(each)).rjust(11) for each in shorter]
+        cells += [_with_interval(row, kind, last).rjust(18) for kind in _FIGURES]
+        if name in compared:
+            ahead = compared[name]
+            cells += [_with_interval(ahead, kind, last, "+").rjust(19) for kind in _FIGURES]
+            cells += [f"  on {ahead['pairs']} pairs"] * (ahead["pairs"] < most)
+        lines.append(f"{name:{width}}{''.join(cells)}".rstrip())
     return "\n".join(lines)
+
+
+def _figure(value: float | None, sign: str = "") -> str:
+    return "" if value is None else f"{value:{sign}.4f}"
+
+
+def _with_interval(row: Mapping[str, Any], kind: str, k: str, sign: str = "") -> str:
+    """Formats a figure, and beside it half the width of its interval, or as much space."""
+    figure = _figure(row.get(kind, {}).get(k), sign)
+    if "intervals" not in row:
+        return f"{figure}{'':9}"
+    low, high = row["intervals"][kind][k]
+    return f"{figure} ± {(high - low) / 2:.4f}"
 
 
 def events_line(test: Mapping[str, Any]) -> str:
@@ -85,11 +97,7 @@ def print_test(report: Mapping[str, Any], k: Sequence[int], others: Mapping[str,
     rows = {test.get("recommender", "GRU4Rec"): test}
     if "test_alone" in report:
         rows["GRU4Rec alone"] = report["test_alone"]
-    print(f"\n{events_line(test)}:")
+    print(f"\n{events_line(test)}, with 95 % intervals:")
     print(figures_table(rows | report.get("baselines", {}) | (others or {}), k))
     if test["known_share"] < 1:
         print(all_pairs_line(test, max(k)))
-    if "baselines" in report:
-        print("\nBy how much GRU4Rec is ahead, on the same pairs, with 95 % intervals:")
-        ahead = {name: row["model_ahead"] for name, row in report["baselines"].items()}
-        print(comparison_table(ahead, max(k)))

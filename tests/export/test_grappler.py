@@ -1,0 +1,52 @@
+"""TensorFlow Serving has Grappler rewrite the graph, our server does not: the answers are the same."""
+
+import numpy as np
+from export_support import tiny_model
+from export_support.loaders import loaded_in_session, loaded_with_deadlines
+
+from tfrs_gru4rec.export import signatures
+
+SESSIONS = [b"a", b"b", b"a", b"new"]
+FILTERS = {
+    "exclude_ids": [[b"item-0", b""]] * 4,
+    "exclude_seen": [True, False, True, False],
+    "allow_groups": [[b""]] * 4,
+}
+
+
+def requests(state_size):
+    """Calls of every signature, in an order in which what is written is read."""
+    histories = {"item_ids": [[b"item-1", b"item-2", b""], [b"", b"nonesuch", b""]] * 2}
+    replayed = {"session_id": SESSIONS, "item_ids": [[b"item-1", b"item-2"]] * 4}
+    click = {"session_id": SESSIONS, "item_id": [b"item-3", b"item-4", b"item-0", b"nonesuch"]}
+    candidates = {"candidate_ids": [[b"item-0", b"item-2", b"nonesuch"]] * 4}
+    state = {"state": np.full([4, state_size], 0.25, np.float32), "item_id": click["item_id"]}
+    yield "set_availability", {"item_id": [b"item-2"], "available": [False]}
+    for name, given in (
+        ("recommend", histories),
+        ("replay", replayed),
+        ("step", {**click, "position": [3, 0, 4, 1]}),
+        ("step_explicit", state),
+    ):
+        yield name, given
+        yield name + signatures.FILTERED, {**given, **FILTERS}
+    yield "serving_default", histories
+    yield "score", {"session_id": SESSIONS, **candidates}
+    yield "score_items", {**histories, **candidates}
+    yield "end_session", {"session_id": SESSIONS}
+    yield "stats", {"probe": [0]}
+
+
+def test_answers_are_the_same_with_and_without(exported):
+    asked = set()
+    with loaded_with_deadlines(exported) as rewritten, loaded_in_session(exported) as as_traced:
+        for name, inputs in requests(tiny_model.serving_model().state_size):
+            asked.add(name)
+            there, here = rewritten(name, 0, **inputs), as_traced(name, **inputs)
+            assert there.keys() == here.keys()
+            for output, values in there.items():
+                if values.dtype == np.float32:  # rewritten sums may round otherwise
+                    np.testing.assert_allclose(here[output], values, rtol=1e-6, atol=1e-6, err_msg=name)
+                else:
+                    np.testing.assert_array_equal(here[output], values, err_msg=name)
+    assert asked == set(signatures.SIGNATURES)
