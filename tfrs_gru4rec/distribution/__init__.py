@@ -1,0 +1,5 @@
+"""Training by several replicas under `tf.distribute`: what they tell each other, and how workers find each other."""
+
+from tfrs_gru4rec.distribution.replicas import Replicas
+
+__all__ = ["Replicas"]
