@@ -27,21 +27,13 @@ class Replicas:
         """Notes the strategy."""
         self.strategy = tf.distribute.get_strategy()
         self.count = int(self.strategy.num_replicas_in_sync)
+        self._block_shape: tf.TensorShape | None = None
 
     @property
     def number(self) -> int:
         """Which of the replicas computes here; 0 outside of a training step."""
         context = tf.distribute.get_replica_context()
         return 0 if context is None else int(tf.get_static_value(context.replica_id_in_sync_group))
-
-    def require_lanes(self, lanes: int) -> None:
-        """Checks that lanes can be split.
-
-        Raises:
-          ValueError: their number is no multiple of the number of replicas.
-        """
-        rule = "Lanes are split over replicas: batch_size must be a multiple of their number."
-        require(lanes % self.count == 0, rule, batch_size=lanes, replicas=self.count)
 
     def own_first(self, values: tf.Tensor, axis: int = 0) -> tf.Tensor:
         """Rolls the lanes, the axis of the values, so that those of this replica come first."""
@@ -52,11 +44,18 @@ class Replicas:
         return tf.roll(values, self._first(values.shape[0]), 0) if self.count > 1 else values
 
     def own(self, step: SessionBatch) -> SessionBatch:
-        """Returns the lanes of this replica, of a step in which they come first."""
-        return SessionBatch(*[field[: field.shape[0] // self.count] for field in step])
+        """Returns the lanes of this replica, of a step or a block in which they come first."""
+        return SessionBatch(*[field[..., : field.shape[-1] // self.count] for field in step])
 
     def same_blocks(self, blocks: tf.data.Dataset) -> tf.distribute.DistributedDataset:
-        """Returns a dataset that gives each block to every replica; each worker makes it for its own replicas."""
+        """Returns a dataset that gives each block to every replica; each worker makes it for its own replicas.
+
+        Raises:
+          ValueError: the number of lanes is no multiple of the number of replicas.
+        """
+        self._block_shape = blocks.element_spec.is_live.shape
+        rule = "Lanes are split over replicas: batch_size must be a multiple of their number."
+        require(self._block_shape[1] % self.count == 0, rule, batch_size=self._block_shape[1], replicas=self.count)
         n_here = len(self.strategy.extended.worker_devices)
 
         def blocks_of_worker(_: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -64,6 +63,10 @@ class Replicas:
             return blocks.flat_map(lambda block: tf.data.Dataset.from_tensors(block).repeat(n_here))
 
         return self.strategy.distribute_datasets_from_function(blocks_of_worker)
+
+    def with_own_first(self, block: SessionBatch) -> SessionBatch:
+        """Returns a block, whose shape the strategy has forgotten, with this replica's lanes before the others."""
+        return SessionBatch(*[self.own_first(tf.ensure_shape(field, self._block_shape), 1) for field in block])
 
     def _first(self, lanes: int) -> int:
         return self.number * (lanes // self.count)

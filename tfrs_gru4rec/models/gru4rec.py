@@ -211,7 +211,6 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         than two live lanes and no extra negatives) is skipped. A step whose loss is not finite changes no weight and is
         remembered in `first_bad_step`.
         """
-        self.lanes.build(inputs.is_live.shape[1])
         self._train_block(inputs)
         of_validation = (self._validation.recall, self._validation.mrr)
         shown = [metric for metric in self.metrics if not any(metric is other for other in of_validation)]

@@ -67,7 +67,7 @@ class TrainedByKeras(keras.Model):
         if self._replicas.count > 1:
             self.distribute_reduction_method = "first"  # all replicas report the same
             self.jit_compile = False  # but for what lies between two exchanges
-            self._train_block = ReplicatedSteps(self, self._replicas, self._updater).train
+            self._train_block = ReplicatedSteps(self).train
 
     def fit(
         self, x: tf.data.Dataset, *args: Any, initial_step: int = 0, **kwargs: Any
@@ -90,7 +90,6 @@ class TrainedByKeras(keras.Model):
         _prepare(self.lanes, x, "fit")
         self._initial_step = initial_step
         if self._replicas.count > 1:
-            self._replicas.require_lanes(x.element_spec.is_live.shape[1])
             kwargs["steps_per_epoch"] = kwargs.get("steps_per_epoch") or int(x.cardinality())
             x = self._replicas.same_blocks(x.repeat())
         return super().fit(x, *args, **kwargs)
@@ -105,6 +104,7 @@ class TrainedByKeras(keras.Model):
         return super().evaluate(x, *args, **kwargs)
 
     def _train_one_by_one(self, block: SessionBatch) -> None:
+        self.lanes.build(block.is_live.shape[1])
         block.for_each_live_step(self._train_on)
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from absl import logging
 from tfrs_gru4rec._keras import keras
 from tfrs_gru4rec.atomic_files import write_text
 from tfrs_gru4rec.config import CheckpointConfig
+from tfrs_gru4rec.distribution import Workers
 from tfrs_gru4rec.evaluation.evaluate import evaluate
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
@@ -26,9 +27,13 @@ class DivergedError(ArithmeticError):
 
 
 def measure(model: GRU4Rec, log: SessionLog) -> dict[str, float]:
-    """Returns what is measured in validation after an epoch, see `RECALL` and `MRR`."""
-    found = evaluate(model, log)
-    return {RECALL: found.recall(20), MRR: found.mrr(20)}
+    """Returns what the chief measures in validation after an epoch, see `RECALL` and `MRR`."""
+
+    def figures() -> dict[str, float]:
+        found = evaluate(model, log)
+        return {RECALL: found.recall(20), MRR: found.mrr(20)}
+
+    return dict(Workers(model.distribute_strategy).of_chief(figures))
 
 
 class EpochRecords(keras.callbacks.Callback):
