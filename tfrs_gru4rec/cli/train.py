@@ -19,6 +19,7 @@ Several machines train one model if the same command runs on each of them with T
 
 import dataclasses
 import functools
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -99,6 +100,11 @@ def main(
     comparison: ComparisonConfig,
 ) -> int:
     """Trains, evaluates and writes the report; returns the exit code."""
+    strategy = None
+    if os.environ.get("TF_CONFIG"):  # before TensorFlow, or a data set by it, computes anything
+        from tfrs_gru4rec.distribution.workers import strategy_of_environment
+
+        strategy = strategy_of_environment()
     if output.warm_start_from:
         columns = columns_of_model(columns, output.warm_start_from)
     logs = data.read_training_logs(columns, validation)
@@ -117,11 +123,11 @@ def main(
         logging.info("Loading TensorFlow.")
     import tensorflow as tf
 
-    from tfrs_gru4rec.distribution.workers import Workers, strategy_of_environment
+    from tfrs_gru4rec.distribution import Workers
     from tfrs_gru4rec.evaluation.html_report import show_report
     from tfrs_gru4rec.evaluation.report import make_report
 
-    strategy = strategy_of_environment()
+    strategy = strategy or tf.distribute.get_strategy()
     if output.deterministic:
         tf.config.experimental.enable_op_determinism()
     folder = output.model_dir

@@ -88,7 +88,7 @@ class EpochRecords(keras.callbacks.Callback):
         if self._loss_before is not None:
             self.model.loss_tracker.set_weights(self._loss_before)
             self._loss_before = None
-        self._first_step = int(self.model.train_steps)
+        self._first_step = int(self.model.train_steps.numpy())
         self._started = self._last_time = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -103,7 +103,7 @@ class EpochRecords(keras.callbacks.Callback):
         logs["events_per_second"] = self._steps_per_second() * self._n_events / steps_of_epoch
         loss = float(logs.get("loss", 0.0))
         if not math.isfinite(loss):
-            step = int(self.model.first_bad_step)
+            step = int(self.model.first_bad_step.numpy())
             raise DivergedError(
                 f"The loss became {loss} at step {step} of the run, and that step changed no weight. Try a lower "
                 "--learning_rate, a lower --momentum, --clip_norm 1, or for bpr-max a larger --bpreg or "
@@ -127,7 +127,7 @@ class EpochRecords(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _steps(self) -> int:
-        return int(self.model.train_steps) - self._first_step
+        return int(self.model.train_steps.numpy()) - self._first_step
 
     def _steps_per_second(self) -> float:
         return self._steps() / max(self._last_time - self._started, 1e-9)
