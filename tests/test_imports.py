@@ -31,7 +31,7 @@ MAY_KNOW = {
     "events": BELOW_EVENTS,
     **dict.fromkeys(NEIGHBOURS, (*FLOOR, "events")),
     "tasks": BELOW_TASKS,
-    "distribution": (*FLOOR, "pipelines"),
+    "distribution": (*FLOOR, "optimizers", "pipelines"),
     "models": BELOW_MODELS,
     "neighbours": BELOW_MODELS,
     "evaluation": BELOW_EVALUATION,

@@ -152,7 +152,11 @@ def main(
 
 
 def _train_and_fuse(
-    train: "Callable[..., _Trained]", training: TrainingConfig, folder: Path, logs: TrainingLogs, is_chief: bool
+    train: "Callable[..., _Trained]",
+    training: TrainingConfig,
+    folder: Path,
+    logs: TrainingLogs,
+    is_chief: bool,
 ) -> "tuple[_Trained, TrainingConfig, Any, dict[str, Any]]":
     """Trains, by what the validation says of epochs and of neighbours; these are the chief's business alone.
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.optimizers.row_updates import Gradient
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 
 
@@ -55,18 +56,24 @@ class Replicas:
         """
         self._block_shape = blocks.element_spec.is_live.shape
         rule = "Lanes are split over replicas: batch_size must be a multiple of their number."
-        require(self._block_shape[1] % self.count == 0, rule, batch_size=self._block_shape[1], replicas=self.count)
+        require(
+            self._block_shape[1] % self.count == 0, rule, batch_size=self._block_shape[1], replicas=self.count
+        )
         n_here = len(self.strategy.extended.worker_devices)
 
+        def one_for_each(block: SessionBatch) -> tf.data.Dataset:
+            return tf.data.Dataset.from_tensors(block).repeat(n_here)
+
         def blocks_of_worker(_: tf.distribute.InputContext) -> tf.data.Dataset:
-            # A worker's replicas take elements in turn.
-            return blocks.flat_map(lambda block: tf.data.Dataset.from_tensors(block).repeat(n_here))
+            return blocks.flat_map(one_for_each)  # a worker's replicas take elements in turn
 
         return self.strategy.distribute_datasets_from_function(blocks_of_worker)
 
     def with_own_first(self, block: SessionBatch) -> SessionBatch:
         """Returns a block, whose shape the strategy has forgotten, with this replica's lanes before the others."""
-        return SessionBatch(*[self.own_first(tf.ensure_shape(field, self._block_shape), 1) for field in block])
+        return SessionBatch(
+            *[self.own_first(tf.ensure_shape(field, self._block_shape), 1) for field in block]
+        )
 
     def _first(self, lanes: int) -> int:
         return self.number * (lanes // self.count)
@@ -77,25 +84,23 @@ class Replicas:
         return list(context.all_reduce(tf.distribute.ReduceOp.MEAN, list(values)))
 
     def gather(self, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Returns the values of all replicas one after the other, along the first axis, the only one that may differ."""
+        """Returns the values of all replicas one after the other; only their first axes may differ in size."""
         context = tf.distribute.get_replica_context()
         return list(context.all_gather(list(values), axis=0))
 
-    def mean_gradients(
-        self, gradients: Sequence[tf.Tensor | tf.IndexedSlices | None]
-    ) -> list[tf.Tensor | tf.IndexedSlices | None]:
+    def mean_gradients(self, gradients: Sequence[Gradient | None]) -> list[Gradient | None]:
         """Returns the mean gradients: of tables the rows of all replicas, of other weights the mean; None stays."""
-        places = range(len(gradients))
-        tables = [place for place in places if isinstance(gradients[place], tf.IndexedSlices)]
-        others = [place for place in places if place not in tables and gradients[place] is not None]
-        found: list[tf.Tensor | tf.IndexedSlices | None] = [None] * len(gradients)
-        for place, value in zip(others, self.mean([gradients[place] for place in others]), strict=True):
-            found[place] = value
-        told = [part for place in tables for part in (gradients[place].indices, gradients[place].values)]
-        everyones = iter(self.gather(told))
-        for place, indices, values in zip(tables, everyones, everyones, strict=True):
-            shape = gradients[place].values.shape
-            n_rows = shape[0] * self.count  # XLA needs it static
-            indices, values = tf.ensure_shape(indices, [n_rows]), tf.ensure_shape(values, [n_rows, *shape[1:]])
-            found[place] = tf.IndexedSlices(values / self.count, indices)
+        found = list(gradients)
+        tables = {n: each for n, each in enumerate(gradients) if isinstance(each, tf.IndexedSlices)}
+        others = {n: each for n, each in enumerate(gradients) if n not in tables and each is not None}
+        for n, value in zip(others, self.mean(list(others.values())), strict=True):
+            found[n] = value
+        everyones = iter(
+            self.gather([part for each in tables.values() for part in (each.indices, each.values)])
+        )
+        for n, each in tables.items():
+            n_rows, *width = each.values.shape
+            n_rows *= self.count  # XLA needs it static
+            rows = tf.ensure_shape(next(everyones), [n_rows])
+            found[n] = tf.IndexedSlices(tf.ensure_shape(next(everyones), [n_rows, *width]) / self.count, rows)
         return found

@@ -4,11 +4,12 @@ TF_CONFIG names them, as everywhere in TensorFlow: `{"cluster": {"worker": ["hos
 "index": 0}}`. The chief, or else worker 0, alone writes and evaluates.
 """
 
+import contextlib
 import json
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +18,14 @@ from tfrs_gru4rec.checks import require
 
 START_SECONDS = 120.0
 _TRY_SECONDS = 0.2
+# What a collective operation ends with when a worker is gone.
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 def strategy_of_environment(start_seconds: float = START_SECONDS) -> tf.distribute.Strategy:
@@ -35,10 +44,14 @@ def strategy_of_environment(start_seconds: float = START_SECONDS) -> tf.distribu
     try:
         config = json.loads(text)
         cluster, task = config.get("cluster", {}), config.get("task", {})
-        addresses = {f"{job} {n}": each for job in ("chief", "worker") for n, each in enumerate(cluster.get(job, []))}
+        addresses = {
+            f"{job} {n}": each for job in ("chief", "worker") for n, each in enumerate(cluster.get(job, []))
+        }
         own = f"{task.get('type')} {task.get('index')}"
     except (ValueError, AttributeError) as error:
-        raise ValueError(f"TF_CONFIG must be JSON with a cluster and a task: {error}. Received: {text}.") from error
+        raise ValueError(
+            f"TF_CONFIG must be JSON with a cluster and a task: {error}. Received: {text}."
+        ) from error
     if len(addresses) < 2:
         return tf.distribute.get_strategy()
     require(own in addresses, "The task of TF_CONFIG must be one of its chief and workers.", task=own)
@@ -54,7 +67,9 @@ def _wait_for_others(addresses: Mapping[str, str], own: str, seconds: float) -> 
         while missing := [name for name in missing if not _listens(addresses[name])]:
             if time.monotonic() > until:
                 silent = ", ".join(f"{name} at {addresses[name]}" for name in missing)
-                raise TimeoutError(f"No answer within {seconds:.0f} s from {silent}: start all workers of TF_CONFIG.")
+                raise TimeoutError(
+                    f"No answer within {seconds:.0f} s from {silent}: start all workers of TF_CONFIG."
+                )
             time.sleep(_TRY_SECONDS)
 
 
@@ -83,6 +98,23 @@ class Workers:
         self._strategy = strategy
         self.is_several = len(self._names) > 1
         self.is_chief = not self.is_several or self._names[0] == f"{resolver.task_type} {resolver.task_id}"
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Says in one line that another worker is gone, if that ends what is done in a `with` block.
+
+        Raises:
+          ConnectionError: one is.
+        """
+        try:
+            yield
+        except _LOST as error:
+            if not self.is_several:
+                raise
+            raise ConnectionError(
+                "Another worker has ended, see what it said last. Start all of them again: the run goes on from the "
+                "last checkpoint."
+            ) from error
 
     def of_chief(self, act: Callable[[], Any]) -> Any:
         """Returns on all workers what a function, which is called on the chief alone, returns: values of JSON.
@@ -114,7 +146,11 @@ class Workers:
             return
         first, *others = [json.loads(text) for text in self._texts_of_all(json.dumps(mine))]
         different = {
-            name: {key: (first.get(key), values.get(key)) for key in {**first, **values} if first.get(key) != values.get(key)}
+            name: {
+                key: (first.get(key), values.get(key))
+                for key in {**first, **values}
+                if first.get(key) != values.get(key)
+            }
             for name, values in zip(self._names[1:], others, strict=True)
         }
         different = {name: values for name, values in different.items() if values}

@@ -17,7 +17,7 @@ from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 
 
 class LossTracker(keras.metrics.Mean):
-    """The mean loss, whose parts are weights like others: several replicas hold the same, and checkpoints need no sum."""
+    """The mean loss, of which several replicas hold the same, so that checkpoints need no sum of theirs."""
 
     def add_weight(self, *args: Any, **kwargs: Any) -> tf.Variable:
         """Makes a variable that each replica writes for itself."""
@@ -74,6 +74,10 @@ class TrainedByKeras(keras.Model):
     ) -> keras.callbacks.History:
         """Trains on blocks of `session_parallel`; as `fit` of any Keras model, which counts a block as one batch.
 
+        In the scope of a `tf.distribute` strategy all its replicas train, each its share of the lanes; give the same
+        data, of all lanes, to each worker. A block is then what is exchanged at once: with `block_steps=1` the
+        gradients of every step, which equals one process, with more the changes of so many steps.
+
         `initial_step` counts the blocks of the first epoch that a resumed run has done already; the data must begin
         there too.
 
@@ -81,6 +85,7 @@ class TrainedByKeras(keras.Model):
           ValueError: the data are not blocks of steps, or a callback is of Keras 3 or would save to another format
             than `save` knows.
         """
+        self._require_one_replica(kwargs.get("validation_data") is not None)
         callbacks = kwargs.get("callbacks") or []
         callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
         require_keras_2("fit", *callbacks)
@@ -98,14 +103,19 @@ class TrainedByKeras(keras.Model):
         """Validates; as `evaluate` of any Keras model, on blocks of `session_parallel`.
 
         Raises:
-          ValueError: the data are not blocks of steps.
+          ValueError: the data are not blocks of steps, or the model has several replicas.
         """
+        self._require_one_replica(True)
         _prepare(self._validation.lanes, x, "evaluate")
         return super().evaluate(x, *args, **kwargs)
 
     def _train_one_by_one(self, block: SessionBatch) -> None:
         self.lanes.build(block.is_live.shape[1])
         block.for_each_live_step(self._train_on)
+
+    def _require_one_replica(self, is_validation: bool) -> None:
+        rule = "Several replicas do not validate: call tfrs_gru4rec.evaluate on one worker."
+        require(not is_validation or self._replicas.count == 1, rule, replicas=self._replicas.count)
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         """Returns the function of one block that `fit` calls, as for any Keras model."""

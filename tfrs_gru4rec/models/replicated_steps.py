@@ -72,7 +72,9 @@ class ReplicatedSteps:
         self._train_alone(block)
         for (rows, parts), values in zip(of_rows, before, strict=True):
             self._exchange_rows(rows, parts, values)
-        changes = self._replicas.mean([part - old for part, old in zip(self._whole, whole_before, strict=True)])
+        changes = self._replicas.mean(
+            [part - old for part, old in zip(self._whole, whole_before, strict=True)]
+        )
         for part, old, change in zip(self._whole, whole_before, changes, strict=True):
             part.assign(old + change)
 

@@ -116,6 +116,7 @@ def fit(
       DivergedError: the loss is not finite any more.
       Stopped: SIGTERM or SIGINT (Ctrl-C) came; a checkpoint was written first.
       BlockingIOError: another process trains in the folder.
+      ConnectionError: another worker has ended.
       ValueError: the folder holds a model of other settings or data, or the validation log is unusable, or a worker
         has other settings, data or checkpoints than the chief.
       OSError: the folder cannot be written to.
@@ -133,8 +134,9 @@ def fit(
     chosen_steps = config.exchange_steps if n_replicas > 1 else steps_of_a_block(model.config, config)
     block_steps = block_steps or chosen_steps
     workers = Workers(model.distribute_strategy)
-    workers.require_same(**settings_of(model, config, log, validation_log), block_steps=block_steps)
     with contextlib.ExitStack() as until_done:
+        until_done.enter_context(workers.together())
+        workers.require_same(**settings_of(model, config, log, validation_log), block_steps=block_steps)
 
         def begin() -> list[str]:
             until_done.enter_context(lock_folder(folder.path))
