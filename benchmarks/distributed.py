@@ -2,8 +2,8 @@
 
 python benchmarks/distributed.py --train_path train.tsv.gz --test_path test.tsv.gz --exchange_steps 1,16
 
-Two workers share the cores of one machine, so they show what exchanging costs, and no gain of speed. For each run: loss by
-epoch, recall@20, steps a second, the largest deviation of a weight from the one process, and bytes: what a worker
+Two workers share the cores of one machine, so they show what exchanging costs, and no gain of speed. For each run: loss
+by epoch, recall@20, steps a second, the largest deviation of a weight from the one process, and bytes: what a worker
 tells the other in a step, at most, from shapes.
 """
 

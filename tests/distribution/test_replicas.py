@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-MIRRORED = Path(__file__).parent / "mirrored.py"
+MIRRORED = Path(__file__).parent.parent / "distribution_support" / "mirrored.py"
 
 
 def found_by(*names):
