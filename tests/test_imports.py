@@ -15,7 +15,7 @@ FLOOR = ("checks", "settings", "config", "atomic_files", "folder_lock", "_keras"
 BELOW_EVENTS = ("checks", "atomic_files")
 NEIGHBOURS = ("losses", "sampling", "layers", "metrics", "optimizers", "pipelines")
 BELOW_TASKS = (*FLOOR, "events", *NEIGHBOURS)
-BELOW_MODELS = (*BELOW_TASKS, "tasks")
+BELOW_MODELS = (*BELOW_TASKS, "tasks", "distribution")
 BELOW_EVALUATION = (*BELOW_MODELS, "models", "neighbours")
 BELOW_TRAINING = (*BELOW_EVALUATION, "evaluation")
 BELOW_UPKEEP = (*BELOW_TRAINING, "training")  # and below tuning, its neighbour
@@ -31,6 +31,7 @@ MAY_KNOW = {
     "events": BELOW_EVENTS,
     **dict.fromkeys(NEIGHBOURS, (*FLOOR, "events")),
     "tasks": BELOW_TASKS,
+    "distribution": (*FLOOR, "optimizers", "pipelines"),
     "models": BELOW_MODELS,
     "neighbours": BELOW_MODELS,
     "evaluation": BELOW_EVALUATION,

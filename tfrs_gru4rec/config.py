@@ -109,6 +109,8 @@ class TrainingConfig(Settings):
       clip_norm: largest norm of all gradients together, 0 for no clipping.
       train_random_order: visit the sessions in a new random order each epoch instead of by time.
       optimizer_parameters: further arguments of the optimizer by name, such as {"beta_1": 0.8} for "adam".
+      exchange_steps: of several workers (TF_CONFIG) or replicas, how many steps each trains by itself between two
+        exchanges; 1: gradients are exchanged at every step, which equals one process.
     """
 
     batch_size: _PositiveCount = 64
@@ -119,6 +121,7 @@ class TrainingConfig(Settings):
     clip_norm: _NotNegative = 0.0
     train_random_order: bool = False
     optimizer_parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    exchange_steps: _PositiveCount = 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,10 +14,12 @@ last checkpoint after an interruption. With --warm_start_from the items, weights
 of an older model are carried over and items that are new get rows; hyperparameters not given are that model's. Its
 fusion with neighbours is carried on too, the new log added to their tables; with --fusion it is learned anew. With
 --fusion neighbours no GRU is trained: item neighbours alone, counted in seconds, are evaluated and exported alike.
+Several machines train one model if the same command runs on each of them with TF_CONFIG, see --exchange_steps.
 """
 
 import dataclasses
 import functools
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -98,6 +100,11 @@ def main(
     comparison: ComparisonConfig,
 ) -> int:
     """Trains, evaluates and writes the report; returns the exit code."""
+    strategy = None
+    if os.environ.get("TF_CONFIG"):  # before TensorFlow, or a data set by it, computes anything
+        from tfrs_gru4rec.distribution.workers import strategy_of_environment
+
+        strategy = strategy_of_environment()
     if output.warm_start_from:
         columns = columns_of_model(columns, output.warm_start_from)
     logs = data.read_training_logs(columns, validation)
@@ -116,14 +123,19 @@ def main(
         logging.info("Loading TensorFlow.")
     import tensorflow as tf
 
+    from tfrs_gru4rec.distribution import Workers
     from tfrs_gru4rec.evaluation.html_report import show_report
     from tfrs_gru4rec.evaluation.report import make_report
 
+    strategy = strategy or tf.distribute.get_strategy()
     if output.deterministic:
         tf.config.experimental.enable_op_determinism()
     folder = output.model_dir
-    train = functools.partial(_train, model, output, checkpoints, warm_start)
-    trained, training, recommender, chosen = _train_and_fuse(train, training, folder, logs)
+    train = functools.partial(_train, strategy, model, output, checkpoints, warm_start)
+    is_chief = Workers(strategy).is_chief
+    trained, training, recommender, chosen = _train_and_fuse(train, training, folder, logs, is_chief)
+    if not is_chief:
+        return 0
     log, summary = trained.log, trained.start.summary() if trained.start else None
     report = make_report(model, training, log, trained.epochs, warm_start=summary, **chosen)
     report_path = folder / "report.json"
@@ -140,9 +152,13 @@ def main(
 
 
 def _train_and_fuse(
-    train: "Callable[..., _Trained]", training: TrainingConfig, folder: Path, logs: TrainingLogs
+    train: "Callable[..., _Trained]",
+    training: TrainingConfig,
+    folder: Path,
+    logs: TrainingLogs,
+    is_chief: bool,
 ) -> "tuple[_Trained, TrainingConfig, Any, dict[str, Any]]":
-    """Trains, by what the validation says of epochs and of neighbours.
+    """Trains, by what the validation says of epochs and of neighbours; these are the chief's business alone.
 
     Returns:
       The model; how it was trained in the end; what recommends, which may be fused; and parts of the report.
@@ -157,7 +173,7 @@ def _train_and_fuse(
         if trained.epochs:
             chosen = {"validation": _describe_validation(validation, logs.valid, trained.epochs)}
             _print_validation(chosen["validation"])
-    if validation.fusion != "none":
+    if validation.fusion != "none" and is_chief:
         logging.info("Learning what neighbours weigh.")
         fusion, chosen["fusion"] = learn_fusion(
             trained.model, trained.log, trained.valid, validation.fusion, **trained.earlier_counts()
@@ -172,7 +188,8 @@ def _train_and_fuse(
             fusion = fusion.recounted(trained.log, **trained.earlier_counts())
     if trained.start and validation.fusion == "none":
         fusion = trained.start.fusion()
-    return trained, training, keep_fusion(trained.model, fusion, folder), chosen
+    recommender = keep_fusion(trained.model, fusion, folder) if is_chief else None
+    return trained, training, recommender, chosen
 
 
 def _test(
@@ -215,6 +232,7 @@ class _Trained:
 
 
 def _train(
+    strategy: Any,
     model: GRU4RecConfig,
     output: RunConfig,
     checkpoints: CheckpointConfig,
@@ -226,6 +244,7 @@ def _train(
     early_stop_epochs: int = 0,
 ) -> _Trained:
     """Trains a model in a folder, or goes on with it there."""
+    from tfrs_gru4rec.distribution import Workers
     from tfrs_gru4rec.models import GRU4Rec
     from tfrs_gru4rec.training import ModelFolder, fit
     from tfrs_gru4rec.upkeep.carried_rows import in_rows_of, last_seen
@@ -234,7 +253,9 @@ def _train(
     start = _warm_start(output.warm_start_from, log, warm_start)
     log = start.log if start else log
     valid = in_rows_of(valid, log.vocabulary) if start and valid is not None else valid
-    recommender, folder = GRU4Rec(log.vocabulary, model), ModelFolder(path)
+    with strategy.scope():
+        recommender = GRU4Rec(log.vocabulary, model)
+    folder = ModelFolder(path)
     epochs = fit(
         recommender,
         log,
@@ -247,7 +268,8 @@ def _train(
         early_stop_epochs=early_stop_epochs,
         allow_changed=output.allow_changed,
     )
-    keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
+    if Workers(strategy).is_chief:
+        keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
     return _Trained(recommender, log, valid, epochs, start)
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrs_gru4rec import losses, sampling
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, RecommendConfig
+from tfrs_gru4rec.distribution import Replicas
 from tfrs_gru4rec.layers import GRUTower, ItemEmbedding
 from tfrs_gru4rec.layers.dropout import dropout
 from tfrs_gru4rec.layers.gru_tower import State
@@ -18,7 +19,7 @@ from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.metrics import MRR, Recall, ranks
 from tfrs_gru4rec.models.candidates import Candidates
 from tfrs_gru4rec.models.keras_file import SavedByKeras
-from tfrs_gru4rec.models.keras_training import TrainedByKeras
+from tfrs_gru4rec.models.keras_training import LossTracker, TrainedByKeras
 from tfrs_gru4rec.models.lanes import LaneVariables
 from tfrs_gru4rec.models.recommend import recommend
 from tfrs_gru4rec.optimizers.row_updates import Gradient
@@ -30,6 +31,7 @@ NO_STEP = -1
 VALIDATION_K = 20
 _INPUT_STREAM = 1 << 20
 _VALIDATION_STREAM = 1 << 21
+_REPLICA_STREAM = 1 << 22
 
 
 @keras.saving.register_keras_serializable(package="tfrs_gru4rec")
@@ -102,10 +104,11 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
             require(not config.logq, rule, logq=config.logq)
             self.sampler = sampler
         self.has_own_sampler = sampler is not None
-        self.lanes = LaneVariables(self.tower)
+        self._replicas = Replicas()
+        self.lanes = LaneVariables(self.tower, self._replicas)
         self.train_steps = tf.Variable(0, trainable=False, dtype=tf.int64, name="train_steps")
         self.first_bad_step = tf.Variable(NO_STEP, trainable=False, dtype=tf.int64, name="first_bad_step")
-        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.loss_tracker = LossTracker(name="loss")
         self._candidates = Candidates(self.sampler, vocabulary.counts, config)
         # In namespaces, so that checkpoints leave them alone.
         self._validation = SimpleNamespace(
@@ -182,15 +185,17 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         """
         rule = "compute_loss takes one step, block.at(number), not a block of steps."
         require(inputs.is_live.shape.rank == 1, rule, shape=tuple(inputs.is_live.shape))
-        query = self._follow_lanes(inputs, training)
+        # Of several replicas each follows its own lanes, and scores the targets of all.
+        own = self._replicas.own(inputs) if training else inputs
+        query = self._follow_lanes(own, training)
         rows = self._candidates.rows(inputs, self._seed(training))
         weights, biases = self.embedding.candidates(rows)
         loss = self.task(
             query,
             weights,
             candidate_biases=biases,
-            sample_weight=tf.cast(inputs.is_live, tf.float32),
-            score_mask=self._candidates.negatives(inputs, rows),
+            sample_weight=tf.cast(own.is_live, tf.float32),
+            score_mask=self._candidates.negatives(inputs, rows)[: own.is_live.shape[0]],
             log_correction=self._candidates.log_correction(inputs, rows),
         )
         if self.config.l2:
@@ -206,8 +211,7 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         than two live lanes and no extra negatives) is skipped. A step whose loss is not finite changes no weight and is
         remembered in `first_bad_step`.
         """
-        self.lanes.build(inputs.is_live.shape[1])
-        inputs.for_each_live_step(self._train_on)
+        self._train_block(inputs)
         of_validation = (self._validation.recall, self._validation.mrr)
         shown = [metric for metric in self.metrics if not any(metric is other for other in of_validation)]
         return {metric.name: metric.result() for metric in shown}
@@ -223,12 +227,15 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
     def _train_on(self, step: SessionBatch) -> None:
-        loss, gradients = self._loss_and_gradients(step)
+        self._apply(step, *self._loss_and_gradients(step))
+
+    def _apply(self, step: SessionBatch, loss: tf.Tensor, gradients: list[Gradient | None]) -> None:
+        """Changes the weights by the gradients of a step, unless it has no negative or its loss is not finite."""
         has_negatives, is_finite = self._candidates.has_negatives(step), tf.math.is_finite(loss)
         self._updater.update(gradients, self.trainable_variables, has_negatives & is_finite)
         is_first_bad = has_negatives & ~is_finite & (self.first_bad_step < 0)
         self.first_bad_step.assign(tf.where(is_first_bad, self.train_steps, self.first_bad_step))
-        self.train_steps.assign_add(1)
+        self.train_steps.assign_add(tf.cast(tf.reduce_any(step.is_live), tf.int64))
         self._track(loss, step)
 
     def _follow_lanes(self, step: SessionBatch, training: bool) -> tf.Tensor:
@@ -272,7 +279,8 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
     def _seed(self, training: bool) -> tf.Tensor:
         """Returns int64 [2]: the stream and the step in it."""
         if training:
-            return tf.stack([tf.constant(self.config.seed, tf.int64), self.train_steps.read_value()])
+            seed = self.config.seed + _REPLICA_STREAM * self._replicas.number
+            return tf.stack([tf.constant(seed, tf.int64), self.train_steps.read_value()])
         stream = tf.constant(self.config.seed + _VALIDATION_STREAM, tf.int64)
         n_events = tf.cast(self._validation.recall.count, tf.int64)
         return tf.stack([stream, n_events])

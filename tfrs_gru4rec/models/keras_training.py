@@ -8,10 +8,24 @@ from tfrs_gru4rec._keras import keras, require_keras_2  # isort: skip
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.distribution import Replicas
 from tfrs_gru4rec.models.keras_file import require_keras_file
 from tfrs_gru4rec.models.lanes import LaneVariables
+from tfrs_gru4rec.models.replicated_steps import ReplicatedSteps
 from tfrs_gru4rec.optimizers.row_updates import Gradient, row_updater_of
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
+
+
+class LossTracker(keras.metrics.Mean):
+    """The mean loss, of which several replicas hold the same, so that checkpoints need no sum of theirs."""
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> tf.Variable:
+        """Makes a variable that each replica writes for itself."""
+        kwargs |= {
+            "synchronization": tf.VariableSynchronization.AUTO,
+            "aggregation": tf.VariableAggregation.NONE,
+        }
+        return super().add_weight(*args, **kwargs)
 
 
 class TrainedByKeras(keras.Model):
@@ -20,7 +34,9 @@ class TrainedByKeras(keras.Model):
     lanes: LaneVariables  # the state of each lane in training
     _validation: SimpleNamespace
     wants_jit_compile: bool  # what `compile` was asked for
+    _replicas: Replicas
     _differentiate: Callable[[SessionBatch], tuple[tf.Tensor, list[Gradient | None]]]
+    _train_on: Callable[[SessionBatch], None]
     _initial_step = 0
 
     def compile(self, optimizer: Any = "adagrad", jit_compile: bool = True, **kwargs: Any) -> None:
@@ -33,7 +49,8 @@ class TrainedByKeras(keras.Model):
           **kwargs: as for any Keras model.
 
         Raises:
-          ValueError: an object of Keras 3 is given.
+          ValueError: an object of Keras 3 is given, or the model is in the scope of a strategy of several replicas and
+            the optimizer cannot update rows inside an XLA program or was made outside of the scope.
         """
         require_keras_2("compile", optimizer, *tf.nest.flatten(list(kwargs.values())))
         self.wants_jit_compile = jit_compile
@@ -46,11 +63,20 @@ class TrainedByKeras(keras.Model):
         self._loss_and_gradients: Callable[..., Any] = self._differentiate
         if is_compiled and not self._updater.is_compiled:
             self._loss_and_gradients = tf.function(self._differentiate, jit_compile=True)
+        self._train_block: Callable[[SessionBatch], None] = self._train_one_by_one
+        if self._replicas.count > 1:
+            self.distribute_reduction_method = "first"  # all replicas report the same
+            self.jit_compile = False  # but for what lies between two exchanges
+            self._train_block = ReplicatedSteps(self).train
 
     def fit(
         self, x: tf.data.Dataset, *args: Any, initial_step: int = 0, **kwargs: Any
     ) -> keras.callbacks.History:
         """Trains on blocks of `session_parallel`; as `fit` of any Keras model, which counts a block as one batch.
+
+        In the scope of a `tf.distribute` strategy all its replicas train, each its share of the lanes; give the same
+        data, of all lanes, to each worker. A block is then what is exchanged at once: with `block_steps=1` the
+        gradients of every step, which equals one process, with more the changes of so many steps.
 
         `initial_step` counts the blocks of the first epoch that a resumed run has done already; the data must begin
         there too.
@@ -59,6 +85,7 @@ class TrainedByKeras(keras.Model):
           ValueError: the data are not blocks of steps, or a callback is of Keras 3 or would save to another format
             than `save` knows.
         """
+        self._require_one_replica(kwargs.get("validation_data") is not None)
         callbacks = kwargs.get("callbacks") or []
         callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
         require_keras_2("fit", *callbacks)
@@ -67,16 +94,28 @@ class TrainedByKeras(keras.Model):
                 require_keras_file(callback.filepath)
         _prepare(self.lanes, x, "fit")
         self._initial_step = initial_step
+        if self._replicas.count > 1:
+            kwargs["steps_per_epoch"] = kwargs.get("steps_per_epoch") or int(x.cardinality())
+            x = self._replicas.same_blocks(x.repeat())
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: tf.data.Dataset, *args: Any, **kwargs: Any) -> Any:
         """Validates; as `evaluate` of any Keras model, on blocks of `session_parallel`.
 
         Raises:
-          ValueError: the data are not blocks of steps.
+          ValueError: the data are not blocks of steps, or the model has several replicas.
         """
+        self._require_one_replica(True)
         _prepare(self._validation.lanes, x, "evaluate")
         return super().evaluate(x, *args, **kwargs)
+
+    def _train_one_by_one(self, block: SessionBatch) -> None:
+        self.lanes.build(block.is_live.shape[1])
+        block.for_each_live_step(self._train_on)
+
+    def _require_one_replica(self, is_validation: bool) -> None:
+        rule = "Several replicas do not validate: call tfrs_gru4rec.evaluate on one worker."
+        require(not is_validation or self._replicas.count == 1, rule, replicas=self._replicas.count)
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         """Returns the function of one block that `fit` calls, as for any Keras model."""

@@ -13,6 +13,7 @@ from absl import logging
 from tfrs_gru4rec._keras import keras
 from tfrs_gru4rec.atomic_files import write_text
 from tfrs_gru4rec.config import CheckpointConfig
+from tfrs_gru4rec.distribution import Workers
 from tfrs_gru4rec.evaluation.evaluate import evaluate
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
@@ -26,9 +27,13 @@ class DivergedError(ArithmeticError):
 
 
 def measure(model: GRU4Rec, log: SessionLog) -> dict[str, float]:
-    """Returns what is measured in validation after an epoch, see `RECALL` and `MRR`."""
-    found = evaluate(model, log)
-    return {RECALL: found.recall(20), MRR: found.mrr(20)}
+    """Returns what the chief measures in validation after an epoch, see `RECALL` and `MRR`."""
+
+    def figures() -> dict[str, float]:
+        found = evaluate(model, log)
+        return {RECALL: found.recall(20), MRR: found.mrr(20)}
+
+    return dict(Workers(model.distribute_strategy).of_chief(figures))
 
 
 class EpochRecords(keras.callbacks.Callback):
@@ -83,7 +88,7 @@ class EpochRecords(keras.callbacks.Callback):
         if self._loss_before is not None:
             self.model.loss_tracker.set_weights(self._loss_before)
             self._loss_before = None
-        self._first_step = int(self.model.train_steps)
+        self._first_step = int(self.model.train_steps.numpy())
         self._started = self._last_time = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -98,7 +103,7 @@ class EpochRecords(keras.callbacks.Callback):
         logs["events_per_second"] = self._steps_per_second() * self._n_events / steps_of_epoch
         loss = float(logs.get("loss", 0.0))
         if not math.isfinite(loss):
-            step = int(self.model.first_bad_step)
+            step = int(self.model.first_bad_step.numpy())
             raise DivergedError(
                 f"The loss became {loss} at step {step} of the run, and that step changed no weight. Try a lower "
                 "--learning_rate, a lower --momentum, --clip_norm 1, or for bpr-max a larger --bpreg or "
@@ -122,7 +127,7 @@ class EpochRecords(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _steps(self) -> int:
-        return int(self.model.train_steps) - self._first_step
+        return int(self.model.train_steps.numpy()) - self._first_step
 
     def _steps_per_second(self) -> float:
         return self._steps() / max(self._last_time - self._started, 1e-9)

@@ -89,11 +89,14 @@ class RunProgress(tf.Module):
 class Checkpointer:
     """Saves and restores a run; the last few checkpoints are kept, and that of the best epoch in validation."""
 
-    def __init__(self, model: GRU4Rec, folder: str | os.PathLike[str], keep: int) -> None:
+    def __init__(
+        self, model: GRU4Rec, folder: str | os.PathLike[str], keep: int, is_writer: bool = True
+    ) -> None:
         """Names what is saved in a folder: a compiled model with its lanes and optimizer, and the run's progress.
 
-        So many of the newest checkpoints are kept.
+        So many of the newest checkpoints are kept. Who is no writer restores, and saves nothing.
         """
+        self._is_writer = is_writer
         self.progress = RunProgress()
         self._folder = Path(folder)
         self._keep = keep
@@ -108,7 +111,7 @@ class Checkpointer:
         """
         restored = restore_newest(self._checkpoint, self._folder)
         numbers = checkpoint_numbers(self._folder)
-        if numbers and restored == os.path.join(self._folder, f"ckpt-{numbers[-1]}"):
+        if self._is_writer and numbers and restored == os.path.join(self._folder, f"ckpt-{numbers[-1]}"):
             # Whoever wrote it may have been killed before its save ended.
             with atomic_files.temporary_path(self._folder, "ckpt"):
                 atomic_files.flush_to_disk(self._folder)
@@ -128,6 +131,8 @@ class Checkpointer:
         Raises:
           OSError: the disk is full or the folder cannot be written to; older checkpoints stay as they are.
         """
+        if not self._is_writer:
+            return
         kept = checkpoint_numbers(self._folder)
         number = max(kept, default=0) + 1
         if records and not step:

@@ -1,5 +1,6 @@
 """Training a model on a log, with checkpoints in a folder, from which the same call goes on."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from absl import logging
 
 from tfrs_gru4rec.checks import require, require_one_of
 from tfrs_gru4rec.config import CheckpointConfig, TrainingConfig
+from tfrs_gru4rec.distribution import Workers
 from tfrs_gru4rec.evaluation.evaluate import require_vocabulary_of
 from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.models import GRU4Rec
@@ -21,7 +23,7 @@ from tfrs_gru4rec.training.block_steps import block_steps as steps_of_a_block
 from tfrs_gru4rec.training.callback_state import KeepCallbackState
 from tfrs_gru4rec.training.callbacks import EpochRecords, LogProgress, SaveCheckpoints, measure
 from tfrs_gru4rec.training.checkpoints import Checkpointer
-from tfrs_gru4rec.training.model_folder import ModelFolder
+from tfrs_gru4rec.training.model_folder import ModelFolder, settings_of
 from tfrs_gru4rec.training.stop_request import StopRequest
 
 OPTIMIZERS = {
@@ -73,6 +75,9 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Trains a model and leaves it in a folder; goes on from the folder's last checkpoint if there is one.
 
+    A model that was made in the scope of a `tf.distribute` strategy is trained by all its replicas. Of several workers
+    each calls this with the same arguments, and the chief alone writes to the folder, which all must be able to read.
+
     >>> import tempfile
     >>> import pandas as pd
     >>> from tfrs_gru4rec.config import GRU4RecConfig
@@ -101,7 +106,7 @@ def fit(
         of its best epoch, the one of the highest recall@20, and so does the folder. None: those of the last epoch.
       early_stop_epochs: with a validation log, end when the best epoch lies so many epochs back; 0: never.
       block_steps: steps in one call of the compiled program; a run is saved and stopped between calls. None chooses
-        by what a step costs, see `tfrs_gru4rec.training.block_steps`.
+        by what a step costs, see `tfrs_gru4rec.training.block_steps`, or is `exchange_steps` of several replicas.
 
     Returns:
       One record for each epoch: `loss`, `seconds`, `steps`, `steps_per_second`, `events_per_second`, `checkpoint`, the
@@ -111,23 +116,40 @@ def fit(
       DivergedError: the loss is not finite any more.
       Stopped: SIGTERM or SIGINT (Ctrl-C) came; a checkpoint was written first.
       BlockingIOError: another process trains in the folder.
-      ValueError: the folder holds a model of other settings or data, or the validation log is unusable.
+      ConnectionError: another worker has ended.
+      ValueError: the folder holds a model of other settings or data, or the validation log is unusable, or a worker
+        has other settings, data or checkpoints than the chief.
       OSError: the folder cannot be written to.
     """
     checkpoints = checkpoints or CheckpointConfig()
     if validation_log is not None:
         require_vocabulary_of(model, validation_log)
         require(validation_log.n_pairs > 0, "The validation log must have a session of two events or more.")
-    model.compile(make_optimizer(config))
+    with model.distribute_strategy.scope():
+        model.compile(make_optimizer(config))
     model.lanes.build(config.batch_size)
     if prepare is not None:
         prepare(model)
-    block_steps = block_steps or steps_of_a_block(model.config, config)
-    with lock_folder(folder.path):
-        changed = folder.begin(model, config, log, validation_log, allow_changed)
-        checkpointer = Checkpointer(model, folder.checkpoints_path, checkpoints.keep_checkpoints)
+    n_replicas = model.distribute_strategy.num_replicas_in_sync
+    chosen_steps = config.exchange_steps if n_replicas > 1 else steps_of_a_block(model.config, config)
+    block_steps = block_steps or chosen_steps
+    workers = Workers(model.distribute_strategy)
+    with contextlib.ExitStack() as until_done:
+        until_done.enter_context(workers.together())
+        workers.require_same(**settings_of(model, config, log, validation_log), block_steps=block_steps)
+
+        def begin() -> list[str]:
+            until_done.enter_context(lock_folder(folder.path))
+            return sorted(folder.begin(model, config, log, validation_log, allow_changed))
+
+        changed = workers.of_chief(begin)
+        checkpointer = Checkpointer(
+            model, folder.checkpoints_path, checkpoints.keep_checkpoints, workers.is_chief
+        )
         progress = checkpointer.progress
-        if checkpointer.restore():
+        is_restored = checkpointer.restore()
+        workers.require_same(epoch=progress.epoch, step=progress.step)
+        if is_restored:
             logging.info("Going on after %d epochs and %d steps.", progress.epoch, progress.step)
             if "training.learning_rate" in changed:  # the checkpoint holds the old one
                 model.optimizer.learning_rate = config.learning_rate
@@ -144,27 +166,34 @@ def fit(
             checkpointer.restore_best()
             return records
         logging.info("Compiling the training step (about 10 s).")
-        with StopRequest() as stop:
-            run = (first_step, records, validation_log, early_stop_epochs)
-            epochs = EpochRecords(log.n_pairs, block_steps, stop, *run)
-            table_path = folder.logs_path / "epochs.csv"
-            model.fit(
-                data,
-                steps_per_epoch=n_blocks,
-                initial_epoch=first_epoch,
-                initial_step=first_step // block_steps,
-                epochs=config.n_epochs,
-                callbacks=[
-                    epochs,
-                    keras.callbacks.TensorBoard(str(folder.logs_path), write_graph=False, profile_batch=0),
-                    *callbacks,
-                    *([LogProgress(within_epochs=verbose == 1)] if verbose else []),
-                    KeepCallbackState(callbacks, progress),
-                    SaveCheckpoints(checkpointer, epochs.records, table_path, stop, checkpoints, block_steps),
-                ],
-                verbose=0,
-            )
-        checkpointer.restore_best()
+        # A worker that is stopped ends the others too; what the chief has saved is what the run goes on from.
+        stop = until_done.enter_context(StopRequest()) if workers.is_chief else StopRequest()
+        run = (first_step, records, validation_log, early_stop_epochs)
+        epochs = EpochRecords(log.n_pairs, block_steps, stop, *run)
+        of_chief = [
+            *([LogProgress(within_epochs=verbose == 1)] if verbose else []),
+            KeepCallbackState(callbacks, progress),
+            SaveCheckpoints(
+                checkpointer, epochs.records, folder.logs_path / "epochs.csv", stop, checkpoints, block_steps
+            ),
+        ]
+        board = keras.callbacks.TensorBoard(str(folder.logs_path), write_graph=False, profile_batch=0)
+        model.fit(
+            data,
+            steps_per_epoch=n_blocks,
+            initial_epoch=first_epoch,
+            initial_step=first_step // block_steps,
+            epochs=config.n_epochs,
+            callbacks=[
+                epochs,
+                *([board] if workers.is_chief else []),
+                *callbacks,
+                *(of_chief if workers.is_chief else []),
+            ],
+            verbose=0,
+        )
+        if workers.is_chief:
+            checkpointer.restore_best()
         return epochs.records
 
 

@@ -22,7 +22,7 @@ from tfrs_gru4rec.training.checkpoints import CannotGoOnError, checkpoint_number
 FORMAT = 1
 _REMEDY = "Put the folder back from a backup, or remove it and train the model again."
 # What may differ between a run and its continuation.
-_MAY_CHANGE = ("training.n_epochs",)
+_MAY_CHANGE = ("training.n_epochs", "training.exchange_steps")
 
 
 def describe(log: SessionLog) -> dict[str, int]:
@@ -39,6 +39,18 @@ def describe(log: SessionLog) -> dict[str, int]:
         "sessions": log.n_sessions,
         "items": log.vocabulary.n_items,
         "checksum": checksum,
+    }
+
+
+def settings_of(
+    model: GRU4Rec, training: TrainingConfig, log: SessionLog, validation_log: SessionLog | None
+) -> dict[str, dict[str, Any]]:
+    """Returns what a run is: the settings of the model and of its training, and what tells its data from others."""
+    return {
+        "model": model.config.to_dict(),
+        "training": training.to_dict(),
+        "data": describe(log),
+        "validation": {} if validation_log is None else describe(validation_log),
     }
 
 
@@ -84,13 +96,7 @@ class ModelFolder:
           CannotGoOnError: the folder holds a model of other settings or data, or is damaged; the message names what
             differs and what to do.
         """
-        settings = {
-            "format": FORMAT,
-            "model": model.config.to_dict(),
-            "training": training.to_dict(),
-            "data": describe(log),
-            "validation": {} if validation_log is None else describe(validation_log),
-        }
+        settings = {"format": FORMAT, **settings_of(model, training, log, validation_log)}
         changed: set[str] = set()
         if checkpoint_numbers(self.checkpoints_path):
             try:

@@ -1,0 +1,1 @@
+"""Workers and replicas as processes of their own."""
