@@ -39,7 +39,8 @@ def train(folder: Path, n_workers: int, exchange_steps: int) -> dict[str, object
     settings = (
         f"--train_path={FLAGS.train_path} --test_path={FLAGS.test_path} --model_dir={folder} --layers={UNITS} "
         f"--loss=cross-entropy --logq=1 --learning_rate=0.1 --sample_alpha=0.75 --dropout_p_embed=0.1 --novalid_auto "
-        f"--dropout_p_hidden=0 --momentum=0 --fusion=none --nobaselines --n_epochs={FLAGS.n_epochs} "
+        f"--dropout_p_hidden=0 --momentum=0 --norefit --early_stop_epochs=0 --fusion=none "
+        f"--nobaselines --n_epochs={FLAGS.n_epochs} "
         f"--batch_size={FLAGS.batch_size} --n_sample={FLAGS.n_sample} --exchange_steps={exchange_steps}"
     )
     workers = []

@@ -39,7 +39,7 @@ def test_at_every_step_and_in_blocks():
 
 @pytest.mark.slow
 def test_in_every_embedding_mode():
-    found = found_by("step:separate", "block:separate", "step:one-hot", "block:one-hot")
+    found = found_by("step:separate", "step:one-hot", "block:separate")
     for name, figures in found.items():
         check_step(figures) if name.startswith("step") else check_block(figures)
 

@@ -78,7 +78,7 @@ def log_path(tmp_path):
 
 def command(log_path, folder):
     flags = f"--layers=8 --n_sample=16 --batch_size=4 --n_epochs=2 --exchange_steps=32 --checkpoint_steps=96 \
-        --novalid_auto --fusion=none --train_path={log_path} --model_dir={folder}"
+        --novalid_auto --norefit --early_stop_epochs=0 --fusion=none --train_path={log_path} --model_dir={folder}"
     return ["-m", "tfrs_gru4rec.cli.train", *flags.split()]
 
 
