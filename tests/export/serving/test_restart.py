@@ -12,6 +12,7 @@ import os
 import random
 import threading
 
+import grpc
 import numpy as np
 import pytest
 from serving_support import calls
@@ -208,6 +209,14 @@ def test_of_three_servers_one_leaves_and_comes_back(export, size, undisturbed):
         def come_back() -> None:
             assert sum(map(live_sessions, addresses)) == n_sessions
             leaving.append(kind(export_dir, port=int(targets[0].split(":")[1])))
+            # A channel looks for a lost server once a second: without waiting, sessions could end before it is found.
+            until(reaches_all)
+
+        def reaches_all() -> bool:
+            try:
+                return client.stats()["live_sessions"] == n_sessions
+            except grpc.RpcError:
+                return False
 
         try:
             policy = dataclasses.replace(PATIENT, breaker_seconds=0.05)
