@@ -61,6 +61,11 @@ def test_a_saved_model_is_loaded_and_trains_on(tmp_path, arrangement):
     assert_equal(loaded, model)
     for one, other in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
         np.testing.assert_array_equal(one, other, err_msg=other.name)
+    # The same weights in the same order, so that those of one can be set in the other.
+    assert [weight.name for weight in loaded.weights] == [weight.name for weight in model.weights]
+    for one, other in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    loaded.set_weights(model.get_weights())
     for one in (model, loaded):  # every session starts anew in the next epoch
         train(one, log)
     assert_equal(loaded, model)

@@ -6,19 +6,27 @@ from tfrs_gru4rec.distribution import Replicas
 from tfrs_gru4rec.layers.gru_tower import GRUTower, State
 
 
-class LaneVariables(tf.Module):
-    """Variables [lanes, units] for each layer, made when the number of lanes is first known."""
+class LaneVariables(tf.__internal__.tracking.AutoTrackable):
+    """Variables [lanes, units] for each layer, made when the number of lanes is first known.
+
+    Checkpoints keep them. `model.weights` leaves them out (Keras would count those of a tf.Module), so that a model has
+    the same weights before and after `fit`.
+    """
 
     def __init__(self, tower: GRUTower, replicas: Replicas | None = None) -> None:
         """Creates no variable yet: the number of lanes is the batch size of the data.
 
         Of several replicas each reads and writes its own lanes, and `exchange` gives all lanes to all.
         """
-        super().__init__(name="lanes")
         self._initial_state = tower.initial_state
         self._replicas = replicas or Replicas()
         self._n_parts = self._replicas.count if replicas else 1
         self._variables: tuple[tf.Variable, ...] = ()
+
+    @property
+    def variables(self) -> tuple[tf.Variable, ...]:
+        """The state of each layer; empty before the first step."""
+        return self._variables
 
     def build(self, lanes: int) -> None:
         """Makes zero states for a number of lanes, unless that is what there is already."""
