@@ -1,6 +1,7 @@
 """The functions behind the signatures, and the object that is saved."""
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,12 @@ class ServingModel(tf.Module):
         self.state_size = self._records.size - 1
         require_session_memory(max_sessions, self._records.size)
         self.sessions = SessionStore(max_sessions, self._records.size, idle_seconds, WARM_UP_SESSION_ID)
+        # What several signatures do is traced once. In a namespace, or they would be saved as functions of their own.
+        self._shared = SimpleNamespace(
+            follow=tf.function(self._follow, autograph=False),
+            apply=tf.function(self._apply, autograph=False),
+            answer=tf.function(self._answer, autograph=False),
+        )
 
     def choose_search(
         self,
@@ -160,8 +167,8 @@ class ServingModel(tf.Module):
 
     def recommend(self, item_ids: tf.Tensor, filters: Filters | None = None) -> Tensors:
         """Recommends for whole sessions, item_ids [batch, length]."""
-        records, _ = self._follow(item_ids)
-        return self._answer(records, filters)
+        records, _ = self._shared.follow(item_ids)
+        return self._shared.answer(records, filters)
 
     def step(
         self,
@@ -171,16 +178,21 @@ class ServingModel(tf.Module):
         filters: Filters | None = None,
     ) -> Tensors:
         """Applies one event a row to live sessions; all inputs [batch]."""
-        # Rows of one session take turns, so that each turn has a session once.
-        item_rows = self.catalogue.rows(item_id)
-        order = order_in_sessions(tf.unique(session_id).idx, position)
-        events = (session_id, position, item_rows)
-        records, status = apply_in_order(order, self._take_turn, events, self._records.size)
+        records, status = self._shared.apply(session_id, item_id, position)
         return {
-            **self._answer(records, filters),
+            **self._shared.answer(records, filters),
             "session_length": session_lengths(records),
             "status": status,
         }
+
+    def _apply(
+        self, session_id: tf.Tensor, item_id: tf.Tensor, position: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Applies events [batch]; returns the records [batch, size] after each, and each one's `Status`."""
+        # Rows of one session take turns, so that each turn has a session once.
+        item_rows = self.catalogue.rows(item_id)
+        order = order_in_sessions(tf.unique(session_id).idx, position)
+        return apply_in_order(order, self._take_turn, (session_id, position, item_rows), self._records.size)
 
     def _take_turn(
         self, session_id: tf.Tensor, position: tf.Tensor, item_rows: tf.Tensor
@@ -202,7 +214,7 @@ class ServingModel(tf.Module):
 
     def replay(self, session_id: tf.Tensor, item_ids: tf.Tensor, filters: Filters | None = None) -> Tensors:
         """Replaces live sessions [batch] by what item_ids [batch, length] make."""
-        records, has_unknown = self._follow(item_ids)
+        records, has_unknown = self._shared.follow(item_ids)
         lengths = session_lengths(records)
         rule = (
             "replay: item_ids must have at least one id in every row; to forget a session send end_session."
@@ -215,14 +227,14 @@ class ServingModel(tf.Module):
         opened = self.sessions.open(distinct_ids, [replacement, has_items])
         self.sessions.close(opened, replacement, tf.ones_like(last, tf.bool), counts=False)
         status = tf.where(has_unknown, int(Status.UNKNOWN_ITEM), int(Status.APPLIED))
-        return {**self._answer(records, filters), "session_length": lengths, "status": status}
+        return {**self._shared.answer(records, filters), "session_length": lengths, "status": status}
 
     def step_explicit(self, item_id: tf.Tensor, state: tf.Tensor, filters: Filters | None = None) -> Tensors:
         """Applies items [batch] to states [batch, state_size]: records without their length."""
         item_rows = self.catalogue.rows(item_id)
         records = self._records.advance(tf.concat([tf.zeros_like(state[:, :1]), state], axis=1), item_rows)
         return {
-            **self._answer(records, filters),
+            **self._shared.answer(records, filters),
             "state": records[:, 1:],
             "status": accepted_status(item_rows),
         }
@@ -240,7 +252,7 @@ class ServingModel(tf.Module):
 
     def score_items(self, item_ids: tf.Tensor, candidate_ids: tf.Tensor) -> Tensors:
         """Scores candidates [batch, n] for whole sessions [batch, length]."""
-        records, _ = self._follow(item_ids)
+        records, _ = self._shared.follow(item_ids)
         return {"scores": self._ranking.candidates(records, self.catalogue.rows(candidate_ids))}
 
     def end_session(self, session_id: tf.Tensor) -> Tensors:
