@@ -151,6 +151,7 @@ def fused_monday(monday):
     return folder
 
 
+@pytest.mark.slow
 def test_daily_publishes_neighbours_that_know_all_the_days(monday, fused_monday, tmp_path):
     arguments = {
         "days_dir": monday / "logs",
@@ -202,6 +203,7 @@ def test_warm_start_carries_the_fusion_or_learns_it_anew(monday, fused_monday, t
         np.testing.assert_allclose(found[0], expected(session), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_full_disk_at_an_export_loses_nothing(monday, tmp_path, monkeypatch):
     arguments = {
         "days_dir": monday / "logs",

@@ -27,6 +27,7 @@ def of_integers(uncompiled, tmp_path_factory):
     return folder / "model"
 
 
+@pytest.mark.slow
 def test_no_click_fails_when_a_day_has_another_type(tmp_path):
     (tmp_path / "logs").mkdir()
     days = [list(range(10, 20)) for _ in range(4)]

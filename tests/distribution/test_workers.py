@@ -20,6 +20,7 @@ WORKER = Path(__file__).parent.parent / "distribution_support" / "worker.py"
 KILLS = int(os.environ.get("GRU4REC_KILLS", "1"))
 
 
+@pytest.mark.slow
 def test_two_workers_are_bit_equal_and_one_that_differs_is_refused(tmp_path):
     commands = [[WORKER, tmp_path / "model", number] for number in (0, 1)]
     with started(*commands) as workers:

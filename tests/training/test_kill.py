@@ -76,6 +76,7 @@ def losses(folder):
     return pd.read_csv(folder / "logs" / "epochs.csv")["loss"].tolist()
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(log_path, tmp_path):
     process = start(log_path, tmp_path / "whole")
     output, _ = process.communicate(timeout=600)
