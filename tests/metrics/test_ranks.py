@@ -1,7 +1,5 @@
 """Ranks under each tie rule."""
 
-import time
-
 import hypothesis
 import numpy as np
 import pytest
@@ -105,15 +103,15 @@ def test_a_large_catalogue_is_counted_exactly():
     np.testing.assert_array_equal(run(scores, [12_345], "standard"), [300_000 - 12_345])
 
 
-def test_an_evaluation_step_is_quick():
-    # 512 events of 43 thousand items: about 10 ms; sorting them would take seconds.
-    scores = tf.random.stateless_normal([512, 43_000], [1, 2])
-    targets = tf.range(512)
-    counted = tf.function(lambda s, t: ranks(s, t, "median"), jit_compile=True, autograph=False)
-    counted(scores, targets)
-    start = time.process_time()
-    counted(scores, targets).numpy()
-    assert time.process_time() - start < 1
+def test_nothing_is_sorted():
+    # Sorting 512 events' scores of 43 thousand items would take seconds, counting takes about 10 ms.
+    scores, targets = tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)
+    counted = tf.function(lambda s, t: ranks(s, t, "median"), autograph=False)
+    types = {
+        operation.type for operation in counted.get_concrete_function(scores, targets).graph.get_operations()
+    }
+    assert "Sum" in types
+    assert not [name for name in types if "Sort" in name or "TopK" in name]
 
 
 def test_unknown_tie_rule():
