@@ -14,7 +14,9 @@ LOSSES = ("cross-entropy", "bpr-max", "top1-max", "bpr", "top1")
 NEW_ITEM_ROWS = ("initial", "neighbours")
 SEARCHES = ("auto", "plain", "cells")
 ITEM_TYPES = ("auto", "string", "integer")
-_SHARE, _FEWEST_SESSIONS = 0.1, 1000  # of a validation by valid_auto
+_SHARE = 0.1  # of a validation by valid_auto
+# Below, the last tenth would hold fewer than 10 sessions or 300 clicks: too few to choose an epoch or weights by.
+_FEWEST_SESSIONS, _FEWEST_CLICKS = 100, 3000
 
 _Count = Annotated[int, Range(at_least=0)]
 _PositiveCount = Annotated[int, Range(above=0)]
@@ -137,8 +139,8 @@ class ValidationConfig(Settings):
       valid_split: split of the data set to validate on, such as "valid" beside --train_split=train_tr.
       valid_days: validate on the sessions that start in the last so many days of the training log.
       valid_share: validate on this share of the training log's sessions, the last to start.
-      valid_auto: without any of these, validate on the last tenth of the training log's sessions, if it has a thousand
-        sessions or more.
+      valid_auto: without any of these, validate on the last tenth of the training log's sessions, if it has 100
+        sessions or more, and 3,000 clicks or more after the first one of their sessions.
       early_stop_epochs: end training when the best epoch, by recall@20 in validation, lies so many epochs back; 0:
         train all. In either case the best one is kept.
       refit: train again, as many epochs as were best, on all sessions, those of the validation too.
@@ -171,18 +173,19 @@ class ValidationConfig(Settings):
             fusion=self.fusion,
         )
 
-    def of(self, n_sessions: int) -> "ValidationConfig":
-        """Returns what is meant for a training log of so many sessions, with `valid_auto` decided.
+    def of(self, n_sessions: int, n_events: int) -> "ValidationConfig":
+        """Returns what is meant for a training log of so many sessions and events, with `valid_auto` decided.
 
-        >>> ValidationConfig(valid_auto=True, refit=True).of(5000).source
+        >>> ValidationConfig(valid_auto=True, refit=True).of(1000, 4000).source
         "the last 0.1 of the training log's sessions"
-        >>> ValidationConfig(valid_auto=True, refit=True).of(50)
+        >>> ValidationConfig(valid_auto=True, refit=True).of(1000, 3999)
         ValidationConfig(valid_path=None, valid_split='', valid_days=0.0, valid_share=0.0, valid_auto=False, \
 early_stop_epochs=0, refit=False, fusion='none')
         """
         if not self.valid_auto or self.source:
             return self
-        if n_sessions < _FEWEST_SESSIONS and self.fusion != "neighbours":
+        is_small = n_sessions < _FEWEST_SESSIONS or n_events - n_sessions < _FEWEST_CLICKS
+        if is_small and self.fusion != "neighbours":
             return ValidationConfig()
         return dataclasses.replace(self, valid_share=_SHARE)
 

@@ -143,12 +143,19 @@ def test_a_split_without_sessions_is_refused_before_any_training(train_path, tmp
 
 
 @pytest.mark.parametrize(
-    ("n_sessions", "flags", "n_valid"), [(1000, [], 100), (999, [], None), (1000, ["--valid_share=0.3"], 300)]
+    ("n_sessions", "length", "flags", "n_valid"),
+    [
+        (100, 31, [], 10),
+        (99, 40, [], None),
+        (1000, 4, [], 100),
+        (999, 4, [], None),
+        (1000, 2, ["--valid_share=0.3"], 300),
+    ],
 )
-def test_a_log_of_a_thousand_sessions_is_validated_without_a_word(tmp_path, n_sessions, flags, n_valid):
+def test_a_log_that_is_large_enough_is_validated_without_a_word(tmp_path, n_sessions, length, flags, n_valid):
     path = tmp_path / "log.csv"
-    sessions = np.repeat(np.arange(n_sessions), 2)
-    frame = pd.DataFrame({"SessionId": sessions, "ItemId": np.arange(2 * n_sessions) % 7})
+    sessions = np.repeat(np.arange(n_sessions), length)
+    frame = pd.DataFrame({"SessionId": sessions, "ItemId": np.arange(len(sessions)) % 7})
     frame["Time"] = np.arange(len(frame))
     frame.to_csv(path, index=False)
     found = train.COMMAND.parse(["train", f"--train_path={path}", f"--model_dir={tmp_path / 'm'}", *flags])

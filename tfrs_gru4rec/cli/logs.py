@@ -84,7 +84,7 @@ class DataConfig(Settings):
         )
         logging.info("Reading %s.", self.train_path or f"the data set {self.dataset}")
         whole = self._read(self.train_path, self.train_split, columns)
-        validation = validation.of(whole.n_sessions)
+        validation = validation.of(whole.n_sessions, whole.n_events)
         train, valid = whole, None
         if validation.valid_days:
             split = {"days": validation.valid_days, "ticks_per_second": self.ticks_per_second}
