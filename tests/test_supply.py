@@ -1,11 +1,14 @@
 """What is installed is what was locked, and every licence is stated."""
 
 import importlib.metadata
+import json
 import re
 import subprocess
 import sys
 
 import pytest
+
+from tfrs_gru4rec.cli import serve
 
 
 def key(name):
@@ -48,6 +51,24 @@ def test_every_dependency_is_locked(locked):
             if other not in seen and (not extra or is_ours) and _is_installed(other):
                 to_see.append(other)
     assert seen - locked.keys() == {"tfrs-gru4rec"}
+
+
+def test_the_image_installs_the_lock_and_its_health_check_finds_the_server(repository, tmp_path):
+    text = (repository / "Dockerfile").read_text()
+    assert text.count("--require-hashes") == text.count("pip install") - 1  # the package itself has none
+    build_tools = re.search(r"sed -n '(.*?)' requirements.lock", text)[1]
+    assert build_tools == re.search(r"sed -n '(.*?)' requirements.lock", makefile(repository))[1]
+    _, *flags = json.loads(re.search(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)[1])
+    flags = [flag.replace("=/exports", f"={tmp_path}") for flag in flags]
+    server = serve.COMMAND.parse(["serve", *flags])["server"]
+    assert (server.port, server.rest_port) == (8500, 8501)
+    assert f"EXPOSE {server.port} {server.rest_port}\n" in text
+    assert f"http://127.0.0.1:{server.rest_port}/healthz" in text
+
+
+def makefile(repository):
+    """The Makefile as the shell sees its lines."""
+    return (repository / "Makefile").read_text().replace("$$", "$")
 
 
 def _is_installed(name):
