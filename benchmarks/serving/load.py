@@ -10,7 +10,10 @@ import random
 import resource
 import threading
 import time
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+import aiohttp
 import grpc
 import numpy as np
 from google.protobuf.message import Message
@@ -54,28 +57,46 @@ def step_request(model: ModelChoice, session: str, item: str, position: int) -> 
     return request
 
 
-async def drive_stub(
-    target: str, concurrency: int, n_items: int, seconds: float
+async def drive(
+    send: Callable[[str, str, int], Awaitable[object]], concurrency: int, n_items: int, seconds: float
 ) -> list[tuple[float, float]]:
-    """Sends steps over the bare stub; returns begin and end of every call."""
+    """Sends steps, each client one after another; returns begin and end of every call."""
     calls: list[tuple[float, float]] = []
-    model = ModelChoice(signatures.DEFAULT_MODEL_NAME)
     end = time.perf_counter() + WARM_UP_SECONDS + seconds
+
+    async def client(number: int) -> None:
+        clicks = Clicks(f"{time.time_ns()}-{number}", n_items)
+        while (begin := time.perf_counter()) < end:
+            await send(*clicks.next())
+            calls.append((begin, time.perf_counter()))
+
+    await asyncio.gather(*[client(number) for number in range(concurrency)])
+    return calls
+
+
+async def drive_stub(target: str, *load: Any) -> list[tuple[float, float]]:
+    """Sends steps over the bare stub."""
+    model = ModelChoice(signatures.DEFAULT_MODEL_NAME)
     async with grpc.aio.insecure_channel(target) as channel:
         predict = channel.unary_unary(
             PREDICT,
             request_serializer=PredictRequest.SerializeToString,
             response_deserializer=PredictResponse.FromString,
         )
+        return await drive(lambda *click: predict(step_request(model, *click), timeout=30.0), *load)
 
-        async def client(number: int) -> None:
-            clicks = Clicks(f"{time.time_ns()}-{number}", n_items)
-            while (begin := time.perf_counter()) < end:
-                await predict(step_request(model, *clicks.next()), timeout=30.0)
-                calls.append((begin, time.perf_counter()))
 
-        await asyncio.gather(*[client(number) for number in range(concurrency)])
-    return calls
+async def drive_rest(target: str, *load: Any) -> list[tuple[float, float]]:
+    """Sends steps as JSON over REST."""
+    url = f"http://{target}/v1/models/{signatures.DEFAULT_MODEL_NAME}:predict"
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30.0), raise_for_status=True) as http:
+
+        async def send(session: str, item: str, position: int) -> None:
+            inputs = {"session_id": [session], "item_id": [item], "position": [position]}
+            async with http.post(url, json={"signature_name": "step", "inputs": inputs}) as answer:
+                await answer.json()
+
+        return await drive(send, *load)
 
 
 def drive_session_client(
@@ -108,13 +129,14 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--items", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--client", choices=["stub", "session"], default="stub")
+    parser.add_argument("--client", choices=["stub", "session", "rest"], default="stub")
     options = parser.parse_args()
     arguments = (options.target, options.concurrency, options.items, options.seconds)
     cpu_before = _cpu_seconds()
-    calls = (
-        asyncio.run(drive_stub(*arguments)) if options.client == "stub" else drive_session_client(*arguments)
-    )
+    if options.client == "session":
+        calls = drive_session_client(*arguments)
+    else:
+        calls = asyncio.run({"stub": drive_stub, "rest": drive_rest}[options.client](*arguments))
     cpu = (_cpu_seconds() - cpu_before) / len(calls)
     measured_from = min(begin for begin, _ in calls) + WARM_UP_SECONDS
     milliseconds = [1e3 * (end - begin) for begin, end in calls if begin >= measured_from]

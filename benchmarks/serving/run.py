@@ -1,6 +1,6 @@
 """Measures gru4rec-serve on this machine: steps per second and latency, at several concurrencies.
 
-    python benchmarks/serving/run.py --items 37000
+    python benchmarks/serving/run.py --items 37000 --client stub rest
 
 For each catalogue it exports a model of random weights, starts the server as a process, and drives it
 from another over loopback. In the same run it measures what cannot be saved: the bare ranking product,
@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -39,11 +40,11 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=100, help="units of the model")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one measurement")
-    parser.add_argument("--client", choices=["stub", "session"], default="stub")
+    parser.add_argument("--client", choices=["stub", "session", "rest"], nargs="+", default=["stub"])
     parser.add_argument("--server_flags", nargs="*", default=[], help="more flags for gru4rec-serve")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, client: {options.client}")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with process([str(FOLDER / "echo_server.py")]) as (pid, target):
         print("\ngRPC echo, no model")
         report(pid, target, options, options.items[0], [1, max(options.concurrency)], client="stub")
@@ -55,9 +56,14 @@ def main() -> None:
             bare = run_json("bare_product.py", f"--items={n_items}", f"--width={options.width}")
             print(f"\n{n_items:,} items x {options.width}: the bare product and top 20 take", end=" ")
             print(", ".join(f"{time_:.2f} ms for {size}" for size, time_ in bare.items()))
+            rest_port = free_port()
             command = ["-m", "tfrs_gru4rec.cli.serve", f"--export_dir={folder}", "--port=0"]
-            with process([*command, *options.server_flags]) as (pid, target):
-                report(pid, target, options, n_items, options.concurrency, client=options.client)
+            command += [f"--rest_port={rest_port}", *options.server_flags]
+            with process(command) as (pid, target):
+                for client in options.client:
+                    print(f"client: {client}")
+                    where = f"127.0.0.1:{rest_port}" if client == "rest" else target
+                    report(pid, where, options, n_items, options.concurrency, client)
 
 
 def report(
@@ -81,6 +87,12 @@ def report(
             f"{found['p99']:9.2f}{server_cpu:26.0f}{found['client_cpu_microseconds']:8.0f}",
             flush=True,
         )
+
+
+def free_port() -> int:
+    """Returns a TCP port that nobody uses now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
 
 
 @contextlib.contextmanager
