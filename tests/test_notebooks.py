@@ -37,6 +37,7 @@ def code_of(cells, smaller):
     return "\n".join(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLER)
 def test_the_cells_run(name, repository, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -46,6 +46,7 @@ def faults(lines, folder):
     return [*found, f"{waiting} was not synced at the end"] if waiting else found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 def test_every_rename_is_synced(repository, tmp_path):
     write_logs(tmp_path / "inputs")

@@ -205,6 +205,7 @@ def test_impossible_arguments_are_refused(arguments, message):
         session_parallel(make_log([[1, 2, 3]]), **{"batch_size": 2, **arguments})
 
 
+@pytest.mark.slow
 def test_op_determinism_changes_nothing(run_fresh, capsys):
     code = """
 import numpy as np

@@ -39,6 +39,7 @@ def test_predictable_sessions_are_learned(loss, tmp_path):
     assert found < best + 0.03
 
 
+@pytest.mark.slow
 def test_noise_gives_nothing_beyond_popularity(tmp_path):
     found, baselines, best = train(0.0, tmp_path / "m", LOSSES["cross-entropy"])
     assert found < baselines["popularity"]["recall"]["20"] + 0.03

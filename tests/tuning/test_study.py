@@ -87,7 +87,8 @@ def test_the_best_flags_are_those_of_gru4rec_train(whole):
     assert arguments["validation"].fusion == found.fusion_report["chosen"]
 
 
-@pytest.mark.parametrize("cuts", [pytest.param((1, 3, 2), marks=pytest.mark.slow), (4, 5)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cuts", [(1, 3, 2), (4, 5)])
 def test_a_study_that_was_killed_ends_like_one_that_was_not(logs, whole, tmp_path, monkeypatch, cuts):
     def dying_after(n_epochs):
         left = [None] * n_epochs

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 
+import pytest
 from serving_support import exports
 from serving_support.servers import serving
 
@@ -11,6 +12,7 @@ from tfrs_gru4rec.export.serving.retry import RetryPolicy
 PATIENT = RetryPolicy(attempt_seconds=30.0, total_seconds=240.0)
 
 
+@pytest.mark.slow
 def test_answers_stay_right_through_pushes(repository, real_export, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(repository / "benchmarks" / "serving")
     soak = importlib.import_module("soak")
