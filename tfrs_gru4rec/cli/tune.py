@@ -149,10 +149,9 @@ def _test(found: Any, model: Any, log: Any, test_log: Any, evaluation: Evaluatio
 
 def _refit(found: Any, log: Any, path: Path) -> Any:
     """Trains the best model on all sessions; one of other settings, from before the study went on, gives way."""
-    from tfrs_gru4rec.atomic_files import remove_folder
     from tfrs_gru4rec.models import GRU4Rec
     from tfrs_gru4rec.training import ModelFolder, fit
-    from tfrs_gru4rec.training.checkpoints import CannotGoOnError
+    from tfrs_gru4rec.training.checkpoints import train_or_begin_again
     from tfrs_gru4rec.upkeep.carried_rows import last_seen
     from tfrs_gru4rec.upkeep.warm_start import keep_last_seen
 
@@ -163,11 +162,7 @@ def _refit(found: Any, log: Any, path: Path) -> Any:
         fit(model, log, found.training, folder, verbose=2)
         return model
 
-    try:
-        model = train()
-    except CannotGoOnError:
-        remove_folder(path)
-        model = train()
+    model = train_or_begin_again(train, path)
     keep_last_seen(folder, log.vocabulary, last_seen(log))
     return model
 

@@ -8,9 +8,9 @@ written for them alone: nothing here depends on it.
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 from absl import logging
@@ -19,6 +19,7 @@ from tfrs_gru4rec import atomic_files
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.training.best_epoch import best_epoch
 
+T = TypeVar("T")
 _INDEX = re.compile(r"ckpt-([0-9]+)\.index")
 # A short read is an IndexError to TensorFlow, a missing part an AssertionError.
 _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
@@ -26,6 +27,16 @@ _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 
 class CannotGoOnError(ValueError):
     """A folder holds a run that this one is no continuation of, or that is damaged."""
+
+
+def train_or_begin_again(train: Callable[[], T], path: Path) -> T:
+    """Calls `train`, which goes on in the folder `path`; where it cannot go on, from an empty folder."""
+    try:
+        return train()
+    except CannotGoOnError as error:
+        logging.warning("%s starts again, for what was begun of it is of no use: %s", path, error)
+        atomic_files.remove_folder(path)
+        return train()
 
 
 class RunProgress(tf.Module):

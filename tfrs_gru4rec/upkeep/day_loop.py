@@ -35,7 +35,7 @@ from tfrs_gru4rec.metrics import RankedPairs
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fusion import FILE as FUSION_FILE
 from tfrs_gru4rec.pipelines.session_log import SessionLog
-from tfrs_gru4rec.training.checkpoints import CannotGoOnError
+from tfrs_gru4rec.training.checkpoints import train_or_begin_again
 from tfrs_gru4rec.training.fit import fit
 from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 from tfrs_gru4rec.upkeep.carried_rows import last_seen
@@ -233,12 +233,7 @@ class DayLoop:
             prepare=start.apply if start else None,
             checkpoints=config.checkpoints,
         )
-        try:
-            model, epochs = train()
-        except CannotGoOnError as error:
-            logging.warning("%s starts again, for what was begun of it is of no use: %s", folder.path, error)
-            remove_folder(folder.path)
-            model, epochs = train()
+        model, epochs = train_or_begin_again(train, folder.path)
         keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
         summary = start.summary() if start else None
         report = make_report(config.model, training, log, epochs, warm_start=summary)
