@@ -1,0 +1,124 @@
+"""How much better is a GRU with its neighbours? Recall@20 and MRR@20 on a test, several seeds, paired intervals.
+
+    python benchmarks/fusion.py --seeds 0,1,2 --work_dir runs/fusion
+    python benchmarks/fusion.py --synthetic noise,default,predictable --seeds 0 --work_dir runs/fusion
+
+For each seed the GRU is trained as `gru4rec-train` does without a model flag: the number of epochs and the weights of
+each fusion are learned on the last tenth of the training sessions, then all of it is trained on. The test is read once,
+by all. The log is Diginetica, or that of `--synthetic`, whose best possible figures are known. A run that was stopped
+goes on. Results: benchmarks/RESULTS.md.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+from measuring import data_folder
+
+import tfrs_gru4rec as g4r
+from tfrs_gru4rec.atomic_files import write_json
+from tfrs_gru4rec.cli import train
+from tfrs_gru4rec.evaluation import evaluate
+from tfrs_gru4rec.evaluation.fused import FusedModel
+from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
+from tfrs_gru4rec.metrics import RankedPairs
+from tfrs_gru4rec.neighbours.compare import rank_by
+from tfrs_gru4rec.neighbours.item_knn import ItemKNN
+from tfrs_gru4rec.neighbours.sequential_rules import SequentialRules
+from tfrs_gru4rec.neighbours.session_knn import SessionKNN
+from tfrs_gru4rec.training.model_folder import load_model
+
+_SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of the GRU")
+_SYNTHETIC = flags.DEFINE_list("synthetic", [], "synthetic_sessions of these knobs instead of Diginetica")
+_WORK_DIR = flags.DEFINE_string("work_dir", "runs/fusion", "folder of the models")
+_BASELINES = {"session kNN": SessionKNN, "item kNN": ItemKNN, "rules": SequentialRules}
+_FUSIONS = {
+    "rules": "GRU and rules",
+    "knn": "GRU and item kNN",
+    "both": "GRU and both",
+    "neighbours": "neighbours",
+}
+
+
+def train_flags(name: str, work_dir: Path) -> list[str]:
+    """Returns the flags of `gru4rec-train` that name a log."""
+    if name == "diginetica":
+        return [f"--{part}_path={data_folder() / part}.tsv.gz" for part in ("train", "test")]
+    return [f"--dataset=synthetic_sessions/{name}", f"--data_dir={work_dir / 'tfds'}"]
+
+
+def read_logs(name: str, work_dir: Path) -> tuple[g4r.SessionLog, g4r.SessionLog]:
+    """Returns the training and the test log."""
+    if name == "diginetica":
+        log = g4r.SessionLog.from_file(data_folder() / "train.tsv.gz")
+        return log, g4r.SessionLog.from_file(data_folder() / "test.tsv.gz", vocabulary=log.vocabulary)
+    source = f"synthetic_sessions/{name}"
+    log = g4r.SessionLog.from_tfds(source, "train", data_dir=work_dir / "tfds")
+    test = g4r.SessionLog.from_tfds(source, "test", data_dir=work_dir / "tfds", vocabulary=log.vocabulary)
+    return log, test
+
+
+def rank_by_models(folder: Path, log: g4r.SessionLog, test: g4r.SessionLog) -> dict[str, RankedPairs]:
+    """Ranks the test by what `gru4rec-train` has left in a folder, alone and with each choice of neighbours."""
+    earlier, valid = log.split_by_time(share=0.1)
+    whole, before = load_model(folder), load_model(folder / "validation")
+    found = {"GRU": evaluate(whole, test)}
+    for choice, label in _FUSIONS.items():
+        fusion, _ = learn_fusion(before, earlier, valid, choice)
+        found[label] = evaluate(FusedModel(whole, fusion.recounted(log)), test)
+    return found
+
+
+def differences(found: Mapping[str, RankedPairs], best: str, other: str) -> str:
+    """Returns by how much one is ahead of another, with paired intervals."""
+    ahead, parts = found[best].compare(found[other], (20,)), []
+    for name in ("recall", "mrr"):
+        gain, (low, high) = ahead[name]["20"], ahead["intervals"][name]["20"]
+        share = gain / found[other].figures((20,))[name]["20"]
+        parts.append(f"{name}@20 {gain:+.4f} [{low:.4f}, {high:.4f}] ({share:+.1%})")
+    return f"{best} on {other}: {', '.join(parts)}"
+
+
+def measure(name: str, work_dir: Path) -> None:
+    """Trains and measures on one log, prints the tables and keeps their numbers."""
+    log_flags = train_flags(name, work_dir)
+    folders = {seed: work_dir / name / f"seed-{seed}" for seed in _SEEDS.value}
+    for seed, folder in folders.items():
+        more = [
+            "--valid_share=0.1",
+            "--fusion=none",
+            f"--seed={seed}",
+            "--nobaselines",
+            "--noprogress",
+            f"--model_dir={folder}",
+        ]
+        train.COMMAND.work(["train", *log_flags, *more])
+    log, test = read_logs(name, work_dir)
+    counted = {label: rank_by(baseline(log), test) for label, baseline in _BASELINES.items()}
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for seed, folder in folders.items():
+        found = {**counted, **rank_by_models(folder, log, test)}
+        for label, ranks in found.items():
+            rows.setdefault(label, []).append((ranks.recall(20), ranks.mrr(20)))
+        for other in ("GRU", *counted):
+            print(f"{name}, seed {seed}: {differences(found, 'GRU and both', other)}", flush=True)
+    write_json(work_dir / f"{name}.json", rows)
+    print(f"\n| {name} | recall@20, by seed | mean | MRR@20, by seed | mean |\n|---|---|---|---|---|")
+    for label, figures in rows.items():
+        recalls, reciprocals = np.array(figures).T
+        cells = [" ".join(f"{value:.4f}" for value in each) for each in (recalls, reciprocals)]
+        print(
+            f"| {label} | {cells[0]} | {recalls.mean():.4f} | {cells[1]} | {reciprocals.mean():.4f} |",
+            flush=True,
+        )
+
+
+def main(argv: list[str]) -> None:
+    """Measures on every log asked for."""
+    for name in _SYNTHETIC.value or ["diginetica"]:
+        measure(name, Path(_WORK_DIR.value))
+
+
+if __name__ == "__main__":
+    app.run(main)
