@@ -84,6 +84,24 @@ def read_parquet_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> l
     return [LogColumn(table[key], {**place, "column": key}) for key in keys]
 
 
+def parts_of(path: str | os.PathLike[str]) -> list[str]:
+    """Lists the Parquet parts of a folder that have rows, in the order of their names; none if it is no folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pq.write_table(pa.table({"Time": [5]}), pathlib.Path(folder, "part-1.parquet"))
+    ...     [pathlib.Path(part).name for part in parts_of(folder)]
+    ['part-1.parquet']
+    """
+    if not os.path.isdir(path):
+        return []
+    try:
+        data = pyarrow.dataset.dataset(os.fspath(path), format="parquet")
+        return [file for file in sorted(data.files) if pq.read_metadata(file).num_rows]
+    except pa.ArrowException:
+        return []  # whoever reads it says what is wrong
+
+
 def _read_parquet(path: pathlib.Path, keys: Sequence[str], is_gzip: bool) -> list[LogColumn]:
     source = io.BytesIO(gzip.decompress(path.read_bytes())) if is_gzip else str(path)
     with pq.ParquetFile(source) as file:

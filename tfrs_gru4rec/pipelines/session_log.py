@@ -15,11 +15,13 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.events.columns import LogColumn
 from tfrs_gru4rec.events.id_codes import id_codes
-from tfrs_gru4rec.events.log_files import read_log_columns, read_parquet_columns
+from tfrs_gru4rec.events.log_files import parts_of, read_log_columns, read_parquet_columns
 from tfrs_gru4rec.events.order import session_order, start_of_last
+from tfrs_gru4rec.events.part_files import read_parts
 from tfrs_gru4rec.events.times import event_times
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
 
+_PAIRS_RULE = "A log must have a session of two events or more."
 _SECONDS_PER_DAY = 86_400
 _SECONDS_WORTH_A_LINE = 1.0
 
@@ -162,7 +164,9 @@ class SessionLog:
         """Loads a log from a TSV, CSV or Parquet file, gzipped or not, or from a folder of Parquet parts.
 
         Args:
-          path: the file; its name ends in .tsv, .csv, .txt or .parquet, with or without .gz. Or the folder.
+          path: the file; its name ends in .tsv, .csv, .txt or .parquet, with or without .gz. Or the folder, whose
+            parts are read one by one if they hold whole sessions in time order, as `gru4rec-prepare --engine spark`
+            writes them: such a log may take most of the memory, some 14 bytes an event.
           vocabulary: rows to use, as for a test log; events of other items are dropped and counted. Without
             it the vocabulary is that of the log.
           session_key: name of the column of session ids.
@@ -176,8 +180,9 @@ class SessionLog:
           WrongIdType: an item id is no integer, though item_type says so.
           ValueError: the file or its content is no log; the message names file, column and first bad line.
         """
-        source = read_log_columns(path, (session_key, item_key, time_key))
-        return _from_columns(source, vocabulary, {"file": os.fspath(path)}, item_type)
+        keys, place = (session_key, item_key, time_key), {"file": os.fspath(path)}
+        parted = None if vocabulary else _from_parts(path, keys, item_type)
+        return parted or _from_columns(read_log_columns(path, keys), vocabulary, place, item_type)
 
     @classmethod
     def from_parquet(
@@ -192,8 +197,9 @@ class SessionLog:
 
         Arguments and errors as in `from_file`.
         """
-        source = read_parquet_columns(path, (session_key, item_key, time_key))
-        return _from_columns(source, vocabulary, {"file": os.fspath(path)})
+        keys, place = (session_key, item_key, time_key), {"file": os.fspath(path)}
+        parted = None if vocabulary else _from_parts(path, keys, "auto")
+        return parted or _from_columns(read_parquet_columns(path, keys), vocabulary, place)
 
     @classmethod
     def from_frame(
@@ -243,6 +249,19 @@ class SessionLog:
         return _from_columns(tfds_log.read_session_columns(builder, split), vocabulary, place)
 
 
+def _from_parts(path: str | os.PathLike[str], keys: tuple[str, ...], item_type: str) -> SessionLog | None:
+    """Loads a folder of parts one by one; None if it is no folder, or its parts have to be read at once."""
+    files = parts_of(path)
+    events = read_parts(files, lambda file: read_parquet_columns(file, keys), item_type) if files else None
+    if events is None:
+        return None
+    vocabulary = Vocabulary.from_counts(events.ids, np.bincount(events.codes, minlength=len(events.ids)))
+    items = events.replace_codes(vocabulary.rows(events.ids))
+    log = SessionLog(items, events.offsets, events.times, vocabulary)
+    require(log.n_pairs > 0, _PAIRS_RULE, file=os.fspath(path), sessions=log.n_sessions, dropped_events=0)
+    return log
+
+
 def _require_columns(present: list[str], keys: tuple[str, ...]) -> None:
     missing = [key for key in keys if key not in present]
     rule = "A log must have the columns named for session, item and time."
@@ -278,7 +297,7 @@ def _from_columns(
         log.vocabulary.n_items,
         log.n_events / seconds,
     )
-    rule = "A log must have a session of two events or more."
+    rule = _PAIRS_RULE
     if log.dropped_events:
         rule = (
             "No session has two events of items that the model knows: is this the log of another catalogue, or are its "
