@@ -12,6 +12,7 @@ FUSIONS = ("none", "rules", "knn", "both", "neighbours", "auto")
 TIES = ("standard", "conservative", "median")
 LOSSES = ("cross-entropy", "bpr-max", "top1-max", "bpr", "top1")
 NEW_ITEM_ROWS = ("initial", "neighbours")
+FIRST_VECTORS = ("random", "co-occurrence")
 SEARCHES = ("auto", "plain", "cells")
 ITEM_TYPES = ("auto", "string", "integer")
 _SHARE = 0.1  # of a validation by valid_auto
@@ -111,6 +112,8 @@ class TrainingConfig(Settings):
       clip_norm: largest norm of all gradients together, 0 for no clipping.
       train_random_order: visit the sessions in a new random order each epoch instead of by time.
       optimizer_parameters: further arguments of the optimizer by name, such as {"beta_1": 0.8} for "adam".
+      first_vectors: what the items' vectors begin with: random numbers, as the papers have it, or what a factorisation
+        of the items' co-occurrence in the log's sessions gives, from which fewer epochs are needed.
       exchange_steps: of several workers (TF_CONFIG) or replicas, how many steps each trains by itself between two
         exchanges; 1: gradients are exchanged at every step, which equals one process.
     """
@@ -123,6 +126,7 @@ class TrainingConfig(Settings):
     clip_norm: _NotNegative = 0.0
     train_random_order: bool = False
     optimizer_parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    first_vectors: Annotated[str, OneOf(FIRST_VECTORS)] = "random"
     exchange_steps: _PositiveCount = 1
 
 

@@ -23,6 +23,7 @@ from tfrs_gru4rec.training.block_steps import block_steps as steps_of_a_block
 from tfrs_gru4rec.training.callback_state import KeepCallbackState
 from tfrs_gru4rec.training.callbacks import EpochRecords, LogProgress, SaveCheckpoints, measure
 from tfrs_gru4rec.training.checkpoints import Checkpointer
+from tfrs_gru4rec.training.first_vectors import set_first_vectors
 from tfrs_gru4rec.training.model_folder import ModelFolder, settings_of
 from tfrs_gru4rec.training.stop_request import StopRequest
 
@@ -118,7 +119,7 @@ def fit(
       BlockingIOError: another process trains in the folder.
       ConnectionError: another worker has ended.
       ValueError: the folder holds a model of other settings or data, or the validation log is unusable, or a worker
-        has other settings, data or checkpoints than the chief.
+        has other settings, data or checkpoints than the chief, or several replicas are to count first vectors.
       OSError: the folder cannot be written to.
     """
     checkpoints = checkpoints or CheckpointConfig()
@@ -153,8 +154,11 @@ def fit(
             logging.info("Going on after %d epochs and %d steps.", progress.epoch, progress.step)
             if "training.learning_rate" in changed:  # the checkpoint holds the old one
                 model.optimizer.learning_rate = config.learning_rate
-        elif not config.n_epochs:
-            checkpointer.save(0, 0, [])
+        else:
+            if config.first_vectors != "random" and prepare is None:
+                set_first_vectors(model, log, n_replicas)
+            if not config.n_epochs:
+                checkpointer.save(0, 0, [])
         first_epoch, first_step, records = progress.epoch, progress.step, progress.records
         if validation_log is not None and records and not first_step and RECALL not in records[-1]:
             # A stop at the very end of an epoch left no time for it.
