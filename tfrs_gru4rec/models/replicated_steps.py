@@ -54,6 +54,7 @@ class ReplicatedSteps:
             loss, *gradients = self._replicas.mean_gradients([loss, *gradients])
             self._apply(step, loss, gradients)
         else:
+            require_no_own_loss(self._model)
             self._train_and_exchange(block)
         self._model.lanes.exchange()
 
@@ -101,3 +102,23 @@ class ReplicatedSteps:
         numbers = tf.range(block.is_live.shape[0])
         n_candidates = block.is_live.shape[1] + model.config.n_sample
         return tf.map_fn(rows, numbers, fn_output_signature=tf.TensorSpec([n_candidates], tf.int32))
+
+
+def require_no_own_loss(model: "GRU4Rec") -> None:
+    """Refuses blocks that are exchanged by the rows which the model's own loss scores, where another loss is trained.
+
+    Raises:
+      ValueError: a subclass has a `compute_loss` of its own.
+
+    >>> from tfrs_gru4rec import GRU4Rec, GRU4RecConfig, Vocabulary
+    >>> class Own(GRU4Rec):
+    ...     def compute_loss(self, inputs, training=False):
+    ...         return tf.reduce_sum(self.embedding.output_table)
+    >>> require_no_own_loss(Own(Vocabulary.from_items([7, 8]), GRU4RecConfig(layers=(2,))))
+    Traceback (most recent call last):
+    ValueError: Only what the model's own loss scores is exchanged: give exchange_steps=1. Received: model='Own'.
+    """
+    from tfrs_gru4rec.models.gru4rec import GRU4Rec  # which is built upon this file
+
+    rule = "Only what the model's own loss scores is exchanged: give exchange_steps=1."
+    require(type(model).compute_loss is GRU4Rec.compute_loss, rule, model=type(model).__name__)
