@@ -3,10 +3,10 @@
     python benchmarks/fusion.py --seeds 0,1,2 --work_dir runs/fusion
     python benchmarks/fusion.py --synthetic noise,default,predictable --seeds 0 --work_dir runs/fusion
 
-For each seed the GRU is trained as `gru4rec-train` does without a model flag: the number of epochs and the weights of
-each fusion are learned on the last tenth of the training sessions, then all of it is trained on. The test is read once,
-by all. The log is Diginetica, or that of `--synthetic`, whose best possible figures are known. A run that was stopped
-goes on. Results: benchmarks/RESULTS.md.
+For each seed the GRU is trained as `gru4rec-train --loss` does without another model flag: the number of epochs and the
+weights of each fusion are learned on the last tenth of the training sessions, then all of it is trained on. The test is
+read once, by all. The log is Diginetica, or that of `--synthetic`, whose best figures are known. A run that was
+stopped goes on. Results: benchmarks/RESULTS.md.
 """
 
 from collections.abc import Mapping
@@ -31,6 +31,9 @@ from tfrs_gru4rec.training.model_folder import load_model
 
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of the GRU")
 _SYNTHETIC = flags.DEFINE_list("synthetic", [], "synthetic_sessions of these knobs instead of Diginetica")
+_LOSS = flags.DEFINE_string(
+    "loss", "cross-entropy", "loss of the GRU, with the default settings of that loss"
+)
 _WORK_DIR = flags.DEFINE_string("work_dir", "runs/fusion", "folder of the models")
 _BASELINES = {"session kNN": SessionKNN, "item kNN": ItemKNN, "rules": SequentialRules}
 _FUSIONS = {
@@ -86,6 +89,7 @@ def measure(name: str, work_dir: Path) -> None:
     folders = {seed: work_dir / name / f"seed-{seed}" for seed in _SEEDS.value}
     for seed, folder in folders.items():
         more = [
+            f"--loss={_LOSS.value}",
             "--valid_share=0.1",
             "--fusion=none",
             f"--seed={seed}",
