@@ -12,7 +12,6 @@ from pathlib import Path
 
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.help_text import help_text
-from tfrs_gru4rec.cli.presets import default_values
 from tfrs_gru4rec.export.signatures import SIGNATURES, Signature, Tensor
 
 ROOT = Path(__file__).parent.parent
@@ -40,9 +39,7 @@ def command_page(name: str) -> str:
     """Returns what `--help` of a command prints."""
     module = importlib.import_module(f"tfrs_gru4rec.cli.{name}")
     command: Command = module.COMMAND
-    text = help_text(
-        command.name, module.__doc__, command.groups, default_values() if command.has_defaults else {}
-    )
+    text = help_text(command.name, module.__doc__, command.groups, command.defaults)
     return f"# {command.name}\n\n```text\n{text}\n```\n"
 
 

@@ -18,7 +18,7 @@ from tfrs_gru4rec.cli import train
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import UsageError
 from tfrs_gru4rec.cli.help_text import help_text
-from tfrs_gru4rec.cli.presets import PRESETS, default_values, expand
+from tfrs_gru4rec.cli.presets import PRESETS, expand
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.settings import OneOf, Range, Setting, Settings, settings_of
 
@@ -45,9 +45,7 @@ def command_of(name):
 
 
 def help_of(command):
-    return help_text(
-        command.name, "what it does", command.groups, default_values() if command.has_defaults else {}
-    )
+    return help_text(command.name, "what it does", command.groups, command.defaults)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -71,7 +69,7 @@ def test_a_preset_is_named_without_its_path(tmp_path):
     own.write_text("--layers=3")
     assert expand(["c", f"--flagfile={own}"]) == ["c", f"--flagfile={own}"]
     with pytest.raises(
-        UsageError, match="presets coveo, default-bpr-max, .*yoochoose. Received: flagfile='rsc16'"
+        UsageError, match="presets coveo, default-bpr-max, .*fast, .*yoochoose. Received: flagfile='rsc16'"
     ):
         expand(["c", "--flagfile", "rsc16"])
 
@@ -248,10 +246,9 @@ def test_without_flags_every_setting_is_the_default_of_its_dataclass_or_of_the_p
     for group in command.groups:
         settings = group.settings
         given = {name: settings[name].kind(value) for name, value in required.items() if name in settings}
-        preset = default_values() if command.has_defaults else {}
         given |= {
             field: True if text == "" else group.settings[field].parse(text)
-            for field, text in preset.items()
+            for field, text in command.defaults.items()
             if field in group.settings
         }
         assert parsed[group.title] == group.config(**given)
@@ -265,7 +262,7 @@ def test_default_settings_give_way_to_whatever_else_says_what_to_train_with(tmp_
     for loss in ("bpr-max", "cross-entropy"):
         assert of(f"--loss={loss}") == of(f"--flagfile=default-{loss}")
         assert of("--loss", loss) == of(f"--flagfile=default-{loss}")
-    assert of() == of("--loss=bpr-max")
+    assert of() == of("--loss=cross-entropy")
     model, training = of("--layers=7")
     assert (model.layers, training.batch_size) == ((7,), 128)
     assert of("--flagfile=/dev/null") == (GRU4RecConfig(), TrainingConfig()) == of("--flagfile", "/dev/null")

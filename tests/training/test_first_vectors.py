@@ -1,5 +1,7 @@
 """First vectors: counts and PMI against plain loops, the factorisation against LAPACK, and what training does."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -111,7 +113,10 @@ def test_they_are_learned_from_sooner(log, tmp_path):
     assert losses["co-occurrence"] < losses["random"]
 
 
-def test_replicas_are_refused(log):
+def test_workers_begin_with_random_ones(log, caplog):
     model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(8,)))
-    with pytest.raises(ValueError, match=r"give first_vectors=.random.*replicas=2"):
-        first_vectors.set_first_vectors(model, log, n_replicas=2)
+    before = model.embedding.output_table.numpy()
+    with caplog.at_level(logging.INFO):
+        first_vectors.set_first_vectors(model, log, has_workers=True)
+    np.testing.assert_array_equal(model.embedding.output_table, before)
+    assert "several workers must begin with the same numbers" in caplog.text

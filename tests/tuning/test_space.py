@@ -1,8 +1,11 @@
 """What a study may try, and what is refused."""
 
+import dataclasses
+
 import optuna
 import pytest
 
+from tfrs_gru4rec.cli import train
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.tuning import SearchSpace
 
@@ -33,15 +36,16 @@ def test_what_is_suggested_lies_in_the_space():
     }
 
 
-def test_the_first_trials_are_the_defaults_and_a_recipe():
+def test_the_first_trials_are_the_default_settings():
     space = SearchSpace()
     study = optuna.create_study()
     for parameters in space.first_trials():
         study.enqueue_trial(parameters)
-    model, training = space.suggest(study.ask())
-    assert (model, training) == (GRU4RecConfig(), TrainingConfig())
-    model, training = space.suggest(study.ask())
-    assert (model.loss, model.final_act, training.batch_size) == ("bpr-max", "elu-1", 128)
+    for loss in space.losses:
+        default = train.COMMAND.parse(["train", "--model_dir=x", f"--loss={loss}"])
+        model, training = space.suggest(study.ask())
+        assert model == default["model"]
+        assert training == dataclasses.replace(default["training"], n_epochs=TrainingConfig().n_epochs)
 
 
 @pytest.mark.parametrize(

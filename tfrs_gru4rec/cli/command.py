@@ -44,6 +44,12 @@ class Command:
         """The groups of flags."""
         return flag_groups(self.main, self.flag_names)
 
+    @property
+    def defaults(self) -> dict[str, str]:
+        """What holds where no flag says otherwise, by flag, if it is not a setting's own default."""
+        known = [name for group in self.groups for name in group.settings]
+        return presets.default_values(known) if self.has_defaults else {}
+
     def parse(self, argv: Sequence[str], values: flags.FlagValues | None = None) -> dict[str, Any]:
         """Turns a command line, the command's name and then the flags, into the arguments of `main`.
 
@@ -85,8 +91,7 @@ class Command:
         try:
             if {"--help", "-help", "-h", "--helpshort", "--helpfull"} & {*argv[1:]}:
                 doc = sys.modules[self.main.__module__].__doc__
-                defaults = presets.default_values() if self.has_defaults else {}
-                print(help_text(self.name, doc, self.groups, defaults), flush=True)
+                print(help_text(self.name, doc, self.groups, self.defaults), flush=True)
                 return 0
             if argv[-1] in ("--version", "-version"):  # gru4rec-export has a flag --version=N of its own
                 print(self.name, tfrs_gru4rec.__version__)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfrs_gru4rec.cli.flag_groups import require_flags
 
-DEFAULT_LOSS = "bpr-max"
+DEFAULT_LOSS = "cross-entropy"
 PRESETS = {path.stem: path for path in sorted((Path(__file__).parent.parent / "presets").glob("*.flags"))}
 
 
@@ -37,9 +37,9 @@ def with_defaults(argv: Sequence[str], known: Collection[str]) -> list[str]:
     A file of flags, and the model of a warm start, bring settings of their own: nothing is put before them, nor before
     a loss without default settings. Only flags that the command knows are put.
 
-    >>> with_defaults(["gru4rec-train", "--model_dir=m"], known=["loss", "momentum"])
-    ['gru4rec-train', '--loss=bpr-max', '--momentum=0.3', '--model_dir=m']
-    >>> with_defaults(["gru4rec-train", "--flagfile", "rsc15"], known=["loss", "momentum"])
+    >>> with_defaults(["gru4rec-train", "--model_dir=m"], known=["loss", "logq"])
+    ['gru4rec-train', '--loss=cross-entropy', '--logq=1', '--model_dir=m']
+    >>> with_defaults(["gru4rec-train", "--flagfile", "rsc15"], known=["loss", "logq"])
     ['gru4rec-train', '--flagfile', 'rsc15']
     """
     given = _values(argv)
@@ -47,21 +47,26 @@ def with_defaults(argv: Sequence[str], known: Collection[str]) -> list[str]:
     if {"flagfile", "warm_start_from"} & given.keys() or f"default-{loss}" not in PRESETS:
         return list(argv)
     words = [
-        f"--{name}={value}" if value else f"--{name}"
-        for name, value in default_values(loss).items()
-        if name in known
+        f"--{name}={value}" if value else f"--{name}" for name, value in default_values(known, loss).items()
     ]
     return [argv[0], *words, *argv[1:]]
 
 
-def default_values(loss: str = DEFAULT_LOSS) -> dict[str, str]:
+def default_values(known: Collection[str], loss: str = DEFAULT_LOSS) -> dict[str, str]:
     """Returns the default settings of a loss, by flag; those of a flag without a value are empty.
 
-    >>> default_values()["loss"], default_values()["refit"]
-    ('bpr-max', '')
+    The number of epochs is meant for a command that ends a run early: any other one keeps its own.
+
+    >>> default_values(["loss", "n_epochs"])
+    {'loss': 'cross-entropy'}
+    >>> default_values(["n_epochs", "early_stop_epochs", "refit"])
+    {'n_epochs': '20', 'early_stop_epochs': '2', 'refit': ''}
     """
     lines = PRESETS[f"default-{loss}"].read_text(encoding="utf-8").splitlines()
-    return _values(line for line in lines if line.startswith("-"))
+    values = _values(line for line in lines if line.startswith("-"))
+    if "early_stop_epochs" not in known:
+        del values["n_epochs"]
+    return {name: value for name, value in values.items() if name in known}
 
 
 def _values(words: Iterable[str]) -> dict[str, str]:

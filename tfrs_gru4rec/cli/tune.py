@@ -56,7 +56,7 @@ class StudyConfig(Settings):
     budget_minutes: Annotated[float, Range(at_least=0)] = 0.0
     n_trials: Annotated[int, Range(at_least=0)] = 0
     space: Path | None = None
-    n_epochs: Annotated[int, Range(above=0)] = 10
+    n_epochs: Annotated[int, Range(above=0)] = 20
     early_stop_epochs: Annotated[int, Range(at_least=0)] = 2
     tune_knn: bool = True
     fusion: Annotated[str, OneOf(FUSIONS)] = "auto"

@@ -16,7 +16,6 @@ import numpy as np
 from absl import logging
 from scipy import sparse
 
-from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
@@ -106,11 +105,11 @@ def first_vectors(log: SessionLog, width: int, seed: int = 0) -> np.ndarray:
     return (vectors * (_LENGTH / max(mean, 1e-12))).astype(np.float32)
 
 
-def set_first_vectors(model: GRU4Rec, log: SessionLog, n_replicas: int = 1) -> None:
+def set_first_vectors(model: GRU4Rec, log: SessionLog, has_workers: bool = False) -> None:
     """Sets the tables of a new model's items to `first_vectors`; rows that a one-hot input looks up stay as they are.
 
-    Raises:
-      ValueError: there are several replicas, whose machines might round differently.
+    Where several workers train, which must begin with the same numbers though their processors may round differently,
+    all stays random.
 
     >>> import pandas as pd
     >>> from tfrs_gru4rec.config import GRU4RecConfig
@@ -120,8 +119,9 @@ def set_first_vectors(model: GRU4Rec, log: SessionLog, n_replicas: int = 1) -> N
     >>> np.array_equal(model.embedding.output_table, first_vectors(log, 3))
     True
     """
-    rule = 'Several replicas must begin with the same numbers: give first_vectors="random".'
-    require(n_replicas == 1, rule, replicas=n_replicas)
+    if has_workers:
+        logging.info("Items' first vectors are random: several workers must begin with the same numbers.")
+        return
     started, embedding = time.monotonic(), model.embedding
     tables = [embedding.output_table]
     if embedding.input_table is not embedding.output_table and not embedding.looks_up_gates:

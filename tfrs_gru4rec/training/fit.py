@@ -119,7 +119,7 @@ def fit(
       BlockingIOError: another process trains in the folder.
       ConnectionError: another worker has ended.
       ValueError: the folder holds a model of other settings or data, or the validation log is unusable, or a worker
-        has other settings, data or checkpoints than the chief, or several replicas are to count first vectors.
+        has other settings, data or checkpoints than the chief.
       OSError: the folder cannot be written to.
     """
     checkpoints = checkpoints or CheckpointConfig()
@@ -156,7 +156,7 @@ def fit(
                 model.optimizer.learning_rate = config.learning_rate
         else:
             if config.first_vectors != "random" and prepare is None:
-                set_first_vectors(model, log, n_replicas)
+                set_first_vectors(model, log, workers.is_several)
             if not config.n_epochs:
                 checkpointer.save(0, 0, [])
         first_epoch, first_step, records = progress.epoch, progress.step, progress.records

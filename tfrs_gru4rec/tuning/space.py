@@ -35,7 +35,7 @@ _BOTH = {
     "sample_alpha": {"low": 0.0, "high": 1.0},
 }
 DEFAULT_SPACE: Mapping[str, Any] = {
-    "cross-entropy": {**_BOTH, "logq": [0.0, 0.5, 1.0]},
+    "cross-entropy": {**_BOTH, "logq": [0.0, 0.5, 1.0], "first_vectors": "co-occurrence"},
     "bpr-max": {
         **_BOTH,
         "bpreg": {"low": 0.3, "high": 3.0, "log": True},
@@ -44,7 +44,11 @@ DEFAULT_SPACE: Mapping[str, Any] = {
 }
 # Tried first, where the space has them: the defaults, and what the published recipes of a loss have in common.
 _FIRST: Mapping[str, Mapping[str, Any]] = {
-    "cross-entropy": {**GRU4RecConfig().to_dict(), **TrainingConfig().to_dict()},
+    "cross-entropy": {
+        "layers": [128], "batch_size": 128, "dropout_p_embed": 0.4, "dropout_p_hidden": 0.2,
+        "learning_rate": 0.1, "momentum": 0.0, "n_sample": 1024, "sample_alpha": 0.5, "logq": 1.0,
+        "first_vectors": "co-occurrence",
+    },
     "bpr-max": {
         "layers": [128], "batch_size": 128, "dropout_p_embed": 0.5, "dropout_p_hidden": 0.1,
         "learning_rate": 0.05, "momentum": 0.3, "n_sample": 2048, "sample_alpha": 0.3, "bpreg": 1.0,

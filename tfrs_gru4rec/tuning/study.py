@@ -63,7 +63,7 @@ def tune(
     space: SearchSpace | None = None,
     n_trials: int | None = None,
     budget_minutes: float | None = None,
-    n_epochs: int = 10,
+    n_epochs: int = 20,
     early_stop_epochs: int = 2,
     tune_knn: bool = True,
     fusion: str = "auto",
