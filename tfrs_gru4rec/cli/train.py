@@ -181,7 +181,7 @@ def _train_and_fuse(
         print(fusion_line(chosen["fusion"]))
     if validation.refit and trained.epochs:
         training = dataclasses.replace(training, n_epochs=chosen["validation"]["best_epoch"])
-        print(f"Training again on all sessions: {logs.whole.n_events} events, {training.n_epochs} epochs.")
+        print(f"Training again on all sessions: {logs.whole.n_events} events, epochs: {training.n_epochs}.")
     if validation.refit or logs.valid is None:
         trained = train(training, folder, logs.whole)
         if fusion:

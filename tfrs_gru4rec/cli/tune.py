@@ -96,7 +96,7 @@ def main(
     }
     report_path, model_dir = study.output_dir / "report.json", study.output_dir / "model"
     write_json(report_path, report)
-    print(f"Training again on all sessions: {logs.whole.n_events} events, {found.training.n_epochs} epochs.")
+    print(f"Training again on all sessions: {logs.whole.n_events} events, epochs: {found.training.n_epochs}.")
     fusion = found.fusion.recounted(logs.whole) if found.fusion else None
     model = keep_fusion(_refit(found, logs.whole, model_dir), fusion, model_dir)
     if data.has_test:
