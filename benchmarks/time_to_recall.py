@@ -92,9 +92,10 @@ class Clock(keras.callbacks.Callback):
         found = evaluate(self.model, self._test)
         recall = found.recall(20)
         is_enough = recall >= self._aim
+        loss = float((logs or {})["loss"])
         print(
-            f"{self._name:28} epoch {epoch + 1}, {self.spent:6.1f} s and {self.compiling:4.1f} s for the first block: "
-            f"recall@20 {recall:.4f}, MRR@20 {found.mrr(20):.4f}{', the aim is reached' if is_enough else ''}",
+            f"{self._name:24} epoch {epoch + 1}, {self.spent:6.1f} s and {self.compiling:4.1f} s for the first block: "
+            f"loss {loss:.4f}, recall@20 {recall:.4f}, MRR@20 {found.mrr(20):.4f}{' <- the aim' if is_enough else ''}",
             flush=True,
         )
         self.model.stop_training |= is_enough
