@@ -37,6 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "n_sample": 2048,
         "sample_alpha": 0.75,
         "logq": 1,
+        "first_vectors": "random",
     },
     "bpr-max": {
         "loss": "bpr-max",

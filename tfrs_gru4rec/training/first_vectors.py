@@ -23,7 +23,7 @@ WINDOW = 5  # events between which items are said to occur together
 _DECAY = 0.8  # for each event further away
 _CONTEXT_POWER = 0.75
 _LENGTH = 1.0  # mean length of a vector: between that of an initial one and that of a trained one
-_SPARE_COLUMNS, _PASSES = 10, 2
+_SPARE_COLUMNS, _PASSES = 10, 1
 
 
 def co_occurrences(log: SessionLog, window: int = WINDOW) -> sparse.csr_array:
@@ -81,8 +81,11 @@ def factorise(matrix: sparse.csr_array, rank: int, rng: np.random.Generator) -> 
     for _ in range(_PASSES):
         basis = np.linalg.qr(matrix.T @ basis)[0]
         basis = np.linalg.qr(matrix @ basis)[0]
-    left, values, _ = np.linalg.svd((matrix.T @ basis).T, full_matrices=False)
-    vectors = (basis @ left)[:, :rank]
+    # The singular values of a tall matrix from its small square: quick, and exact enough for the largest.
+    reduced = matrix.T @ basis
+    squares, left = np.linalg.eigh(reduced.T @ reduced)
+    values = np.sqrt(np.maximum(squares[::-1], 0.0))
+    vectors = (basis @ left[:, ::-1])[:, :rank]
     missing = rank - vectors.shape[1]
     return np.pad(vectors, ((0, 0), (0, missing))), np.pad(values[:rank], (0, missing))
 
