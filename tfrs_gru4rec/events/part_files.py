@@ -38,6 +38,13 @@ class PartedEvents:
     offsets: np.ndarray
     times: np.ndarray
 
+    def counts(self) -> np.ndarray:
+        """Counts the events of each item, int64 [n_ids]."""
+        total = np.zeros(len(self.ids), np.int64)
+        for start in range(0, len(self.codes), _CHUNK):  # bincount makes a wider copy of what it counts
+            total += np.bincount(self.codes[start : start + _CHUNK], minlength=len(self.ids))
+        return total
+
     def replace_codes(self, rows: np.ndarray) -> np.ndarray:
         """Puts rows[code] in the place of each code, without a second array of that size; returns it."""
         for start in range(0, len(self.codes), _CHUNK):

@@ -13,6 +13,8 @@ import numpy as np
 
 from tfrs_gru4rec.checks import require, require_at_least
 
+_CHUNK = 1 << 20
+
 
 class LaneState(NamedTuple):
     """Where the lanes stand before a step."""
@@ -57,8 +59,10 @@ def lane_schedule(pairs: np.ndarray, n_lanes: int) -> LaneSchedule:
     # key = free_step * n_lanes + lane: its minimum is the lane free first, the lowest on ties.
     heap = list(range(n_lanes))
     replace = heapq.heapreplace
-    spans = (np.asarray(pairs, np.int64) * n_lanes).tolist()
-    keys = np.array([replace(heap, heap[0] + span) for span in spans], dtype=np.int64)
+    keys = np.empty(len(pairs), np.int64)
+    for start in range(0, len(pairs), _CHUNK):  # Python's numbers take five times as much memory
+        spans = (np.asarray(pairs[start : start + _CHUNK], np.int64) * n_lanes).tolist()
+        keys[start : start + _CHUNK] = [replace(heap, heap[0] + span) for span in spans]
     return LaneSchedule(keys // n_lanes, keys % n_lanes, n_lanes, max(heap) // n_lanes)
 
 

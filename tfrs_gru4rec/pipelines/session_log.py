@@ -255,7 +255,7 @@ def _from_parts(path: str | os.PathLike[str], keys: tuple[str, ...], item_type: 
     events = read_parts(files, lambda file: read_parquet_columns(file, keys), item_type) if files else None
     if events is None:
         return None
-    vocabulary = Vocabulary.from_counts(events.ids, np.bincount(events.codes, minlength=len(events.ids)))
+    vocabulary = Vocabulary.from_counts(events.ids, events.counts())
     items = events.replace_codes(vocabulary.rows(events.ids))
     log = SessionLog(items, events.offsets, events.times, vocabulary)
     require(log.n_pairs > 0, _PAIRS_RULE, file=os.fspath(path), sessions=log.n_sessions, dropped_events=0)
