@@ -83,7 +83,7 @@ def test_parts_in_order_are_the_log(folders, lengths, cuts, are_texts, seed):
 )
 def test_other_parts_are_read_at_once(tmp_path, caplog, change, reason):
     frames = change(*two_parts())
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         found = SessionLog.from_parquet(write_parts(tmp_path / "log", frames))
     assert f"All parts are read at once: {reason}" in caplog.text
     assert_same(found, SessionLog.from_frame(pd.concat(frames)))

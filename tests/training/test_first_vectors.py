@@ -116,7 +116,7 @@ def test_they_are_learned_from_sooner(log, tmp_path):
 def test_workers_begin_with_random_ones(log, caplog):
     model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(8,)))
     before = model.embedding.output_table.numpy()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         first_vectors.set_first_vectors(model, log, has_workers=True)
     np.testing.assert_array_equal(model.embedding.output_table, before)
     assert "several workers must begin with the same numbers" in caplog.text
