@@ -113,6 +113,32 @@ def test_they_are_learned_from_sooner(log, tmp_path):
     assert losses["co-occurrence"] < losses["random"]
 
 
+def test_an_item_without_company_keeps_its_random_vector():
+    frame = pd.DataFrame({"SessionId": [1, 1, 1, 2], "ItemId": list("abcd"), "Time": range(4)})
+    log = SessionLog.from_frame(frame)
+    model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(3,)))
+    before = model.embedding.output_table.numpy()
+    first_vectors.set_first_vectors(model, log)
+    row = log.vocabulary.rows(["d"])
+    np.testing.assert_array_equal(model.embedding.output_table.numpy()[row], before[row])
+    assert before[row].any()
+    others = log.vocabulary.rows(list("abc"))
+    np.testing.assert_array_equal(
+        model.embedding.output_table.numpy()[others], first_vectors.first_vectors(log, 3)[others]
+    )
+
+
+def test_of_a_very_long_log_the_last_sessions_are_counted(log):
+    last = first_vectors.co_occurrences(log, most_events=60).toarray()  # 10 sessions of 6
+    sessions = sessions_of(log)[-11:]
+    rows = np.concatenate(sessions)
+    assert last.sum() > 0
+    assert set(np.flatnonzero(last.any(axis=1))) <= set(rows)
+    whole = first_vectors.co_occurrences(log).toarray()
+    np.testing.assert_array_equal(first_vectors.co_occurrences(log, most_events=10**9).toarray(), whole)
+    assert last.sum() < 0.05 * whole.sum()
+
+
 def test_workers_begin_with_random_ones(log, caplog):
     model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(8,)))
     before = model.embedding.output_table.numpy()

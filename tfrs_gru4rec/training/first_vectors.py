@@ -20,27 +20,33 @@ from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 WINDOW = 5  # events between which items are said to occur together
+MOST_EVENTS = 20_000_000  # that are counted, the latest: more take memory and tell little
 _DECAY = 0.8  # for each event further away
 _CONTEXT_POWER = 0.75
 _LENGTH = 1.0  # mean length of a vector: between that of an initial one and that of a trained one
+_NOTHING = 1e-6  # shorter vectors are of rounding alone
 _SPARE_COLUMNS, _PASSES = 10, 1
 
 
-def co_occurrences(log: SessionLog, window: int = WINDOW) -> sparse.csr_array:
+def co_occurrences(log: SessionLog, window: int = WINDOW, most_events: int = MOST_EVENTS) -> sparse.csr_array:
     """Counts how often two items occur within `window` events in a session, float32 [n_items, n_items], symmetric.
 
-    A pair of neighbouring events counts 1, one with an event between them 0.8, and so on.
+    A pair of neighbouring events counts 1, one with an event between them 0.8, and so on. Of a log of more than
+    `most_events` the last whole sessions of so many are counted, and the one before them.
 
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"SessionId": 1, "ItemId": ["a", "b", "c"], "Time": range(3)})
     >>> co_occurrences(SessionLog.from_frame(frame)).toarray().astype(float).round(2).tolist()
     [[0.0, 1.0, 0.8], [1.0, 0.0, 1.0], [0.8, 1.0, 0.0]]
     """
-    n_items, sessions = log.vocabulary.n_items, log.sessions
+    n_items = log.vocabulary.n_items
+    first = max(0, np.searchsorted(log.offsets, log.n_events - most_events, side="right") - 1)
+    offsets = log.offsets[first:]
+    items, sessions = log.items[offsets[0] :], np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     total = sparse.csr_array((n_items, n_items), dtype=np.float32)
     for distance in range(1, window + 1):
         is_pair = sessions[distance:] == sessions[:-distance]
-        places = log.items[:-distance][is_pair], log.items[distance:][is_pair]
+        places = items[:-distance][is_pair], items[distance:][is_pair]
         weights = np.full(len(places[0]), _DECAY ** (distance - 1), np.float32)
         total = total + sparse.coo_array((weights, places), shape=(n_items, n_items)).tocsr()
     return total + total.T
@@ -111,6 +117,8 @@ def first_vectors(log: SessionLog, width: int, seed: int = 0) -> np.ndarray:
 def set_first_vectors(model: GRU4Rec, log: SessionLog, has_workers: bool = False) -> None:
     """Sets the tables of a new model's items to `first_vectors`; rows that a one-hot input looks up stay as they are.
 
+    An item that occurs with no other more often than by chance keeps its random vector.
+
     Where several workers train, which must begin with the same numbers though their processors may round differently,
     all stays random.
 
@@ -130,5 +138,7 @@ def set_first_vectors(model: GRU4Rec, log: SessionLog, has_workers: bool = False
     if embedding.input_table is not embedding.output_table and not embedding.looks_up_gates:
         tables.append(embedding.input_table)
     for number, table in enumerate(tables):
-        table.assign(first_vectors(log, table.shape[1], model.config.seed + number))
+        vectors = first_vectors(log, table.shape[1], model.config.seed + number)
+        has_none = np.linalg.norm(vectors, axis=1, keepdims=True) < _NOTHING
+        table.assign(np.where(has_none, table.numpy(), vectors))
     logging.info("Counted the items' first vectors in %.1f s.", time.monotonic() - started)
