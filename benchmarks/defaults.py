@@ -8,10 +8,10 @@ Diginetica and MovieLens are left out where their files are not found, see BUILD
 """
 
 import json
-import os
 from pathlib import Path
 
 from absl import app, flags
+from measuring import log_flags
 
 from tfrs_gru4rec.cli import train, tune
 
@@ -19,21 +19,6 @@ _SYNTHETIC = ("default", "noise", "predictable")
 _LOGS = flags.DEFINE_list("logs", ["diginetica", "movielens", *_SYNTHETIC], "which logs")
 _TRIALS = flags.DEFINE_integer("n_trials", 20, "trials of each study; 0 leaves tuning out")
 _WORK_DIR = flags.DEFINE_string("work_dir", "runs/defaults", "folder of the models and studies")
-_DATA = Path(os.environ.get("GRU4REC_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
-
-
-def log_flags(name: str, work_dir: Path) -> list[str] | None:
-    """Returns the flags that name a log; None where its files are missing."""
-    if name == "diginetica":
-        folder = _DATA / "diginetica"
-        files = [f"--{part}_path={folder / part}.tsv.gz" for part in ("train", "test")]
-        return files if folder.is_dir() else None
-    where = f"--data_dir={work_dir / 'tfds'}"
-    if name == "movielens":
-        folder = _DATA / "ml-100k"
-        is_there = (folder / "u.data").exists()
-        return ["--dataset=movielens_sessions/100k", where, f"--manual_dir={folder}"] if is_there else None
-    return [f"--dataset=synthetic_sessions/{name}", where]
 
 
 def recall(path: Path, part: str = "test") -> str:
@@ -47,9 +32,10 @@ def main(argv: list[str]) -> None:
     work_dir = Path(_WORK_DIR.value)
     print(f"{'log':14}{'defaults':>10}{'alone':>10}{'rsc15':>10}{'retailr.':>10}{'tuned':>10}")
     for name in _LOGS.value:
-        data = log_flags(name, work_dir)
-        if data is None:
-            print(f"{name:14} its files are not in {_DATA}")
+        try:
+            data = log_flags(name, work_dir)
+        except FileNotFoundError as error:
+            print(f"{name:14} {error}")
             continue
         cells = []
         for kind, more in {

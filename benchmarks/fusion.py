@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 from absl import app, flags
-from measuring import data_folder
+from measuring import log_flags
 
 import tfrs_gru4rec as g4r
 from tfrs_gru4rec.atomic_files import write_json
 from tfrs_gru4rec.cli import train
+from tfrs_gru4rec.config import ValidationConfig
 from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
@@ -44,22 +45,12 @@ _FUSIONS = {
 }
 
 
-def train_flags(name: str, work_dir: Path) -> list[str]:
-    """Returns the flags of `gru4rec-train` that name a log."""
-    if name == "diginetica":
-        return [f"--{part}_path={data_folder() / part}.tsv.gz" for part in ("train", "test")]
-    return [f"--dataset=synthetic_sessions/{name}", f"--data_dir={work_dir / 'tfds'}"]
-
-
 def read_logs(name: str, work_dir: Path) -> tuple[g4r.SessionLog, g4r.SessionLog]:
     """Returns the training and the test log."""
-    if name == "diginetica":
-        log = g4r.SessionLog.from_file(data_folder() / "train.tsv.gz")
-        return log, g4r.SessionLog.from_file(data_folder() / "test.tsv.gz", vocabulary=log.vocabulary)
-    source = f"synthetic_sessions/{name}"
-    log = g4r.SessionLog.from_tfds(source, "train", data_dir=work_dir / "tfds")
-    test = g4r.SessionLog.from_tfds(source, "test", data_dir=work_dir / "tfds", vocabulary=log.vocabulary)
-    return log, test
+    arguments = train.COMMAND.parse(["train", *log_flags(name, work_dir), "--model_dir=-"])
+    data, columns = arguments["data"], arguments["columns"]
+    log = data.read_training_logs(columns, ValidationConfig()).train
+    return log, data.read_test_log(columns, log.vocabulary)
 
 
 def rank_by_models(folder: Path, log: g4r.SessionLog, test: g4r.SessionLog) -> dict[str, RankedPairs]:
@@ -85,7 +76,6 @@ def differences(found: Mapping[str, RankedPairs], best: str, other: str) -> str:
 
 def measure(name: str, work_dir: Path) -> None:
     """Trains and measures on one log, prints the tables and keeps their numbers."""
-    log_flags = train_flags(name, work_dir)
     folders = {seed: work_dir / name / f"seed-{seed}" for seed in _SEEDS.value}
     for seed, folder in folders.items():
         more = [
@@ -97,7 +87,7 @@ def measure(name: str, work_dir: Path) -> None:
             "--noprogress",
             f"--model_dir={folder}",
         ]
-        train.COMMAND.work(["train", *log_flags, *more])
+        train.COMMAND.work(["train", *log_flags(name, work_dir), *more])
     log, test = read_logs(name, work_dir)
     counted = {label: rank_by(baseline(log), test) for label, baseline in _BASELINES.items()}
     rows: dict[str, list[tuple[float, float]]] = {}

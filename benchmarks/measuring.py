@@ -1,4 +1,4 @@
-"""What the training benchmarks share: the machine's matrix speed, and a log to train on."""
+"""What the benchmarks share: the speed of matrix products, logs, and settings as `gru4rec-train` reads them."""
 
 import os
 import time
@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrs_gru4rec.cli import train
+from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 SIZE = 1024
@@ -32,10 +34,10 @@ def sgemm_rate(seconds: float = 1.0) -> float:
     return best
 
 
-def data_folder() -> Path | None:
-    """Returns the folder of real logs, None if there is none."""
+def data_folder(name: str = "diginetica") -> Path | None:
+    """Returns the folder of a real log, None if there is none."""
     roots = [os.environ.get("GRU4REC_DATA"), Path(__file__).parents[2] / "shared" / "data"]
-    found = [Path(root) / "diginetica" for root in roots if root]
+    found = [Path(root) / name for root in roots if root]
     return next((path for path in found if path.exists()), None)
 
 
@@ -43,6 +45,34 @@ def load_log() -> SessionLog:
     """Returns Diginetica's training sessions, or random ones of that size."""
     folder = data_folder()
     return SessionLog.from_file(folder / "train.tsv.gz") if folder else random_log(186_670, 43_097)
+
+
+def log_flags(name: str, work_dir: Path) -> list[str]:
+    """Returns the flags of `gru4rec-train` that name a log: diginetica, movielens, or a knob of synthetic_sessions.
+
+    Raises:
+      FileNotFoundError: its files are missing.
+    """
+    where = f"--data_dir={work_dir / 'tfds'}"
+    if name == "diginetica":
+        folder = _require(data_folder())
+        return [f"--{part}_path={folder / part}.tsv.gz" for part in ("train", "test")]
+    if name == "movielens":
+        folder = _require(data_folder("ml-100k"))
+        return ["--dataset=movielens_sessions/100k", where, f"--manual_dir={folder}"]
+    return [f"--dataset=synthetic_sessions/{name}", where]
+
+
+def _require(folder: Path | None) -> Path:
+    if folder is None:
+        raise FileNotFoundError("The files of this log are missing; BUILD.md says where they are looked for.")
+    return folder
+
+
+def settings_of(*flags: str) -> tuple[GRU4RecConfig, TrainingConfig]:
+    """Returns what `gru4rec-train` trains with, given some flags."""
+    arguments = train.COMMAND.parse(["train", "--train_path=-", "--model_dir=-", *flags])
+    return arguments["model"], arguments["training"]
 
 
 def random_log(n_sessions: int, n_items: int) -> SessionLog:

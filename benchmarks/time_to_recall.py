@@ -17,9 +17,8 @@ from typing import Any
 from absl import app, flags
 
 from tfrs_gru4rec._keras import keras  # isort: skip
-from measuring import data_folder
+from measuring import data_folder, settings_of
 
-from tfrs_gru4rec.cli import train
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.models import GRU4Rec
@@ -104,13 +103,9 @@ class Clock(keras.callbacks.Callback):
 
 def configs(name: str, seed: int) -> tuple[GRU4RecConfig, TrainingConfig]:
     """Returns the settings of a name."""
-    words = ["train", "--train_path=-", "--model_dir=-", f"--seed={seed}", f"--n_epochs={_EPOCHS.value}"]
     values = SETTINGS.get(name)
-    words += (
-        [f"--flagfile={name}"] if values is None else [f"--{key}={value}" for key, value in values.items()]
-    )
-    arguments = train.COMMAND.parse(words)
-    return arguments["model"], arguments["training"]
+    words = [f"--{key}={value}" for key, value in values.items()] if values else [f"--flagfile={name}"]
+    return settings_of(*words, f"--seed={seed}", f"--n_epochs={_EPOCHS.value}")
 
 
 def main(argv: list[str]) -> None:

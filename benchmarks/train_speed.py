@@ -19,7 +19,7 @@ from absl import app, flags
 from tfrs_gru4rec._keras import keras  # isort: skip
 import numpy as np
 import tensorflow as tf
-from measuring import load_log, sgemm_rate
+from measuring import load_log, settings_of, sgemm_rate
 
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
@@ -45,24 +45,7 @@ class Recipe:
         return 6.0 * batch * units * (batch + self.model.n_sample) + 36.0 * batch * units * units
 
 
-RECIPES = {
-    "retailrocket": Recipe(
-        GRU4RecConfig(
-            layers=(224,),
-            loss="bpr-max",
-            final_act="elu-0.5",
-            dropout_p_embed=0.5,
-            dropout_p_hidden=0.05,
-            sample_alpha=0.4,
-            bpreg=1.95,
-        ),
-        TrainingConfig(batch_size=80, learning_rate=0.05, momentum=0.4),
-    ),
-    "rsc15": Recipe(
-        GRU4RecConfig(layers=(100,), dropout_p_embed=0.1, sample_alpha=0.75, logq=1.0),
-        TrainingConfig(batch_size=32, learning_rate=0.1),
-    ),
-}
+RECIPES = {name: Recipe(*settings_of(f"--flagfile={name}")) for name in ("retailrocket", "rsc15")}
 
 
 class Stopwatch(keras.callbacks.Callback):

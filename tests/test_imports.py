@@ -26,6 +26,7 @@ MAY_KNOW = {
     "atomic_files": (),
     "folder_lock": ("atomic_files",),
     "_keras": (),
+    "presets": (),
     "settings": ("checks",),
     "config": ("checks", "settings"),
     "events": BELOW_EVENTS,
@@ -37,8 +38,8 @@ MAY_KNOW = {
     "evaluation": BELOW_EVALUATION,
     "training": BELOW_TRAINING,
     "upkeep": BELOW_UPKEEP,
-    "tuning": BELOW_UPKEEP,
-    "cli": (*BELOW_UPKEEP, "upkeep", "tuning", "datasets", "export"),
+    "tuning": (*BELOW_UPKEEP, "presets"),
+    "cli": (*BELOW_UPKEEP, "presets", "upkeep", "tuning", "datasets", "export"),
     "datasets": (*BELOW_EVENTS, "settings", "events"),
     # An export is checked by the loader that serves it.
     "export": (

@@ -18,8 +18,9 @@ from tfrs_gru4rec.cli import train
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import UsageError
 from tfrs_gru4rec.cli.help_text import help_text
-from tfrs_gru4rec.cli.presets import PRESETS, expand
+from tfrs_gru4rec.cli.presets import expand
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.presets import PRESETS
 from tfrs_gru4rec.settings import OneOf, Range, Setting, Settings, settings_of
 
 COMMANDS = ("train", "tune", "daily", "evaluate", "export", "serve", "recommend", "prepare", "inspect")

@@ -47,8 +47,7 @@ class Command:
     @property
     def defaults(self) -> dict[str, str]:
         """What holds where no flag says otherwise, by flag, if it is not a setting's own default."""
-        known = [name for group in self.groups for name in group.settings]
-        return presets.default_values(known) if self.has_defaults else {}
+        return presets.default_values(_names(self.groups)) if self.has_defaults else {}
 
     def parse(self, argv: Sequence[str], values: flags.FlagValues | None = None) -> dict[str, Any]:
         """Turns a command line, the command's name and then the flags, into the arguments of `main`.
@@ -65,8 +64,7 @@ class Command:
         for group in groups:
             group.define(values)
         try:
-            known = [name for group in groups for name in group.settings]
-            argv = presets.with_defaults(argv, known) if self.has_defaults else argv
+            argv = presets.with_defaults(argv, _names(groups)) if self.has_defaults else argv
             words = values(presets.expand(argv))[1:]
         except flags.Error as error:
             raise UsageError(error if str(error).endswith(("?", ".")) else f"{error}.") from None
@@ -119,3 +117,7 @@ class Command:
 
         settings = ModelFolder(folder).settings()
         return {title: settings[title] for title in ("model", "training")}
+
+
+def _names(groups: Sequence[FlagGroup]) -> list[str]:
+    return [name for group in groups for name in group.settings]

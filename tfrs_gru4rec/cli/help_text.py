@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_gru4rec.cli.flag_groups import FlagGroup
-from tfrs_gru4rec.cli.presets import PRESETS
 from tfrs_gru4rec.config import GRU4RecConfig
+from tfrs_gru4rec.presets import PRESETS
 from tfrs_gru4rec.settings import Setting
 
 _WIDTH = 112

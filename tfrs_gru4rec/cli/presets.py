@@ -1,19 +1,18 @@
-"""Files of flags that come with the package: the published recipes, and what training begins with by default."""
+"""Presets on a command line: by the name of --flagfile, and where no flag says otherwise."""
 
 import os
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 
 from tfrs_gru4rec.cli.flag_groups import require_flags
+from tfrs_gru4rec.presets import PRESETS, flag_values, preset_values
 
 DEFAULT_LOSS = "cross-entropy"
-PRESETS = {path.stem: path for path in sorted((Path(__file__).parent.parent / "presets").glob("*.flags"))}
 
 
 def expand(argv: Sequence[str]) -> list[str]:
     """Lets --flagfile name a preset, as in --flagfile=retailrocket; a file of that name goes first.
 
-    >>> Path(expand(["gru4rec-train", "--flagfile", "rsc15"])[-1]).name
+    >>> os.path.basename(expand(["gru4rec-train", "--flagfile", "rsc15"])[-1])
     'rsc15.flags'
 
     Raises:
@@ -42,7 +41,7 @@ def with_defaults(argv: Sequence[str], known: Collection[str]) -> list[str]:
     >>> with_defaults(["gru4rec-train", "--flagfile", "rsc15"], known=["loss", "logq"])
     ['gru4rec-train', '--flagfile', 'rsc15']
     """
-    given = _values(argv)
+    given = flag_values(argv)
     loss = given.get("loss", DEFAULT_LOSS)
     if {"flagfile", "warm_start_from"} & given.keys() or f"default-{loss}" not in PRESETS:
         return list(argv)
@@ -62,24 +61,10 @@ def default_values(known: Collection[str], loss: str = DEFAULT_LOSS) -> dict[str
     >>> default_values(["n_epochs", "early_stop_epochs", "refit"])
     {'n_epochs': '20', 'early_stop_epochs': '2', 'refit': ''}
     """
-    lines = PRESETS[f"default-{loss}"].read_text(encoding="utf-8").splitlines()
-    values = _values(line for line in lines if line.startswith("-"))
+    values = preset_values(f"default-{loss}")
     if "early_stop_epochs" not in known:
         del values["n_epochs"]
     return {name: value for name, value in values.items() if name in known}
-
-
-def _values(words: Iterable[str]) -> dict[str, str]:
-    """Reads words of a command line: the value of each flag, as in --name=value or --name value."""
-    found: dict[str, str] = {}
-    last = ""
-    for word in words:
-        if word.startswith("-"):
-            last, _, value = word.lstrip("-").partition("=")
-            found[last] = value
-        elif last:
-            found[last] = found[last] or word
-    return found
 
 
 def _path(value: str) -> str:

@@ -5,6 +5,7 @@ import functools
 import math
 import os
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,6 @@ from tfrs_gru4rec.events.part_files import read_parts
 from tfrs_gru4rec.events.times import event_times
 from tfrs_gru4rec.pipelines.vocabulary import UNKNOWN_ROW, Vocabulary
 
-_PAIRS_RULE = "A log must have a session of two events or more."
 _SECONDS_PER_DAY = 86_400
 _SECONDS_WORTH_A_LINE = 1.0
 
@@ -180,9 +180,8 @@ class SessionLog:
           WrongIdType: an item id is no integer, though item_type says so.
           ValueError: the file or its content is no log; the message names file, column and first bad line.
         """
-        keys, place = (session_key, item_key, time_key), {"file": os.fspath(path)}
-        parted = None if vocabulary else _from_parts(path, keys, item_type)
-        return parted or _from_columns(read_log_columns(path, keys), vocabulary, place, item_type)
+        keys = session_key, item_key, time_key
+        return _from_path(path, keys, read_log_columns, vocabulary, item_type)
 
     @classmethod
     def from_parquet(
@@ -197,9 +196,8 @@ class SessionLog:
 
         Arguments and errors as in `from_file`.
         """
-        keys, place = (session_key, item_key, time_key), {"file": os.fspath(path)}
-        parted = None if vocabulary else _from_parts(path, keys, "auto")
-        return parted or _from_columns(read_parquet_columns(path, keys), vocabulary, place)
+        keys = session_key, item_key, time_key
+        return _from_path(path, keys, read_parquet_columns, vocabulary, "auto")
 
     @classmethod
     def from_frame(
@@ -249,17 +247,21 @@ class SessionLog:
         return _from_columns(tfds_log.read_session_columns(builder, split), vocabulary, place)
 
 
-def _from_parts(path: str | os.PathLike[str], keys: tuple[str, ...], item_type: str) -> SessionLog | None:
-    """Loads a folder of parts one by one; None if it is no folder, or its parts have to be read at once."""
-    files = parts_of(path)
+def _from_path(
+    path: str | os.PathLike[str],
+    keys: tuple[str, ...],
+    read: Callable[[str | os.PathLike[str], Sequence[str]], list[LogColumn]],
+    vocabulary: Vocabulary | None,
+    item_type: str,
+) -> SessionLog:
+    """Loads a file, or a folder of parts: one by one where that gives the same log, else at once."""
+    files = [] if vocabulary else parts_of(path)
     events = read_parts(files, lambda file: read_parquet_columns(file, keys), item_type) if files else None
     if events is None:
-        return None
-    vocabulary = Vocabulary.from_counts(events.ids, events.counts())
-    items = events.replace_codes(vocabulary.rows(events.ids))
-    log = SessionLog(items, events.offsets, events.times, vocabulary)
-    require(log.n_pairs > 0, _PAIRS_RULE, file=os.fspath(path), sessions=log.n_sessions, dropped_events=0)
-    return log
+        return _from_columns(read(path, keys), vocabulary, {"file": os.fspath(path)}, item_type)
+    found = Vocabulary.from_counts(events.ids, events.counts())
+    items = events.replace_codes(found.rows(events.ids))
+    return _with_pairs(SessionLog(items, events.offsets, events.times, found), {"file": os.fspath(path)})
 
 
 def _require_columns(present: list[str], keys: tuple[str, ...]) -> None:
@@ -297,7 +299,12 @@ def _from_columns(
         log.vocabulary.n_items,
         log.n_events / seconds,
     )
-    rule = _PAIRS_RULE
+    return _with_pairs(log, place)
+
+
+def _with_pairs(log: SessionLog, place: dict[str, str]) -> SessionLog:
+    """Returns the log, if there is anything to learn from it."""
+    rule = "A log must have a session of two events or more."
     if log.dropped_events:
         rule = (
             "No session has two events of items that the model knows: is this the log of another catalogue, or are its "

@@ -12,6 +12,7 @@ import optuna
 
 from tfrs_gru4rec.checks import require, require_one_of
 from tfrs_gru4rec.config import LOSSES, GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.presets import PRESETS, preset_values
 from tfrs_gru4rec.settings import Setting, settings_of
 
 if sys.version_info >= (3, 11):
@@ -42,19 +43,6 @@ DEFAULT_SPACE: Mapping[str, Any] = {
         "final_act": ["linear", "elu-0.5", "elu-1"],
     },
 }
-# Tried first, where the space has them: the defaults, and what the published recipes of a loss have in common.
-_FIRST: Mapping[str, Mapping[str, Any]] = {
-    "cross-entropy": {
-        "layers": [128], "batch_size": 128, "dropout_p_embed": 0.4, "dropout_p_hidden": 0.2,
-        "learning_rate": 0.1, "momentum": 0.0, "n_sample": 1024, "sample_alpha": 0.5, "logq": 1.0,
-        "first_vectors": "co-occurrence",
-    },
-    "bpr-max": {
-        "layers": [128], "batch_size": 128, "dropout_p_embed": 0.5, "dropout_p_hidden": 0.1,
-        "learning_rate": 0.05, "momentum": 0.3, "n_sample": 2048, "sample_alpha": 0.3, "bpreg": 1.0,
-        "final_act": "elu-1",
-    },
-}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,14 +115,15 @@ class SearchSpace:
         return GRU4RecConfig(**next(parts)), TrainingConfig(**next(parts))
 
     def first_trials(self) -> list[dict[str, Any]]:
-        """Returns the parameters of the trials that a study begins with, one for each loss that has known ones."""
+        """Returns the parameters of the trials that a study begins with: each loss' default preset, if it has one."""
         trials = []
         for loss in self.losses:
             parameters = {"loss": loss} if len(self.losses) > 1 else {}
-            for name, value in _FIRST.get(loss, {}).items():
-                values = self.losses[loss].get(name)
-                value = _spelled(value) if isinstance(value, list) else value
-                if values is not None and value in _to_try(_SETTINGS[name], values):
+            known = preset_values(f"default-{loss}") if f"default-{loss}" in PRESETS else {}
+            for name, values in self.losses[loss].items():
+                value = _SETTINGS[name].parse(known[name]) if name in known else _SETTINGS[name].default
+                value = _spelled(value) if isinstance(value, tuple) else value
+                if known and value is not None and value in _to_try(_SETTINGS[name], values):
                     parameters[f"{loss}.{name}"] = value
             trials.append(parameters)
         return trials
