@@ -50,6 +50,10 @@ def test_blocks_keep_to_the_budget():
     assert block_rows(1000, max_scores_bytes=7999) == 1
     assert block_rows(1000, max_scores_bytes=8000) == 2
     assert block_rows(10**9) == 1
+    # Of a smaller catalogue 24 MiB, or 64 rows: 100,000 items take .4 MB a row.
+    assert block_rows(10_000) == 24 * 2**20 // 40_000
+    assert block_rows(100_000) == 64
+    assert block_rows(100_000, max_scores_bytes=4_000_000) == 10
 
 
 def test_no_events(catalogue):
@@ -86,10 +90,10 @@ def test_scores_of_a_block_stay_in_the_budget(catalogue):
     def call(query, targets):
         return ranks_in_blocks(query, *catalogue, targets, max_scores_bytes=4 * N_ITEMS * 5)
 
-    assert widths(call, tf.TensorSpec([None, UNITS]), tf.TensorSpec([None], tf.int32)) == [[5, N_ITEMS]]
+    assert widths(call, tf.TensorSpec([None, UNITS]), tf.TensorSpec([None], tf.int32)) == [[N_ITEMS, 5]]
 
 
 def test_a_block_is_no_larger_than_all_queries(catalogue, events):
     assert widths(lambda query, targets: ranks_in_blocks(query, *catalogue, targets), *events) == [
-        [23, N_ITEMS]
+        [N_ITEMS, 23]
     ]

@@ -65,6 +65,7 @@ def test_any_scores_are_ranked_as_the_oracle_ranks_them(data, tie):
     targets = data.draw(arrays.arrays(np.int32, n, elements=st.integers(0, n_items - 1)))
     expected = oracle.ranks(scores, targets, tie)
     np.testing.assert_array_equal(ranks(tf.constant(scores), tf.constant(targets), tie), expected)
+    np.testing.assert_array_equal(ranks(tf.constant(scores.T), tf.constant(targets), tie, True), expected)
     own = scores[np.arange(n), targets][:, np.newaxis]
     above, level = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
     np.testing.assert_array_equal(tie_ranks(above.astype(float), level.astype(float), tie), expected)

@@ -33,7 +33,9 @@ def tie_ranks(above: Any, level: Any, tie: str) -> Any:
     return {"standard": standard, "conservative": conservative, "median": (standard + conservative) / 2}[tie]
 
 
-def ranks(scores: tf.Tensor, target_rows: tf.Tensor, tie: str = "standard") -> tf.Tensor:
+def ranks(
+    scores: tf.Tensor, target_rows: tf.Tensor, tie: str = "standard", items_first: bool = False
+) -> tf.Tensor:
     """Ranks each row's target among all columns, 1 the best.
 
     A NaN is the worst case for the target: a NaN score counts as above it, and a target that is NaN
@@ -43,6 +45,7 @@ def ranks(scores: tf.Tensor, target_rows: tf.Tensor, tie: str = "standard") -> t
       scores: `[n, n_items]`, floating point.
       target_rows: `[n]`, integer, the target's column in each row.
       tie: one of `TIES`, see `tie_ranks`.
+      items_first: whether scores are `[n_items, n]`.
 
     Returns:
       `[n]`, float32, from 1 to n_items (exact up to 2**24 items).
@@ -54,15 +57,18 @@ def ranks(scores: tf.Tensor, target_rows: tf.Tensor, tie: str = "standard") -> t
     >>> ranks(scores, tf.constant([1]), "conservative").numpy().tolist()
     [3.0]
     """
-    target = tf.gather(scores, target_rows, batch_dims=1)[:, tf.newaxis]
-    n_items = tf.shape(scores)[1]
+    axis = 0 if items_first else 1
+    numbers = tf.range(tf.size(target_rows), dtype=target_rows.dtype)
+    places = [target_rows, numbers] if items_first else [numbers, target_rows]
+    target = tf.expand_dims(tf.gather_nd(scores, tf.stack(places, axis=1)), axis)
+    n_items = tf.shape(scores)[axis]
     # What is below is counted, not what is above: a comparison with a NaN is false, so that NaNs end up
     # above. (Negating the comparison would not do: TensorFlow's optimizer turns it round.)
-    above = tf.minimum(n_items - _row_count(scores <= target), n_items - 1)
-    level = n_items - _row_count(scores < target) - above
+    above = tf.minimum(n_items - _count(scores <= target, axis), n_items - 1)
+    level = n_items - _count(scores < target, axis) - above
     return tie_ranks(tf.cast(above, tf.float32), tf.cast(level, tf.float32), tie)
 
 
-def _row_count(marked: tf.Tensor) -> tf.Tensor:
-    """Number of True in each row, `[n]`, int32."""
-    return tf.reduce_sum(tf.cast(marked, tf.int32), axis=1)
+def _count(marked: tf.Tensor, axis: int) -> tf.Tensor:
+    """Number of True along an axis, `[n]`, int32."""
+    return tf.reduce_sum(tf.cast(marked, tf.int32), axis)
