@@ -216,9 +216,7 @@ class Ranking(tf.Module):
         penalties = self._filtered(self.availability.penalties()[tf.newaxis], *given)[0]
         return search(self._records.query(record), tf.convert_to_tensor(self.padded_biases), penalties)
 
-    def top_of_product(
-        self, records: tf.Tensor, *given: tf.Tensor, is_fused: bool = True
-    ) -> list[tf.Tensor]:
+    def top_of_product(self, records: tf.Tensor, *given: tf.Tensor, is_fused: bool = True) -> list[tf.Tensor]:
         """Finds the best items by the product with all; returns rows and scores as `top` does."""
         penalties = self.availability.penalties()
         scores = self._scores(records, penalties, is_fused=is_fused)

@@ -35,9 +35,7 @@ def warm_up_inputs(
     }
 
 
-def warm_up_logs(
-    signatures: Iterable[Signature], *model: Any
-) -> Iterator[prediction_log_pb2.PredictionLog]:
+def warm_up_logs(signatures: Iterable[Signature], *model: Any) -> Iterator[prediction_log_pb2.PredictionLog]:
     """Yields one request for each signature; the other arguments as for `warm_up_inputs`."""
     for signature in signatures:
         log = prediction_log_pb2.PredictionLog()
