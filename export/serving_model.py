@@ -79,7 +79,7 @@ class ServingModel(tf.Module):
         require_exact_rows(n_items)
         if fusion:
             fusion.require_vocabulary(vocabulary)
-        self._has_neighbours_beside = bool(fusion) and not fusion.is_alone
+        self._has_neighbours_beside = fusion is not None and not fusion.is_alone
         self.top_k = top_k
         self.catalogue = Catalogue(vocabulary)
         self._records = SessionRecords(model, max(min(SEEN_ITEMS, n_items), N_CLICKS if fusion else 0))
