@@ -15,7 +15,8 @@ PYTHON ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(USABLE)
 # Two workers are the cores of a small machine; each holds a TensorFlow of its own.
 TEST_WORKERS ?= 2
 PYTEST = $(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist loadfile
-REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.py tests/training/test_kill.py
+REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.py tests/training/test_kill.py \
+    tests/export/test_concurrency.py
 
 # TensorFlow reports a missing GPU as an error; what fails still raises.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -53,7 +54,7 @@ test: lint
 # Tests of properties again, with many more examples; then what repeats, longer than make test does it.
 test-long: $(INSTALLED)
 	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile long
-	GRU4REC_FUZZ_REQUESTS=10000 GRU4REC_LIVE_SESSIONS=1000 GRU4REC_KILLS=20 $(PYTEST) $(REPEATED)
+	GRU4REC_FUZZ_REQUESTS=10000 GRU4REC_LIVE_SESSIONS=1000 GRU4REC_KILLS=20 GRU4REC_CUT_RUNS=10000 $(PYTEST) $(REPEATED)
 
 spark: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --require-hashes --requirement .ci/spark.lock

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.help_text import help_text
-from tfrs_gru4rec.export.signatures import SIGNATURES, Signature, Tensor
+from tfrs_gru4rec.export.signatures import RECOMMEND_GRU, SIGNATURES, Signature, Tensor
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("prepare", "train", "tune", "evaluate", "recommend", "inspect", "export", "serve", "daily")
@@ -62,7 +62,7 @@ def signatures_page() -> str:
     constants = [(name, value) for name, value in vars(module).items() if re.match("(MAX|PAD)_", name)]
     limits = [f"| `{name}` | {value!r} |" for name, value in constants if isinstance(value, int | bytes)]
     parts = ["# Signatures", module.__doc__ or "", "\n".join(["| name | value |", "|---|---|", *limits])]
-    for signature in SIGNATURES.values():
+    for signature in [*SIGNATURES.values(), RECOMMEND_GRU]:
         parts += [f"## {signature.name}", signature.meaning]
         parts += [_tensor_table("input", signature.inputs), _tensor_table("output", signature.outputs)]
     status = re.sub(r"(?m)^    ", "", module.Status.__doc__ or "")

@@ -9,7 +9,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.export.signatures import SERVING_DEFAULT
+from tfrs_gru4rec.export.signatures import RECOMMEND_GRU, SERVING_DEFAULT
 from tfrs_gru4rec.export.version_folders import version_folders
 
 _ITEM_TYPES = {types_pb2.DT_STRING: "string", types_pb2.DT_INT64: "integer"}
@@ -51,7 +51,8 @@ def read_contract(version_dir: str | os.PathLike[str]) -> Contract | None:
         top_k = default.outputs["item_ids"].tensor_shape.dim[1].size
     except (OSError, DecodeError, LookupError):
         return None
-    return Contract(item_type, top_k, frozenset(name for name in definitions if not name.startswith("__")))
+    names = frozenset(name for name in definitions if not name.startswith("__"))
+    return Contract(item_type, top_k, names - {RECOMMEND_GRU.name})
 
 
 def served_contract(export_dir: str | os.PathLike[str]) -> tuple[int, Contract] | None:

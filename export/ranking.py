@@ -112,19 +112,23 @@ class Ranking(tf.Module):
         """
         self.search, self._most_searched = search, most_searched
 
-    def top(self, records: tf.Tensor, filters: Filters | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+    def top(
+        self, records: tf.Tensor, filters: Filters | None = None, *, is_fused: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Recommends items.
 
         Args:
           records: [n, size].
           filters: of the rows; those of the export if None.
+          is_fused: whether neighbours add to the scores, if there are any.
 
         Returns:
           Item rows int32 [n, top], best first, ties by row; their scores [n, top], minus infinity where there are
           no more items that may be recommended.
         """
         given = self._given(records, filters)
-        rows, scores = self._in_parts(self._top, [tf.int32, tf.float32], records, *given)
+        rank = self._top if is_fused else functools.partial(self.top_of_product, is_fused=False)
+        rows, scores = self._in_parts(rank, [tf.int32, tf.float32], records, *given)
         return rows, scores
 
     def found(self, search: CellSearch, records: tf.Tensor) -> list[tf.Tensor]:
@@ -159,10 +163,12 @@ class Ranking(tf.Module):
         scores = tf.where(is_known, scores, tf.gather(self._popularity, rows))
         return tf.where(candidate_rows >= 0, scores, -np.inf)
 
-    def _scores(self, records: tf.Tensor, penalties: tf.Tensor | float = 0.0) -> tf.Tensor:
+    def _scores(
+        self, records: tf.Tensor, penalties: tf.Tensor | float = 0.0, *, is_fused: bool = True
+    ) -> tf.Tensor:
         product = tf.matmul(self._records.query(records), self._weights)
         scores = product + (self.padded_biases + penalties)
-        if self._fused is None:
+        if self._fused is None or not is_fused:
             return scores
         fused = self._fused(scores, self._latest(records, N_CLICKS))
         return fused + penalties if self._fused.is_alone else fused
@@ -210,10 +216,10 @@ class Ranking(tf.Module):
         penalties = self._filtered(self.availability.penalties()[tf.newaxis], *given)[0]
         return search(self._records.query(record), tf.convert_to_tensor(self.padded_biases), penalties)
 
-    def top_of_product(self, records: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
+    def top_of_product(self, records: tf.Tensor, *given: tf.Tensor, is_fused: bool = True) -> list[tf.Tensor]:
         """Finds the best items by the product with all; returns rows and scores as `top` does."""
         penalties = self.availability.penalties()
-        scores = self._scores(records, penalties)
+        scores = self._scores(records, penalties, is_fused=is_fused)
         is_known = self._records.is_known(records)
         # Most batches have no empty session, and are spared another pass over the scores.
         scores = tf.cond(

@@ -118,7 +118,7 @@ def _save(
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     try:
         tf.saved_model.save(serving_model, os.fspath(folder), signatures=functions, options=options)
-        catalogue = serving_model.catalogue
-        write_warm_up(folder, catalogue.item_dtype, catalogue.first_id, serving_model.state_size)
+        catalogue, served = serving_model.catalogue, serving_model.offered.values()
+        write_warm_up(folder, served, catalogue.item_dtype, catalogue.first_id, serving_model.state_size)
     except tf.errors.OpError as error:
         raise OSError(f"The model could not be written to {folder}: {error}") from error

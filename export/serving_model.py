@@ -26,6 +26,7 @@ from tfrs_gru4rec.export.session_record import (
 from tfrs_gru4rec.export.session_store import SessionStore
 from tfrs_gru4rec.export.signatures import (
     RECOMMEND,
+    RECOMMEND_GRU,
     SEEN_ITEMS,
     SERVING_DEFAULT,
     SIGNATURES,
@@ -78,6 +79,7 @@ class ServingModel(tf.Module):
         require_exact_rows(n_items)
         if fusion:
             fusion.require_vocabulary(vocabulary)
+        self._has_neighbours_beside = fusion is not None and not fusion.is_alone
         self.top_k = top_k
         self.catalogue = Catalogue(vocabulary)
         self._records = SessionRecords(model, max(min(SEEN_ITEMS, n_items), N_CLICKS if fusion else 0))
@@ -94,6 +96,11 @@ class ServingModel(tf.Module):
             apply=tf.function(self._apply, autograph=False),
             answer=tf.function(self._answer, autograph=False),
         )
+
+    @property
+    def offered(self) -> dict[str, Signature]:
+        """Its signatures by name."""
+        return SIGNATURES | ({RECOMMEND_GRU.name: RECOMMEND_GRU} if self._has_neighbours_beside else {})
 
     def choose_search(
         self,
@@ -123,7 +130,7 @@ class ServingModel(tf.Module):
         """
         functions = {
             name: self._trace(signature)
-            for name, signature in SIGNATURES.items()
+            for name, signature in self.offered.items()
             if name != SERVING_DEFAULT.name
         }
         functions[SERVING_DEFAULT.name] = functions[RECOMMEND.name]
@@ -169,6 +176,11 @@ class ServingModel(tf.Module):
         """Recommends for whole sessions, item_ids [batch, length]."""
         records, _ = self._shared.follow(item_ids)
         return self._shared.answer(records, filters)
+
+    def recommend_gru(self, item_ids: tf.Tensor) -> Tensors:
+        """Recommends for whole sessions, item_ids [batch, length], by the GRU's scores without the neighbours'."""
+        records, _ = self._shared.follow(item_ids)
+        return self._named(*self._ranking.top(records, is_fused=False))
 
     def step(
         self,
@@ -278,6 +290,8 @@ class ServingModel(tf.Module):
         return records, tf.reduce_any(is_event & (item_rows < 0), axis=1)
 
     def _answer(self, records: tf.Tensor, filters: Filters | None) -> Tensors:
-        rows, scores = self._ranking.top(records, filters)
+        return self._named(*self._ranking.top(records, filters))
+
+    def _named(self, rows: tf.Tensor, scores: tf.Tensor) -> Tensors:
         pad = signatures.pad_id(self.catalogue.item_dtype)
         return {"item_ids": tf.where(scores > -np.inf, self.catalogue.ids(rows), pad), "scores": scores}

@@ -175,6 +175,12 @@ RECOMMEND = Signature(
     "gets popular items, scored by the logarithm of their share of the training events.",
 )
 SERVING_DEFAULT = dataclasses.replace(RECOMMEND, name="serving_default")
+# In exports of a GRU and neighbours alone, for those who compare; no client is to rely on it.
+RECOMMEND_GRU = dataclasses.replace(
+    RECOMMEND,
+    name="recommend_gru",
+    meaning="As recommend, by the GRU's own scores: only in exports that add to them what neighbours say.",
+)
 STEP = Signature(
     "step",
     inputs=(
@@ -311,7 +317,8 @@ def max_shape(signature: str, name: str) -> tuple[int | None, ...] | None:
     >>> max_shape("score", "candidate_ids")
     (1024, 10000)
     """
-    inputs = SIGNATURES[signature].inputs if signature in SIGNATURES else ()
+    known = {**SIGNATURES, RECOMMEND_GRU.name: RECOMMEND_GRU}
+    inputs = known[signature].inputs if signature in known else ()
     return next((tensor.resolved_shape(**MAX_SIZES) for tensor in inputs if tensor.name == name), None)
 
 

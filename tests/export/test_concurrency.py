@@ -1,5 +1,7 @@
 """Eight threads, one store: what comes out is what some order of the events gives."""
 
+import collections
+import os
 import threading
 
 import numpy as np
@@ -9,12 +11,14 @@ from export_support import tiny_model
 from export_support.loaders import loaded_with_deadlines
 from export_support.tiny_model import STRING_IDS
 
-from tfrs_gru4rec.export.signatures import Status
+from tfrs_gru4rec.export.signatures import MAX_ROWS_OF_A_SESSION, SIGNATURES, Status
 
 from oracle import tiny_tower
 
 THREADS = 8
 ROUNDS = [10, pytest.param(120, marks=pytest.mark.slow)]  # events a thread
+CUT_RUNS = int(os.environ.get("GRU4REC_CUT_RUNS", "1000"))
+HANGING_SECONDS = 3000.0
 
 
 def in_threads(work):
@@ -29,13 +33,14 @@ def in_threads(work):
         except BaseException as error:  # whatever it is, the test must fail with it
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(HANGING_SECONDS)
     if errors:
         raise errors[0]
+    assert not any(thread.is_alive() for thread in threads), "a call hangs"
     return results
 
 
@@ -132,39 +137,91 @@ def test_sessions_that_push_each_other_out_never_mix(crowded, load, loader, roun
     assert counters["evictions"] > 10
 
 
-@pytest.mark.parametrize("rounds", ROUNDS)
-def test_calls_cancelled_at_their_deadline_spoil_nothing(crowded, rounds):
-    # TF Serving cancels a run at the client's deadline. An event that may or may not have been taken is sent
-    # again.
-    rows = np.random.default_rng(4).integers(12, size=[THREADS, rounds])
+class CutRuns:
+    """One client after another: sessions whose runs are cut at random, looked at after each cut.
 
-    with loaded_with_deadlines(crowded) as call:
-        call("step", 0, session_id=["w"], item_id=[STRING_IDS[0]], position=[0])
-        call("replay", 0, session_id=["w"], item_ids=[[STRING_IDS[0]]])
+    Several events a run, which take turns, so that a run lasts longer than the shortest deadline, 1 ms.
+    """
 
-        def try_until_done(random, name, **inputs):
-            cancelled = 0
-            while True:
-                try:
-                    return call(name, int(random.integers(1, 8)), **inputs), cancelled
-                except (tf.errors.DeadlineExceededError, tf.errors.CancelledError):
-                    cancelled += 1
+    SIGNATURES = ("step", "replay", "score", "end_session")
 
-        def work(number):
-            random = np.random.default_rng(number)
-            session, cancelled = [f"s{number}"], 0
-            for position, row in enumerate(rows[number], 1):
-                inputs = {"session_id": session, "item_id": [STRING_IDS[row]], "position": [position]}
-                outputs, times = try_until_done(random, "step", **inputs)
-                cancelled += times
-                length = int(outputs["session_length"][0])
-                if length:
-                    assert_scores(outputs["scores"][0], rows[number][:length])
-                if outputs["status"][0] == Status.GAP:
-                    item_ids = [STRING_IDS[rows[number][:position]]]
-                    outputs, times = try_until_done(random, "replay", session_id=session, item_ids=item_ids)
-                    cancelled += times
-                assert_scores(outputs["scores"][0], rows[number][:position])
-            return cancelled
+    def __init__(self, call, number, may_forget) -> None:
+        self._call, self._may_forget = call, may_forget
+        self._random, self._session = np.random.default_rng(number), f"s{number}"
+        self.found = collections.Counter()
 
-        assert sum(in_threads(work)) > 0
+    def go_on(self, n_cut) -> None:
+        while self.found["cut"] < n_cut:
+            self._rows, n_taken = self._random.integers(12, size=self._random.integers(1, 61)), 0
+            while n_taken < len(self._rows):
+                n_taken = self._send(n_taken)
+            existed = self._call("end_session", 0, session_id=[self._session])["existed"][0]
+            assert existed or self._may_forget
+
+    def _send(self, n_before) -> int:
+        """Sends some events until a run comes through; returns how many have been sent by then."""
+        n_after = min(n_before + int(self._random.integers(1, MAX_ROWS_OF_A_SESSION + 1)), len(self._rows))
+        n_events = n_after - n_before
+        inputs = {
+            "session_id": [self._session] * n_events,
+            "item_id": STRING_IDS[self._rows[n_before:n_after]],
+            "position": range(n_before + 1, n_after + 1),
+        }
+        outputs, n_held = self._until_through("step", inputs, n_before, n_after)
+        for length, scores in zip(outputs["session_length"], outputs["scores"], strict=True):
+            assert_scores(scores, self._rows[:length])
+        if self._may_forget and Status.GAP in outputs["status"]:
+            replayed = {"session_id": [self._session], "item_ids": [STRING_IDS[self._rows[:n_after]]]}
+            outputs, _ = self._until_through("replay", replayed, n_before, n_after)
+            assert_scores(outputs["scores"][0], self._rows[:n_after])
+        elif not self._may_forget:
+            n_repeated = n_held - n_before
+            expected = [Status.REPEATED] * n_repeated + [Status.APPLIED] * (n_events - n_repeated)
+            assert outputs["status"].tolist() == expected
+            assert self._held() == n_after
+        return n_after
+
+    def _until_through(self, name, inputs, n_before, n_after):
+        """Returns the outputs, and how many events were held before the run that gave them."""
+        n_held = n_before
+        while True:
+            try:
+                outputs = self._call(name, int(self._random.integers(1, 12)), **inputs)
+            except (tf.errors.DeadlineExceededError, tf.errors.CancelledError):
+                n_now = self._held()
+                # What a cut run took it took whole, from the first event on, and nothing twice.
+                assert n_held <= n_now <= n_after or (self._may_forget and n_now <= n_after)
+                share = {n_held: "no event", n_after: "all"}.get(n_now, "some")
+                self.found.update(["cut", f"with {share}"])
+                n_held = n_now
+            else:
+                self.found["through"] += 1
+                return outputs, n_held
+
+    def _held(self) -> int:
+        """Returns how many events the server holds, after a look at what it makes of them."""
+        outputs = self._call("score", 0, session_id=[self._session], candidate_ids=[STRING_IDS])
+        length = int(outputs["session_length"][0])
+        expected = tiny_tower.scores(tiny_tower.fold(self._rows[:length]))
+        np.testing.assert_allclose(outputs["scores"][0], expected, 1e-5, 1e-5)
+        return length
+
+
+@pytest.mark.parametrize("n_cut", [80, pytest.param(CUT_RUNS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("room", ["ample", "crowded"])
+def test_runs_cut_at_a_deadline_lose_and_double_nothing(request, room, n_cut):
+    """TF Serving cuts a run at the client's deadline, and the client sends again what may have been taken or not.
+
+    Sessions in a store that is too small may be forgotten besides, but never be of another length.
+    """
+    path = request.getfixturevalue("exported" if room == "ample" else "crowded")
+    with loaded_with_deadlines(path) as call:
+        for name in CutRuns.SIGNATURES:  # prepares the graphs, which each thread would do for itself
+            inputs = {"session_id": ["first"], "item_id": ["x"], "position": [0]}
+            given = {"item_ids": [["x"]], "candidate_ids": [["x"]], **inputs}
+            call(name, 0, **{each.name: given[each.name] for each in SIGNATURES[name].inputs})
+        sessions = [CutRuns(call, number, room == "crowded") for number in range(THREADS)]
+        in_threads(lambda number: sessions[number].go_on(n_cut // THREADS))
+    found = sum((each.found for each in sessions), collections.Counter())
+    assert found["cut"] > found["with no event"] > 0
+    print(f"\n{room}: {dict(found)}")  # noqa: T201 - pytest -s shows what was cut where

@@ -8,7 +8,7 @@ from export_support.tiny_model import STRING_IDS
 
 from oracle import tiny_tower
 
-K, N_ITEMS, N_ROWS = 3, tiny_tower.N_ITEMS, 200
+K, N_ITEMS, N_ROWS = 3, tiny_tower.N_ITEMS, 1000
 # Item 11 has no group; no item is of the group that stands last.
 GROUP_OF = {item: f"group-{row % 3}" for row, item in enumerate(STRING_IDS[:11])}
 GROUPS = ["group-0", "group-1", "group-2", "group-none"]

@@ -10,6 +10,8 @@ from export_support.tiny_model import INTEGER_IDS
 from neighbours_support.logs import random_sessions
 
 from tfrs_gru4rec.config import GRU4RecConfig
+from tfrs_gru4rec.export import signatures
+from tfrs_gru4rec.export.contract import read_contract
 from tfrs_gru4rec.export.saved_model import export_saved_model
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours import Fusion
@@ -113,6 +115,26 @@ def test_sessions_of_a_batch_do_not_touch_each_other(call, saved):
     outputs = call("recommend", item_ids=item_ids)
     for index, rows in enumerate(sessions):
         assert_top(outputs, index, fusion, rows, is_unseen and index != 1)
+
+
+def test_the_gru_without_neighbours_is_recommended_by_beside_them(call, saved):
+    (folder, is_unseen, fusion), name = saved, signatures.RECOMMEND_GRU.name
+    # It comes and goes with the neighbours, so it is nothing that later versions must keep.
+    assert read_contract(folder).signatures == set(signatures.SIGNATURES)
+    if fusion.is_alone:
+        with pytest.raises(Exception, match=name):
+            call(name, item_ids=[[PAD]])
+        return
+    sessions = [SESSION, [-1], [9]]
+    length = max(map(len, sessions))
+    item_ids = [ids_of(rows) + [PAD] * (length - len(rows)) for rows in sessions]
+    outputs = call(name, item_ids=item_ids)
+    for index, rows in enumerate(sessions):
+        known = [row for row in rows if row >= 0]
+        left_out = set(known[-(N_ITEMS - 3) :]) if is_unseen else ()
+        best, scores = tiny_tower.top(tiny_tower.fold(known), 3, left_out)
+        assert outputs["item_ids"][index].tolist() == INTEGER_IDS[best].tolist()
+        np.testing.assert_allclose(outputs["scores"][index], scores, TOLERANCE, TOLERANCE)
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,23 @@ def write_export(export_dir: pathlib.Path, layers: tuple[int, ...] = (16,)) -> p
     return pathlib.Path(export_saved_model(model, export_dir, 1, top_k=TOP_K, max_sessions=MAX_SESSIONS))
 
 
+def write_fused_export(export_dir: pathlib.Path) -> pathlib.Path:
+    """Publishes version 1 of that model with neighbours beside it."""
+    from neighbours_support.logs import random_sessions
+
+    from tfrs_gru4rec.export.saved_model import export_saved_model
+    from tfrs_gru4rec.neighbours import Fusion
+    from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+    model, sessions = make_model(), random_sessions(0, 2000, N_ITEMS)
+    items = np.concatenate(sessions).astype(np.int32)
+    log = SessionLog(items, np.cumsum([0, *map(len, sessions)]), np.arange(items.size), model.vocabulary)
+    fusion = Fusion.count(log, np.tile([0.008, 0.008, -0.1, -0.1], [4, 1]), ["rules", "knn"])
+    return pathlib.Path(
+        export_saved_model(model, export_dir, 1, fusion=fusion, top_k=TOP_K, max_sessions=100)
+    )
+
+
 def publish_copy(source: pathlib.Path, export_dir: pathlib.Path, version: int) -> pathlib.Path:
     """Publishes a version folder again under another number; it appears at once."""
     export_dir.mkdir(exist_ok=True)

@@ -54,13 +54,23 @@ def pictures():
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def server(real_export, pictures):
+def serving_page(export, pictures):
     kinds = [f"{KINDS[row % 5].lower()}s, {COLOURS[row % 4]}" for row in range(exports.N_ITEMS)]
     urls = [f"{pictures}/{row}.svg" for row in range(exports.N_ITEMS)]
     items = pd.DataFrame({"name": NAMES, "category": kinds, "picture": urls}, index=exports.ITEMS)
     page = Page("gru4rec", items, "picture")
-    with serving(real_export.parent, rest_port=0, page=page) as made:
+    return serving(export.parent, rest_port=0, page=page)
+
+
+@pytest.fixture(scope="module")
+def server(real_export, pictures):
+    with serving_page(real_export, pictures) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def fused_server(tmp_path_factory, pictures):
+    with serving_page(exports.write_fused_export(tmp_path_factory.mktemp("fused")), pictures) as made:
         yield made
 
 
@@ -83,6 +93,16 @@ def browser(tmp_path_factory):
 @pytest.fixture
 def page(browser, server):
     """The page, loaded anew."""
+    return opened(browser, server)
+
+
+@pytest.fixture
+def fused_page(browser, fused_server):
+    """The page of a GRU with neighbours."""
+    return opened(browser, fused_server)
+
+
+def opened(browser, server):
     browser.get_log("browser")
     browser.set_window_size(1200, 900)
     browser.get(f"http://{server.rest_address}/")
@@ -150,6 +170,30 @@ def test_why_is_what_each_click_adds(page, server):
         without = caller.call("score_items", item_ids=[others], candidate_ids=[[first]])["scores"][0, 0]
         assert float(share) == pytest.approx(whole - without, abs=6e-4)
     caller.channel.close()
+
+
+def test_the_gru_stands_beside_what_neighbours_make_of_it(fused_page, fused_server):
+    caller = Caller(fused_server.address)
+    for clicked in ([], [17], [17, 42], [17, 42, 103]):
+        if clicked:
+            click_by_name(fused_page, NAMES[clicked[-1]])
+        session = [[exports.ITEMS[number] for number in clicked] or [""]]
+        fused, alone = (
+            [item.decode() for item in caller.call(name, item_ids=session)["item_ids"][0]]
+            for name in ("recommend", "recommend_gru")
+        )
+        assert (fused == alone) == (not clicked)
+        assert shown(fused_page, "#recommended .item") == fused
+        wait(fused_page, lambda alone=alone: shown(fused_page, "#gru .item") == alone)
+        places = [f"also no. {fused.index(item) + 1}" if item in fused else "only here" for item in alone]
+        assert shown(fused_page, "#gru .number") == places
+    caller.channel.close()
+
+
+def test_a_gru_alone_has_nothing_beside_it(page):
+    click_by_name(page, NAME_OF[exports.ITEMS[9]])
+    assert not page.find_element("id", "compared").is_displayed()
+    assert "recommend_gru" not in shown(page, "#calls td:first-child")
 
 
 def test_a_session_that_the_server_lost_is_replayed(page, server):
@@ -226,8 +270,8 @@ def test_nothing_is_loaded_from_elsewhere_but_the_pictures_named(page, server, p
 @pytest.mark.skipif(
     "GRU4REC_SCREENSHOT" not in os.environ, reason="GRU4REC_SCREENSHOT does not say where to."
 )
-def test_screenshot(page):
+def test_screenshot(fused_page):
     for number in (17, 42, 103):
-        click_by_name(page, NAME_OF[exports.ITEMS[number]])
-    page.execute_script("document.querySelector('#recommended details').open = true")
-    pathlib.Path(os.environ["GRU4REC_SCREENSHOT"]).write_bytes(page.get_screenshot_as_png())
+        click_by_name(fused_page, NAME_OF[exports.ITEMS[number]])
+    fused_page.execute_script("document.querySelector('#recommended details').open = true")
+    pathlib.Path(os.environ["GRU4REC_SCREENSHOT"]).write_bytes(fused_page.get_screenshot_as_png())
