@@ -6,10 +6,14 @@
     gru4rec-recommend --model_dir models/shop --sessions_path s.parquet --output_path recs.parquet
     gru4rec-recommend --model_dir models/shop --sessions_path 'hdfs://shop/sessions/*.parquet' \
         --output_path hdfs://shop/recs.parquet --engine spark --spark_master spark://host:7077
+    gru4rec-recommend --export_dir exports/shop --sessions_path s.parquet --output_path recs.parquet
 
 A file has one session a line, its items parted by commas, oldest first. With --output_path it is a log, as for
 training, or JSON lines such as {"session": 17, "items": [214, 9]}, and a table of session, rank, item and score is
 written. Without --items and --sessions_path the command asks for sessions at a prompt; an empty line ends it.
+
+With --export_dir the answers are those of an exported version, the newest in the folder: of sessions longer than 1,024
+items by the latest, and without --exclude_seen as it was exported.
 
 With --engine spark both are Parquet on Spark's own paths, and the result is a folder of parts. Each Python process of
 the workers, which must have this package, loads the model once. It needs pyspark (pip install 'tfrs_gru4rec[spark]')
@@ -27,6 +31,7 @@ from absl import logging
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.flag_groups import require_flags
 from tfrs_gru4rec.cli.item_names import NamesConfig
+from tfrs_gru4rec.cli.recommenders import Source
 from tfrs_gru4rec.cli.session_files import OUTPUT_SUFFIXES, read_sessions, write_recommendations
 from tfrs_gru4rec.cli.spark_flags import SparkConfig
 from tfrs_gru4rec.config import ColumnConfig, RecommendConfig
@@ -39,12 +44,14 @@ class SessionConfig(Settings):
 
     Attributes:
       model_dir: folder of the trained model.
+      export_dir: instead: folder of exported versions, of which the newest recommends, or of one version.
       items: items of one session, oldest first.
       sessions_path: file with one session a line; with output_path a log, or JSON lines.
       output_path: file to write, .parquet, .tsv, .csv or .jsonl.
     """
 
-    model_dir: Path
+    model_dir: Path | None = None
+    export_dir: Path | None = None
     items: tuple[str, ...] | None = None
     sessions_path: str | None = None
     output_path: str | None = None
@@ -52,6 +59,12 @@ class SessionConfig(Settings):
     def __post_init__(self) -> None:
         """Checks that the sessions come from one place."""
         super().__post_init__()
+        require_flags(
+            bool(self.model_dir) != bool(self.export_dir),
+            "Give either --model_dir or --export_dir.",
+            model_dir=self.model_dir and str(self.model_dir),
+            export_dir=self.export_dir and str(self.export_dir),
+        )
         require_flags(self.items != (), "--items must name at least one item.", items="")
         require_flags(
             not (self.items and self.sessions_path),
@@ -67,6 +80,10 @@ class SessionConfig(Settings):
             rule = f"--output_path must end in one of {', '.join(OUTPUT_SUFFIXES)}."
             require_flags(is_known, rule, output_path=self.output_path)
 
+    def source(self, asked: RecommendConfig) -> Source:
+        """Finds the model; see `Source.find` for the errors."""
+        return Source.find(self.model_dir, self.export_dir, asked.top_k)
+
 
 def main(
     sessions: SessionConfig,
@@ -81,21 +98,18 @@ def main(
     names = item_names.read()
     path = sessions.sessions_path
     by_id = read_sessions(path, columns) if path and sessions.output_path else {}
-    logging.info("Loading the model in %s.", sessions.model_dir)
-    from tfrs_gru4rec.evaluation.fused import with_fusion
-    from tfrs_gru4rec.models.recommend import recommend, session_rows
-    from tfrs_gru4rec.training import load_model
-
-    model = with_fusion(load_model(sessions.model_dir), sessions.model_dir)
+    source = sessions.source(recommendations)
+    logging.info("Loading the model in %s.", source.folder)
+    model = source.load()
+    asked = (recommendations.top_k, recommendations.exclude_seen)
     if sessions.output_path:
-        found = recommend(model, by_id, recommendations.top_k, recommendations.exclude_seen)
+        found = model.recommend(by_id, *asked)
         write_recommendations(found, Path(sessions.output_path))
         print(f"{len(found)} recommendations for {len(by_id)} sessions are in {sessions.output_path}.")
         return 0
     for session in _sessions(sessions):
-        rows = session_rows(model.vocabulary, session)
-        unknown = [item for item, row in zip(session, rows, strict=True) if row < 0]
-        found = recommend(model, [session], recommendations.top_k, recommendations.exclude_seen)
+        unknown = model.unknown(session)
+        found = model.recommend({0: session}, *asked)
         _print_recommendations(session, unknown, found, names.label if names else str)
     return 0
 
@@ -107,12 +121,13 @@ def _recommend_on_spark(
     is_parquet = bool(source) and target.endswith(".parquet")
     rule = "--engine spark needs --sessions_path and an --output_path that ends in .parquet."
     require_flags(is_parquet, rule, sessions_path=source, output_path=target)
+    model = sessions.source(recommendations)
     output_dir, _, name = target.rpartition("/")
     with spark.folder(output_dir or ".") as folder:
         from tfrs_gru4rec.cli import spark_recommend
 
         n_found, n_sessions = spark_recommend.write_recommendations(
-            folder, name, sessions.model_dir, source, columns, recommendations
+            folder, name, model, source, columns, recommendations
         )
     print(f"{n_found} recommendations for {n_sessions} sessions are in {target}.")
     return 0
