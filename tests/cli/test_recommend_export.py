@@ -13,14 +13,15 @@ from tfrs_gru4rec.cli.flag_groups import UsageError
 from tfrs_gru4rec.export.whole_sessions import ExportedModel
 from tfrs_gru4rec.models import recommend as recommending
 
+MANY = [f"item {number}" for number in range(60)]  # more than a session of the export remembers
 MODELS = {
-    "text": GRU4Rec(Vocabulary.from_items([*"aabbbcdefé"]), GRU4RecConfig(layers=(3,), n_sample=0)),
+    "text": GRU4Rec(Vocabulary.from_items([*"aabbbcdefé", *MANY]), GRU4RecConfig(layers=(3,), n_sample=0)),
     "integers": GRU4Rec(
         Vocabulary.from_items([1, 2, 3, 4, -5, 6, 6]), GRU4RecConfig(layers=(3,), n_sample=0)
     ),
 }
 SESSIONS = {
-    "text": {7: ["a", "é"], 3: ["x" * 300, "b"], 9: [], 4: ["unknown"]},
+    "text": {7: ["a", "é"], 3: ["x" * 300, "b"], 9: [], 4: ["unknown"], 8: MANY},
     "integers": {7: [1, 2], 3: np.array([99, 3]), 9: [], 4: ["6", "-5"]},
 }
 KINDS = ["text", pytest.param("integers", marks=pytest.mark.slow)]
@@ -43,7 +44,7 @@ def export(tmp_path_factory):
 @pytest.mark.parametrize("name", KINDS)
 def test_an_export_answers_as_its_model(export, name):
     exported = ExportedModel(export(name))
-    for k, exclude_seen in ((5, False), (2, True)):
+    for k, exclude_seen in ((5, True), (2, False)):
         found = exported.recommend(SESSIONS[name], k, exclude_seen)
         expected = recommending.recommend(MODELS[name], SESSIONS[name], k, exclude_seen)
         pd.testing.assert_frame_equal(found.drop(columns="score"), expected.drop(columns="score"))
@@ -56,7 +57,7 @@ def test_of_a_long_session_the_latest_items_count(export):
     exported, items = ExportedModel(export("text")), [*"abc"] * 400
     found, same = (exported.recommend({1: part}, 5, exclude_seen=True) for part in (items, items[-1024:]))
     pd.testing.assert_frame_equal(found, same)
-    assert {*found["item"]} == {*"defé"}
+    assert not {*found["item"]} & {*"abc"}
 
 
 @pytest.mark.slow
