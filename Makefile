@@ -15,7 +15,8 @@ PYTHON ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(USABLE)
 # Two workers are the cores of a small machine; each holds a TensorFlow of its own.
 TEST_WORKERS ?= 2
 PYTEST = $(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist loadfile
-REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.py tests/training/test_kill.py
+REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.py tests/training/test_kill.py \
+    tests/distribution/test_workers.py
 
 # TensorFlow reports a missing GPU as an error; what fails still raises.
 export TF_CPP_MIN_LOG_LEVEL ?= 3

@@ -60,14 +60,8 @@ def prepare(engine: str, folder: pathlib.Path, executor_mb: int) -> str:
     """
     output = folder / engine
     paths = [f"--input_path={folder / 'raw'}", f"--output_dir={output}"]
-    command = [
-        sys.executable,
-        "-m",
-        "tfrs_gru4rec.cli.prepare",
-        *paths,
-        *RULES.split(),
-        *ENGINES[engine].split(),
-    ]
+    settings = f"{RULES} {ENGINES[engine].format(executor_mb)}".split()
+    command = [sys.executable, "-m", "tfrs_gru4rec.cli.prepare", *paths, *settings]
     started, free, least = time.monotonic(), shutil.disk_usage(folder).free, shutil.disk_usage(folder).free
     found: dict[tuple[int, str], int] = {}
     environment = {**os.environ, "SPARK_LOCAL_DIRS": str(folder)}

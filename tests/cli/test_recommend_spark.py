@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cli_support import run, write_ring
-from spark_support import skip_without_spark
+from spark_support import MASTER, skip_without_spark
 
 from tfrs_gru4rec.cli import export, recommend, train
 
@@ -21,7 +21,7 @@ def spark():
         "spark.sql.adaptive.coalescePartitions.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "7",
     }
-    with spark_session("local[2]", settings) as session:
+    with spark_session(MASTER, settings) as session:
         yield session
 
 
