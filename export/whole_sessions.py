@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.export.contract import Contract, read_contract, served_contract
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.servable import Servable
@@ -24,7 +23,6 @@ from tfrs_gru4rec.export.signatures import (
 from tfrs_gru4rec.export.version_folders import version_folders
 
 _ROWS = 256  # sessions in a call
-_KIND_RULE = "This folder holds no version that gru4rec-export wrote."
 
 
 def find_version(export_dir: str | os.PathLike[str]) -> tuple[Path, Contract]:
@@ -38,13 +36,14 @@ def find_version(export_dir: str | os.PathLike[str]) -> tuple[Path, Contract]:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no such folder. Received: export_dir={str(folder)!r}.")
     contract = read_contract(folder)
-    if contract is None and (found := served_contract(folder)):
-        version, contract = found
-        folder = version_folders(folder)[version]
+    if contract is None:
+        version, contract = served_contract(folder) or (0, None)
+        folder = version_folders(folder).get(version, folder)
     needed = {RECOMMEND.name, RECOMMEND_FILTERED.name, SCORE_ITEMS.name}
-    require(
-        contract is not None and needed <= contract.signatures, _KIND_RULE, export_dir=os.fspath(export_dir)
-    )
+    if contract is None or not needed <= contract.signatures:
+        raise ValueError(
+            f"This folder holds no version that gru4rec-export wrote. Received: export_dir={str(export_dir)!r}."
+        )
     return folder, contract
 
 
