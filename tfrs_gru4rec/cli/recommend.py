@@ -1,4 +1,4 @@
-"""gru4rec-recommend: the likeliest next items of a session.
+r"""gru4rec-recommend: the likeliest next items of a session.
 
     gru4rec-recommend --model_dir models/shop --items 214,9,31
     gru4rec-recommend --model_dir models/shop --sessions_path sessions.txt
@@ -59,12 +59,6 @@ class SessionConfig(Settings):
     def __post_init__(self) -> None:
         """Checks that the sessions come from one place."""
         super().__post_init__()
-        require_flags(
-            bool(self.model_dir) != bool(self.export_dir),
-            "Give either --model_dir or --export_dir.",
-            model_dir=self.model_dir and str(self.model_dir),
-            export_dir=self.export_dir and str(self.export_dir),
-        )
         require_flags(self.items != (), "--items must name at least one item.", items="")
         require_flags(
             not (self.items and self.sessions_path),
@@ -82,6 +76,12 @@ class SessionConfig(Settings):
 
     def source(self, asked: RecommendConfig) -> Source:
         """Finds the model; see `Source.find` for the errors."""
+        require_flags(
+            bool(self.model_dir) != bool(self.export_dir),
+            "Give either --model_dir or --export_dir.",
+            model_dir=self.model_dir and str(self.model_dir),
+            export_dir=self.export_dir and str(self.export_dir),
+        )
         return Source.find(self.model_dir, self.export_dir, asked.top_k)
 
 
@@ -93,12 +93,12 @@ def main(
     spark: SparkConfig,
 ) -> int:
     """Recommends for each session; returns the exit code."""
+    source = sessions.source(recommendations)
     if spark.engine == "spark":
-        return _recommend_on_spark(sessions, columns, recommendations, spark)
+        return _recommend_on_spark(source, sessions, columns, recommendations, spark)
     names = item_names.read()
     path = sessions.sessions_path
     by_id = read_sessions(path, columns) if path and sessions.output_path else {}
-    source = sessions.source(recommendations)
     logging.info("Loading the model in %s.", source.folder)
     model = source.load()
     asked = (recommendations.top_k, recommendations.exclude_seen)
@@ -115,19 +115,22 @@ def main(
 
 
 def _recommend_on_spark(
-    sessions: SessionConfig, columns: ColumnConfig, recommendations: RecommendConfig, spark: SparkConfig
+    source: Source,
+    sessions: SessionConfig,
+    columns: ColumnConfig,
+    recommendations: RecommendConfig,
+    spark: SparkConfig,
 ) -> int:
-    source, target = sessions.sessions_path or "", sessions.output_path or ""
-    is_parquet = bool(source) and target.endswith(".parquet")
+    path, target = sessions.sessions_path or "", sessions.output_path or ""
+    is_parquet = bool(path) and target.endswith(".parquet")
     rule = "--engine spark needs --sessions_path and an --output_path that ends in .parquet."
-    require_flags(is_parquet, rule, sessions_path=source, output_path=target)
-    model = sessions.source(recommendations)
+    require_flags(is_parquet, rule, sessions_path=path, output_path=target)
     output_dir, _, name = target.rpartition("/")
     with spark.folder(output_dir or ".") as folder:
         from tfrs_gru4rec.cli import spark_recommend
 
         n_found, n_sessions = spark_recommend.write_recommendations(
-            folder, name, model, source, columns, recommendations
+            folder, name, source, path, columns, recommendations
         )
     print(f"{n_found} recommendations for {n_sessions} sessions are in {target}.")
     return 0
