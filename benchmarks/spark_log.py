@@ -1,6 +1,6 @@
 """Prepares a large raw log by gru4rec-prepare on Spark and on one machine, from the same files, one after the other.
 
-    python benchmarks/spark_log.py                          # 100 million events: 25 GB of disk
+    python benchmarks/spark_log.py                          # 100 million events: 30 GB of disk
     python benchmarks/spark_log.py --events 2000000
 
 The log is random and skewed as a shop's: a few users and items have most events, sessions have geometric lengths, and
