@@ -82,7 +82,7 @@ def log_path(tmp_path):
 
 
 def command(log_path, folder):
-    epochs = 1 + KILLS  # an epoch is thirteen checkpoints: the run is not over before the last kill
+    epochs = 2 + KILLS // 2  # an epoch is thirteen checkpoints: the run is not over before the last kill
     flags = f"--layers=8 --n_sample=16 --batch_size=4 --n_epochs={epochs} --exchange_steps=32 --checkpoint_steps=96 \
         --novalid_auto --norefit --early_stop_epochs=0 --fusion=none --train_path={log_path} --model_dir={folder}"
     return ["-m", "tfrs_gru4rec.cli.train", *flags.split()]
