@@ -1,10 +1,15 @@
 """Training by one process, and by two workers on this machine that exchange at every step or after blocks of steps.
 
-python benchmarks/distributed.py --train_path train.tsv.gz --test_path test.tsv.gz --exchange_steps 1,16
+python benchmarks/distributed.py --train_path train.tsv.gz --test_path test.tsv.gz --exchange_steps 1,16 --n_epochs 4
 
-Two workers share the cores of one machine, so they show what exchanging costs, and no gain of speed. For each run: loss
-by epoch, recall@20, steps a second, the largest deviation of a weight from the one process, and bytes: what a worker
-tells the other in a step, at most, from shapes.
+All train with the default settings of gru4rec-train but for what validation chooses, and for first vectors, which
+several workers draw at random; flags after -- go to the training, as in `-- --n_sample 512`. For each run: loss by
+epoch, recall and MRR, steps a second, the largest deviation of a weight from the one process, and bytes that a worker
+tells the other in a step: at most, from shapes, and as counted on the loopback device, whoever spoke there.
+
+Two workers share the cores of one machine, so they show what exchanging costs, and no gain of speed. `exchanging` is
+the share of a step in which a worker does not compute: its speed beside that of two processes side by side, which
+compute as much a step (half the lanes, the same number of candidates) and tell each other nothing.
 """
 
 import json
@@ -13,7 +18,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,40 +30,39 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("train_path", None, "training log", required=True)
 flags.DEFINE_string("test_path", None, "test log", required=True)
 flags.DEFINE_list("exchange_steps", ["1", "16"], "settings of --exchange_steps to try")
-flags.DEFINE_integer("n_epochs", 2, "epochs")
-flags.DEFINE_integer("n_sample", 2048, "extra negatives of each worker")
-flags.DEFINE_integer("batch_size", 64, "lanes of all workers together")
+flags.DEFINE_integer("n_epochs", 4, "epochs")
+flags.DEFINE_bool("apart", True, "train two processes side by side too, two epochs")
+_PLAIN = "--novalid_auto --norefit --early_stop_epochs=0 --fusion=none --first_vectors=random --nobaselines"
+_TITLES = "workers exchange_steps loss recall@20 MRR@20 steps/s exchanging deviation bytes-a-step on-lo"
 
-UNITS = 100
 
+def train(folders: Sequence[Path], are_workers: bool, settings: Sequence[str]) -> list[dict[str, Any]]:
+    """Trains to the end, in processes that are workers of each other or not; returns the report of each folder.
 
-def train(folder: Path, n_workers: int, exchange_steps: int) -> dict[str, object]:
-    """Trains to the end; returns the report."""
-    sockets = [socket.create_server(("", 0)) for _ in range(n_workers)]
+    Raises:
+      RuntimeError: one of them failed.
+    """
+    sockets = [socket.create_server(("", 0)) for _ in folders]
     addresses = [f"localhost:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:
         each.close()
-    settings = (
-        f"--train_path={FLAGS.train_path} --test_path={FLAGS.test_path} --model_dir={folder} --layers={UNITS} "
-        f"--loss=cross-entropy --logq=1 --learning_rate=0.1 --sample_alpha=0.75 --dropout_p_embed=0.1 --novalid_auto "
-        f"--dropout_p_hidden=0 --momentum=0 --norefit --early_stop_epochs=0 --fusion=none "
-        f"--nobaselines --n_epochs={FLAGS.n_epochs} "
-        f"--batch_size={FLAGS.batch_size} --n_sample={FLAGS.n_sample} --exchange_steps={exchange_steps}"
-    )
     workers = []
-    for number in range(n_workers):
+    for number, folder in enumerate(folders):
         task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, "-m", "tfrs_gru4rec.cli.train", *settings.split()]
+        environment = {
+            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TF_CONFIG": json.dumps(task) if are_workers else "",
+        }
+        command = [sys.executable, "-m", "tfrs_gru4rec.cli.train", f"--model_dir={folder}", *settings]
         workers.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL))
     try:
-        codes = [worker.wait() for worker in workers]
-        if any(codes):
-            raise RuntimeError(f"A worker failed, see above: {settings}")
+        if any(worker.wait() for worker in workers):
+            raise RuntimeError(f"A worker failed, see above: {' '.join(settings)}")
     finally:
         for worker in workers:
             worker.kill()
-    return json.loads((folder / "report.json").read_text())
+    return [json.loads((folder / "report.json").read_text()) for folder in folders]
 
 
 def weights(folder: Path) -> dict[str, np.ndarray]:
@@ -70,35 +76,64 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
     return {name: reader.get_tensor(name) for name in names}
 
 
-def bytes_a_step(exchange_steps: int) -> int:
+def bytes_a_step(folder: Path) -> int:
     """Bounds what a worker tells the other: rows, their numbers and biases; in blocks those and their slots."""
-    candidates = FLAGS.batch_size + FLAGS.n_sample
-    rows = candidates + FLAGS.batch_size // 2
-    gru, lanes = 4 * 6 * UNITS * UNITS, 4 * UNITS * FLAGS.batch_size // 2
-    if exchange_steps == 1:
-        return rows * (4 * UNITS + 4) + candidates * 8 + gru + lanes
-    return rows * (4 + 2 * 4 * (UNITS + 1)) + (2 * gru + lanes) // exchange_steps
+    settings = json.loads((folder / "config.json").read_text())
+    (units,), lanes = settings["model"]["layers"], settings["training"]["batch_size"]
+    steps, candidates = settings["training"]["exchange_steps"], lanes + settings["model"]["n_sample"]
+    rows = candidates + lanes // 2
+    gru, states = 4 * 6 * units * units, 4 * units * lanes // 2
+    if steps == 1:
+        return rows * (4 * units + 4) + candidates * 8 + gru + states
+    return rows * (4 + 2 * 4 * (units + 1)) + (2 * gru + states) // steps
 
 
-def main(_: list[str]) -> None:
+def loopback_bytes() -> int:
+    """Returns how many bytes this machine has told itself."""
+    lines = Path("/proc/net/dev").read_text().splitlines()
+    return next(int(line.split()[9]) for line in lines if line.split()[0] == "lo:")
+
+
+def speed(report: dict[str, Any]) -> float:
+    """Returns the steps a second of the last epoch; the first one's hold the time to compile."""
+    return report["epochs"][-1]["steps_per_second"]
+
+
+def main(argv: list[str]) -> None:
     """Prints a row for each run, as it ends."""
-    print("| workers | exchange_steps | loss | recall@20 | steps/s | deviation | bytes a step |")
-    print("|---|---|---|---|---|---|---|")
+    paths = [f"--train_path={FLAGS.train_path}", f"--test_path={FLAGS.test_path}"]
+    settings = [*paths, *_PLAIN.split(), f"--n_epochs={FLAGS.n_epochs}", *argv[1:]]
+    print(f"| {' | '.join(_TITLES.split())} |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as parent:
         one = Path(parent) / "one"
-        for n_workers, steps in [(1, 0), *[(2, int(each)) for each in FLAGS.exchange_steps]]:
-            folder = Path(parent) / f"{n_workers}-{steps}" if n_workers > 1 else one
-            report = train(folder, n_workers, max(steps, 1))
-            base, found = weights(one), weights(folder)
+        (report,) = train([one], False, settings)
+        show("1 |", report)
+        base, apart = weights(one), 0.0
+        if FLAGS.apart:
+            made = json.loads((one / "config.json").read_text())
+            half = made["training"]["batch_size"] // 2
+            alike = ["--n_epochs=2", f"--batch_size={half}", f"--n_sample={made['model']['n_sample'] + half}"]
+            reports = train([Path(parent) / f"apart-{n}" for n in (0, 1)], False, [*settings, *alike])
+            apart = sum(map(speed, reports)) / 2
+            print(f"| 2, apart | | | | | {apart:.0f} | | | | |", flush=True)
+        for steps in FLAGS.exchange_steps:
+            folder, before = Path(parent) / steps, loopback_bytes()
+            report, _ = train([folder, folder], True, [*settings, f"--exchange_steps={steps}"])
+            found = weights(folder)
             deviation = max(float(np.abs(base[name] - found[name]).max()) for name in base)
-            losses = " ".join(f"{epoch['loss']:.4f}" for epoch in report["epochs"])
-            speed = report["epochs"][-1]["steps_per_second"]
-            told = f"{bytes_a_step(steps):,}" if steps else ""
-            recall = report["test"]["recall"]["20"]
-            print(
-                f"| {n_workers} | {steps or ''} | {losses} | {recall:.4f} | {speed:.0f} | {deviation:.3g} | {told} |",
-                flush=True,
+            said = (loopback_bytes() - before) / 2 / sum(epoch["steps"] for epoch in report["epochs"])
+            share = f"{1 - speed(report) / apart:.0%}" if apart else ""
+            show(
+                f"2 | {steps}", report, f"{share} | {deviation:.3g} | {bytes_a_step(folder):,} | {said:,.0f}"
             )
+
+
+def show(run: str, report: dict[str, Any], rest: str = "| | |") -> None:
+    """Prints a row."""
+    losses = " ".join(f"{epoch['loss']:.4f}" for epoch in report["epochs"])
+    recall, mrr = (report["test"][name]["20"] for name in ("recall", "mrr"))
+    print(f"| {run} | {losses} | {recall:.4f} | {mrr:.4f} | {speed(report):.0f} | {rest} |", flush=True)
 
 
 if __name__ == "__main__":

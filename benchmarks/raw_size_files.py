@@ -1,4 +1,4 @@
-"""Writes random raw files as large as those of RSC15 and Rees46, a piece at a time."""
+"""Writes random raw files as large as those of RSC15 and Rees46, and of users without sessions, a piece at a time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.parquet as pq
 
 _PIECE_SESSIONS = 1_000_000
 _POPULARITY = 0.8  # exponent of the items' popularity tail
@@ -89,3 +90,31 @@ def write_months(folder: pathlib.Path, n_rows: int, seed: int = 0) -> None:
                     "user_session": np.full(n_events, "26dd6e6e-4dac-4778-8d2c-92e149dab885"),
                 }
                 pyarrow.csv.write_csv(pa.table(columns), file, options)
+
+
+def write_events(folder: pathlib.Path, n_rows: int, seed: int = 0) -> None:
+    """Writes Parquet parts of user, item and time (ms), 20 days of visits each: the users mixed, in time order.
+
+    A user has 25 events in the mean, and so has an item; the most active of 4 million users has one event in 160, the
+    most popular of as many items one in 20.
+
+    Args:
+      folder: for the parts.
+      n_rows: how many rows in all, about.
+      seed: of the random numbers.
+    """
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    n_users = n_items = max(n_rows // 25, 1)
+    n_sessions = max(round(n_rows / 5), 1)
+    n_parts = -(-n_sessions // _PIECE_SESSIONS)
+    for part in range(n_parts):
+        size = n_sessions // n_parts
+        sessions, items, since = _piece(rng, size, n_items, 5)
+        users = (n_users * rng.random(size) ** 3).astype(np.int64)
+        times = 1_600_000_000 + (part + rng.random(size)) * 20 * 86_400
+        times = ((times[sessions] + since) * 1000).astype(np.int64)
+        order = np.argsort(times, kind="stable")
+        columns = {"user": users[sessions], "item": items + 1_000_000, "time": times}
+        table = pa.table({name: values[order] for name, values in columns.items()})
+        pq.write_table(table, folder / f"part-{part:03}.parquet")

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from cli_support import run, write_ring
-from spark_support import skip_without_spark
+from spark_support import MASTER, skip_without_spark
 
-from tfrs_gru4rec.cli import recommend, train
+from tfrs_gru4rec.cli import export, recommend, train
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def spark():
         "spark.sql.adaptive.coalescePartitions.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "7",
     }
-    with spark_session("local[2]", settings) as session:
+    with spark_session(MASTER, settings) as session:
         yield session
 
 
@@ -42,17 +42,28 @@ def test_sessions_get_what_they_get_on_one_machine(spark, tmp_path):
     for part in range(2):
         rows = slice(part * 100, part * 100 + 100)
         frame.iloc[rows].to_parquet(tmp_path / "parts" / f"part-{part}.parquet")
-    asked = {"model_dir": tmp_path / "model", "session_key": "visit", "top_k": 4, "exclude_seen": True}
-    one, other = tmp_path / "one.parquet", tmp_path / "out" / "other.parquet"
-    run(recommend, sessions_path=tmp_path / "all.parquet", output_path=one, **asked)
-    run(recommend, sessions_path=tmp_path / "parts" / "*.parquet", output_path=other, engine="spark", **asked)
-    expected, found = pd.read_parquet(one), pd.read_parquet(other)
-    assert len(list(other.glob("part-*"))) == 2
-    order = ["session", "rank"]
-    expected, found = (each.sort_values(order, ignore_index=True) for each in (expected, found))
-    pd.testing.assert_frame_equal(found[[*order, "item"]], expected[[*order, "item"]], check_dtype=False)
-    # Sums of few products, rounded in another order where other sessions are multiplied at once.
-    np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5, atol=1e-6)
+    run(export, model_dir=tmp_path / "model", export_dir=tmp_path / "export", top_k=4, max_sessions=10)
+    asked = {"session_key": "visit", "top_k": 4, "exclude_seen": True}
+    one, order = tmp_path / "one.parquet", ["session", "rank"]
+    run(
+        recommend,
+        model_dir=tmp_path / "model",
+        sessions_path=tmp_path / "all.parquet",
+        output_path=one,
+        **asked,
+    )
+    expected = pd.read_parquet(one).sort_values(order, ignore_index=True)
+    for name in ("model", "export"):
+        asked |= {
+            "sessions_path": tmp_path / "parts" / "*.parquet",
+            "output_path": tmp_path / f"{name}.parquet",
+        }
+        run(recommend, engine="spark", **{f"{name}_dir": tmp_path / name}, **asked)
+        assert len(list(asked["output_path"].glob("part-*"))) == 2
+        found = pd.read_parquet(asked["output_path"]).sort_values(order, ignore_index=True)
+        pd.testing.assert_frame_equal(found[[*order, "item"]], expected[[*order, "item"]], check_dtype=False)
+        # Sums of few products, rounded in another order where other sessions are multiplied at once.
+        np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5, atol=1e-6)
 
 
 def test_what_spark_needs_is_said_before_it_starts(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from spark_support import skip_without_spark
+from spark_support import MASTER, skip_without_spark
 
 from tfrs_gru4rec.cli import prepare
 from tfrs_gru4rec.pipelines.session_log import SessionLog
@@ -36,7 +36,7 @@ def spark():
     skip_without_spark()
     from tfrs_gru4rec.datasets.spark_session import spark_session
 
-    with spark_session("local[2]", SETTINGS) as session:
+    with spark_session(MASTER, SETTINGS) as session:
         yield session
 
 
@@ -165,11 +165,13 @@ WRITERS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
-def test_published_sets_from_their_declarations(spark, tmp_path, name):
+def test_published_sets_from_their_declarations_on_any_number_of_partitions(spark, tmp_path, name):
     write, days = WRITERS[name]
     write(tmp_path, raw_logs.random_events(1, 400, days=days, n_items=40))
-    statistics = both(tmp_path, tmp_path, tmp_path, f"--dataset={name}")
-    assert min(row["events"] for row in statistics.values()) > 20
+    for n_partitions in (1, 2, 4):
+        conf = f"--spark_conf=spark.sql.shuffle.partitions={n_partitions}"
+        statistics = both(tmp_path, tmp_path, tmp_path, f"--dataset={name}", conf)
+        assert min(row["events"] for row in statistics.values()) > 20
 
 
 def test_what_spark_cannot_read_is_said_in_one_line_and_leaves_nothing(spark, tmp_path):

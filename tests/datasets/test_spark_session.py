@@ -3,6 +3,7 @@
 import socket
 import sys
 import time
+from unittest import mock
 
 import pytest
 
@@ -58,6 +59,18 @@ def test_no_master_at_the_address(java):
         port = closed.getsockname()[1]
         said = refusal(ConnectionError, f"spark://127.0.0.1:{port}")
     assert f"cannot be reached: 127.0.0.1:{port}: " in said
+
+
+def test_no_worker_of_a_master_in_time():
+    spark = mock.MagicMock()
+    tracker = spark.sparkContext._jsc.sc.return_value.statusTracker.return_value
+    tracker.getExecutorInfos.return_value = ["this process"]
+    with pytest.raises(
+        TimeoutError, match=r"No worker .* within 0\.2 s\. Received: master='spark://host:7077'"
+    ):
+        sessions._wait_for_worker(spark, "spark://host:7077", 0.2)
+    tracker.getExecutorInfos.return_value.append("a worker")
+    sessions._wait_for_worker(spark, "spark://host:7077", 0.2)
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,16 @@ from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.training import ModelFolder, fit
 
 strategy, (folder, number) = strategy_of_environment(60), sys.argv[1:]
-log, found = random_log(), {"chief": Workers(strategy).is_chief}
+log, is_chief = random_log(), Workers(strategy).is_chief
+found = {"chief": is_chief, "refused": []}
 with strategy.scope():
     model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(6,), n_sample=5))
-try:
-    fit(model, log, TrainingConfig(batch_size=8, learning_rate=0.1 + int(number)), ModelFolder(folder))
-except ValueError as error:
-    found["refused"] = str(error)
+other_rate, other_log = (0.1 + int(number), log), (0.1, log if is_chief else log.first_sessions(500))
+for rate, part in (other_rate, other_log):
+    try:
+        fit(model, part, TrainingConfig(batch_size=8, learning_rate=rate), ModelFolder(folder))
+    except ValueError as error:
+        found["refused"].append(str(error))
 settings = TrainingConfig(batch_size=8, n_epochs=2, momentum=0.1, exchange_steps=8)
 
 

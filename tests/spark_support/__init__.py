@@ -6,6 +6,9 @@ import shutil
 
 import pytest
 
+# What tests run on; the executors of a local-cluster are processes, as on other machines.
+MASTER = os.environ.get("GRU4REC_SPARK_MASTER", "local[2]")
+
 
 def skip_without_spark() -> None:
     """Skips the test, by name, where Spark cannot run."""

@@ -8,12 +8,12 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tfrs_gru4rec.cli.recommenders import Recommender, Source
 from tfrs_gru4rec.config import ColumnConfig, RecommendConfig
-from tfrs_gru4rec.pipelines.vocabulary import FILE, Vocabulary
 
 if TYPE_CHECKING:
     from tfrs_gru4rec.datasets.spark_session import SparkFolder
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def write_recommendations(
     folder: SparkFolder,
     output: str,
-    model_dir: Path,
+    source: Source,
     sessions_path: str,
     columns: ColumnConfig,
     recommendations: RecommendConfig,
@@ -32,7 +32,7 @@ def write_recommendations(
     Args:
       folder: where, and the Spark session.
       output: name of the folder of parts.
-      model_dir: of the model, which is sent to the workers; they must have this package.
+      source: of the model, which is sent to the workers; they must have this package.
       sessions_path: log in Parquet, of any number of parts.
       columns: of the log.
       recommendations: what is recommended.
@@ -49,16 +49,16 @@ def write_recommendations(
 
     keys = (columns.session_key, columns.item_key, columns.time_key)
     sessions = folder.save(spark_log.read_sessions(folder, sessions_path, keys))
-    item_type = "bigint" if Vocabulary.load(model_dir / FILE).is_integer else "string"
+    item_type = "bigint" if source.has_integers() else "string"
     kind = dict(sessions.dtypes)["session"]
     in_order = sessions.repartitionByRange("start", "session").sortWithinPartitions("start", "session")
     with tempfile.TemporaryDirectory() as temporary:
         # A folder of this machine's disk goes to workers of others as an archive only.
         name = f"model-{uuid.uuid4().hex}"
-        archive = shutil.make_archive(str(Path(temporary) / name), "zip", model_dir)
+        archive = shutil.make_archive(str(Path(temporary) / name), "zip", source.folder)
         folder.spark.sparkContext.addArchive(f"{archive}#{name}")
         found = in_order.select("session", "items").mapInPandas(
-            functools.partial(_recommend_parts, name=name, asked=recommendations),
+            functools.partial(_recommend_parts, name=name, is_export=source.is_export, asked=recommendations),
             f"session {kind}, rank int, item {item_type}, score float",
         )
         folder.publish({output: found}, {})
@@ -67,21 +67,16 @@ def write_recommendations(
 
 
 def _recommend_parts(
-    parts: Iterator[pd.DataFrame], name: str, asked: RecommendConfig
+    parts: Iterator[pd.DataFrame], name: str, is_export: bool, asked: RecommendConfig
 ) -> Iterator[pd.DataFrame]:
     from pyspark import SparkFiles
 
-    from tfrs_gru4rec.models.recommend import recommend
-
-    model = _load(SparkFiles.get(name))
+    model = _load(Source(Path(SparkFiles.get(name)), is_export))
     for part in parts:
         by_id = dict(zip(part["session"], part["items"], strict=True))
-        yield recommend(model, by_id, asked.top_k, asked.exclude_seen)
+        yield model.recommend(by_id, asked.top_k, asked.exclude_seen)
 
 
 @functools.cache
-def _load(folder: str) -> Any:
-    from tfrs_gru4rec.evaluation.fused import with_fusion
-    from tfrs_gru4rec.training import load_model
-
-    return with_fusion(load_model(folder), folder)
+def _load(source: Source) -> Recommender:
+    return source.load()
