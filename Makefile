@@ -16,7 +16,7 @@ PYTHON ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(USABLE)
 TEST_WORKERS ?= 2
 PYTEST = $(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist loadfile
 REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.py tests/training/test_kill.py \
-    tests/export/test_concurrency.py tests/distribution/test_workers.py
+    tests/export/test_concurrency.py
 
 # TensorFlow reports a missing GPU as an error; what fails still raises.
 export TF_CPP_MIN_LOG_LEVEL ?= 3

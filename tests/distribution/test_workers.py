@@ -18,7 +18,7 @@ from distribution_support.two_workers import free_ports, outputs, started
 from tfrs_gru4rec.distribution.workers import strategy_of_environment
 
 WORKER = Path(__file__).parent.parent / "distribution_support" / "worker.py"
-KILLS = int(os.environ.get("GRU4REC_KILLS", "1"))
+KILLS = int(os.environ.get("GRU4REC_WORKER_KILLS", "2"))
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from tfrs_gru4rec.metrics.ranks import ranks
 
 # 256 MiB: 6 queries of 10 million items.
 MAX_SCORES_BYTES = 2**28
-# The C library takes blocks of up to 32 MiB from memory that it has used before. Larger ones it asks of the system anew,
+# The C library takes blocks of up to 32 MiB from memory that it has used before. Larger ones it asks of the system,
 # whose pages, cleared at the first touch, cost as much as the product. But a catalogue is read once for each block.
 _KEPT_BYTES, _ENOUGH_ROWS = 3 * 2**23, 64
 
