@@ -15,6 +15,8 @@ PYTHON ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(USABLE)
 # Two workers are the cores of a small machine; each holds a TensorFlow of its own.
 TEST_WORKERS ?= 2
 PYTEST = $(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist loadfile
+# Programs that XLA has compiled stay in a process until it ends: two runs take two thirds of the memory of one.
+OUTER := tests/cli tests/datasets tests/export
 REPEATED := tests/export/serving/test_fuzz.py tests/export/serving/test_restart.py tests/training/test_kill.py \
     tests/export/test_concurrency.py
 
@@ -49,7 +51,8 @@ demo: $(INSTALLED)
 # A third of the time of a small model goes into optimising its machine code; make test-long has it done, as users do.
 test: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 test: lint
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(OUTER)
+	$(PYTEST) -m "not slow" tests $(OUTER:%=--ignore=%)
 
 # Tests of properties again, with many more examples; then what repeats, longer than make test does it.
 test-long: $(INSTALLED)

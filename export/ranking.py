@@ -2,18 +2,16 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.export.availability import Availability
 from tfrs_gru4rec.export.cell_search import CellSearch, Found
-from tfrs_gru4rec.export.groups import Groups
+from tfrs_gru4rec.export.filters import Availability, Filters, Groups, exclude
 from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
-from tfrs_gru4rec.export.top_k import BLOCK, top_k
 from tfrs_gru4rec.models.popularity import popularity_scores
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores
 from tfrs_gru4rec.neighbours.fusion import Fusion
@@ -23,20 +21,7 @@ from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 # Scores held at a time; larger batches are ranked in parts, so memory does not grow with batch times
 # catalogue.
 MAX_SCORES = 1 << 26
-
-
-class Filters(NamedTuple):
-    """What a call leaves out.
-
-    Attributes:
-      excluded_rows: int32 [n, n_excluded], items, -1 for none.
-      exclude_seen: bool [n], whether the items that the session has seen are left out too.
-      allow_groups: string [n, n_groups], the only groups recommended from; empty text for none, all if there is none.
-    """
-
-    excluded_rows: tf.Tensor
-    exclude_seen: tf.Tensor
-    allow_groups: tf.Tensor
+BLOCK = 64  # columns, of which `top_k` looks at the largest first
 
 
 class Ranking(tf.Module):
@@ -240,7 +225,7 @@ class Ranking(tf.Module):
         """Takes filters, as `_given` returns them, out of scores [n, n_columns]."""
         if group_penalties is not None:
             scores += self.groups.of_columns(group_penalties)
-        return scores if excluded_rows is None else _exclude(scores, excluded_rows)
+        return scores if excluded_rows is None else exclude(scores, excluded_rows)
 
     def _in_parts(
         self,
@@ -278,8 +263,30 @@ def require_finite(weights: tf.Variable | tf.Tensor) -> None:
     require(n_bad == 0, rule, name=getattr(weights, "name", None), not_finite=n_bad)
 
 
-def _exclude(scores: tf.Tensor, seen_rows: tf.Tensor) -> tf.Tensor:
-    """Sets the scores [n, n_items] of seen rows [n, n_seen] to minus infinity; a row of -1 is none."""
-    batch_index = tf.broadcast_to(tf.range(tf.shape(seen_rows)[0])[:, tf.newaxis], tf.shape(seen_rows))
-    places = tf.stack([batch_index, tf.maximum(seen_rows, 0)], axis=-1)
-    return tf.tensor_scatter_nd_min(scores, places, tf.where(seen_rows >= 0, -np.inf, np.inf))
+def top_k(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Finds the k largest scores of each row, in a third of the time of the one operation.
+
+    The k blocks of columns with the largest maxima hold k largest scores: a score in any other block is at
+    most that block's maximum, and each of the k blocks has one at least as large. With ties the earlier block
+    comes first, and in it the earlier column, so the answer is that of `tf.math.top_k` to the last tie.
+
+    Args:
+      scores: [n, n_columns], n_columns a multiple of `BLOCK`.
+      k: at most n_columns.
+
+    Returns:
+      Values [n, k], falling, and their columns int32 [n, k]; of equal scores the lower column comes first.
+
+    >>> values, columns = top_k(tf.range(64.0)[tf.newaxis], 2)
+    >>> values.numpy().tolist(), columns.numpy().tolist()
+    ([[63.0, 62.0]], [[63, 62]])
+    """
+    n_blocks = scores.shape[1] // BLOCK
+    if n_blocks <= k:
+        return tf.math.top_k(scores, k)
+    blocks = tf.reshape(scores, [-1, n_blocks, BLOCK])
+    _, best = tf.math.top_k(tf.reduce_max(blocks, axis=2), k)
+    best = tf.sort(best, axis=1)
+    finalists = tf.reshape(tf.gather(blocks, best, batch_dims=1), [-1, k * BLOCK])
+    values, places = tf.math.top_k(finalists, k)
+    return values, tf.gather(best, places // BLOCK, batch_dims=1) * BLOCK + places % BLOCK

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.export import signatures
 from tfrs_gru4rec.export.catalogue import Catalogue
-from tfrs_gru4rec.export.ranking import Filters, Ranking, require_finite
+from tfrs_gru4rec.export.filters import Filters
+from tfrs_gru4rec.export.ranking import Ranking, require_finite
 from tfrs_gru4rec.export.request_checks import checked
 from tfrs_gru4rec.export.rows_of_one_session import apply_in_order, order_in_sessions
 from tfrs_gru4rec.export.search_choice import choose_search

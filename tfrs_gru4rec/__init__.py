@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tfrs_gru4rec.config import TrainingConfig as TrainingConfig
     from tfrs_gru4rec.evaluation.evaluate import evaluate as evaluate
     from tfrs_gru4rec.export.saved_model import export_saved_model as export_saved_model
-    from tfrs_gru4rec.layers.gru_layer import GRULayer as GRULayer
+    from tfrs_gru4rec.layers.gru_tower import GRULayer as GRULayer
     from tfrs_gru4rec.models import GRU4Rec as GRU4Rec
     from tfrs_gru4rec.models.recommend import recommend as recommend
     from tfrs_gru4rec.models.weight_exchange import export_weights as export_weights
@@ -46,7 +46,7 @@ _HOMES = {
     "AdagradMomentum": "tfrs_gru4rec.optimizers",
     "GRU4Rec": "tfrs_gru4rec.models",
     "GRU4RecConfig": "tfrs_gru4rec.config",
-    "GRULayer": "tfrs_gru4rec.layers.gru_layer",
+    "GRULayer": "tfrs_gru4rec.layers.gru_tower",
     "ModelFolder": "tfrs_gru4rec.training.model_folder",
     "SearchSpace": "tfrs_gru4rec.tuning",
     "SessionBatch": "tfrs_gru4rec.pipelines.session_parallel",

@@ -11,7 +11,8 @@ from hypothesis import strategies
 
 from tfrs_gru4rec.export.cell_search import CellSearch
 from tfrs_gru4rec.export.cells import make_cells
-from tfrs_gru4rec.export.ranking import Filters, Ranking
+from tfrs_gru4rec.export.filters import Filters
+from tfrs_gru4rec.export.ranking import Ranking
 from tfrs_gru4rec.export.session_record import SessionRecords
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 

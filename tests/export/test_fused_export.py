@@ -55,7 +55,7 @@ def saved(request, fusion, tmp_path_factory):
     return tiny_model.save(tmp_path_factory.mktemp("fused"), model), is_unseen, fusion
 
 
-@pytest.fixture(scope="module", params=LOADERS)
+@pytest.fixture(scope="module", params=["session", pytest.param("functions", marks=pytest.mark.slow)])
 def call(request, saved):
     with LOADERS[request.param](saved[0]) as function:
         yield function

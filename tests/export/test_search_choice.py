@@ -50,7 +50,7 @@ def assert_best(outputs, model, sessions, left_out=()):
     np.testing.assert_allclose(outputs["scores"], np.take_along_axis(scores, best, axis=1), 1e-5, 1e-6)
 
 
-@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("loader", ["session", pytest.param("functions", marks=pytest.mark.slow)])
 def test_cells_answer_as_a_stable_sort_does(model, exported, loader):
     sessions = RANDOM.integers(N_ITEMS, size=[8, 3])
     excluded = RANDOM.integers(N_ITEMS, size=[8, 300])

@@ -8,7 +8,7 @@ from oracle.gru4rec import gru_step, gru_step_reset_after
 from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 
-from tfrs_gru4rec.layers.gru_layer import GRULayer
+from tfrs_gru4rec.layers.gru_tower import GRULayer
 
 
 def filled(layer, rng):

@@ -46,7 +46,10 @@ def assert_equal(found, expected):
     assert int(found.train_steps) == int(expected.train_steps) > 0
 
 
-@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+@pytest.mark.parametrize(
+    "arrangement",
+    [each if each != "separate" else pytest.param(each, marks=pytest.mark.slow) for each in ARRANGEMENTS],
+)
 def test_a_saved_model_is_loaded_and_trains_on(tmp_path, arrangement):
     log = make_log(of_text=arrangement == "shared")
     model = make_model(log, **ARRANGEMENTS[arrangement])

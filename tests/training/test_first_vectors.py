@@ -82,7 +82,10 @@ def test_more_units_than_items(log):
     assert np.isfinite(first_vectors.first_vectors(small, 64)).all()
 
 
-@pytest.mark.parametrize("arrangement", [{}, {"constrained_embedding": False, "embedding": 6}])
+@pytest.mark.parametrize(
+    "arrangement",
+    [{}, pytest.param({"constrained_embedding": False, "embedding": 6}, marks=pytest.mark.slow)],
+)
 def test_a_run_begins_with_them_and_goes_on_from_what_it_trained(log, tmp_path, arrangement):
     config = GRU4RecConfig(layers=(8,), n_sample=16, **arrangement)
 

@@ -204,7 +204,12 @@ def short(tmp_path_factory):
     return folder / "logs", entries, versions
 
 
-@pytest.mark.parametrize("kill", KILLS)
+QUICK_KILLS = ("before training", "before the neighbours are kept", "after the ledger")
+
+
+@pytest.mark.parametrize(
+    "kill", [kill if kill in QUICK_KILLS else pytest.param(kill, marks=pytest.mark.slow) for kill in KILLS]
+)
 def test_goes_on_after_a_kill_without_losing_or_repeating_a_day(short, tmp_path, monkeypatch, kill):
     logs, whole, whole_versions = short
     versions = Versions()
