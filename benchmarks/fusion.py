@@ -28,6 +28,7 @@ from tfrs_gru4rec.neighbours.compare import rank_by
 from tfrs_gru4rec.neighbours.item_knn import ItemKNN
 from tfrs_gru4rec.neighbours.sequential_rules import SequentialRules
 from tfrs_gru4rec.neighbours.session_knn import SessionKNN
+from tfrs_gru4rec.neighbours.vstan import VSTAN
 from tfrs_gru4rec.training.model_folder import load_model
 
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of the GRU")
@@ -36,7 +37,7 @@ _LOSS = flags.DEFINE_string(
     "loss", "cross-entropy", "loss of the GRU, with the default settings of that loss"
 )
 _WORK_DIR = flags.DEFINE_string("work_dir", "runs/fusion", "folder of the models")
-_BASELINES = {"session kNN": SessionKNN, "item kNN": ItemKNN, "rules": SequentialRules}
+_BASELINES = {"session kNN": SessionKNN, "VSTAN": VSTAN, "item kNN": ItemKNN, "rules": SequentialRules}
 _FUSIONS = {
     "rules": "GRU and rules",
     "knn": "GRU and item kNN",

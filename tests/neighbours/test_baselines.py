@@ -7,6 +7,7 @@ from neighbours_support.logs import log_of, random_sessions
 
 from tfrs_gru4rec import metrics
 from tfrs_gru4rec.neighbours import (
+    VSTAN,
     NextClicks,
     Popularity,
     SessionKNN,
@@ -139,6 +140,19 @@ def test_ranks_equal_brute_force_on_random_logs(seed, tie):
         assert model.ranks(test_log, tie).tolist() == expected
 
 
+def test_vstan_equals_the_formula_in_slow_loops():
+    # No two similarities are alike, so that the order of equals does not matter.
+    train, test, n_items = random_sessions(11, 60, 15), random_sessions(12, 12, 15), 15
+    test_log = log_of(test, n_items)
+    clicks = NextClicks.of(test_log)
+    for settings, decays in (((500, 5000), (4.0, 1e5, 2.0)), ((7, 20), (1.3, 9.0, 0.7))):
+        names = dict(zip(("lambda_spw", "lambda_snh", "lambda_inh"), decays, strict=True))
+        found = VSTAN(log_of(train, n_items), *settings, **names).scores(test_log.items, clicks).toarray()
+        prefixes = [session[:place] for session in test for place in range(1, len(session))]
+        expected = [oracle.vstan_scores(train, n_items, prefix, *settings, decays) for prefix in prefixes]
+        np.testing.assert_allclose(found, expected, 1e-9, 1e-12)
+
+
 @pytest.mark.parametrize("tie", TIES)
 def test_the_tie_rules_are_those_of_the_model_s_evaluation(tie):
     train, test = log_of(random_sessions(9, 40, 25), 25), log_of(random_sessions(10, 30, 25), 25)
@@ -149,7 +163,7 @@ def test_the_tie_rules_are_those_of_the_model_s_evaluation(tie):
     assert Popularity(train).ranks(test, tie).tolist() == expected.numpy().tolist()
 
 
-@pytest.mark.parametrize("baseline", [Popularity, Transitions, SessionKNN])
+@pytest.mark.parametrize("baseline", [Popularity, Transitions, SessionKNN, VSTAN])
 def test_blocks_do_not_change_ranks(baseline):
     train, test = random_sessions(3, 80, 20), log_of(random_sessions(4, 30, 20), 20)
     model = baseline(log_of(train, 20))

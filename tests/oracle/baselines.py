@@ -47,6 +47,32 @@ def session_knn_scores(sessions, n_items, prefix, n_neighbours, n_candidates, id
     return scores
 
 
+def vstan_scores(sessions, n_items, prefix, n_neighbours, n_candidates, decays):
+    """STAN's three decays and V-SkNN's idf, word by word; `decays` are lambda_spw, lambda_snh and lambda_inh."""
+    spw, snh, inh = decays
+
+    def last_place(session, item):
+        return max(place for place, other in enumerate(session) if other == item)
+
+    def similarity(number):
+        session = sessions[number]
+        shared = set(session) & set(prefix)
+        likeness = sum(math.exp((last_place(prefix, item) + 1 - len(prefix)) / spw) for item in shared)
+        return likeness / math.sqrt(len(set(session))) * math.exp(-(len(sessions) - 1 - number) / snh)
+
+    candidates = [number for number, session in enumerate(sessions) if set(session) & set(prefix)]
+    neighbours = sorted(candidates[-n_candidates:], key=similarity)[-n_neighbours:]
+    scores = [0.0] * n_items
+    for number in neighbours:
+        session = sessions[number]
+        recent = max(set(session) & set(prefix), key=lambda item: last_place(prefix, item))
+        for item in set(session):
+            distance = abs(last_place(session, item) - last_place(session, recent))
+            idf = math.log(len(sessions) / sum(item in other for other in sessions))
+            scores[item] += similarity(number) * math.exp(-distance / inh) * idf
+    return scores
+
+
 def rank(scores, counts, target, tie, close=1e-12):
     """Rank of the target; scores within `close` of one another are equal."""
     before = level = 0

@@ -9,8 +9,10 @@ from tfrs_gru4rec.neighbours.popularity import Popularity
 from tfrs_gru4rec.neighbours.sequential_rules import SequentialRules
 from tfrs_gru4rec.neighbours.session_knn import SessionKNN
 from tfrs_gru4rec.neighbours.transitions import Transitions
+from tfrs_gru4rec.neighbours.vstan import VSTAN
 
 __all__ = [
+    "VSTAN",
     "Baseline",
     "Fusion",
     "ItemKNN",

@@ -95,10 +95,14 @@ class SessionKNN(Baseline):
         position = (events[last] - clicks.starts[rows[last]] + 1).astype(np.float64)
         return sparse.csr_array((position, (keys // n_items, keys % n_items)), shape=(len(clicks), n_items))
 
-    def _neighbours(self, positions: sparse.csr_array) -> sparse.csr_array:
-        """Returns the similarities [n_clicks, n_sessions] of the neighbours alone."""
+    def _neighbours(
+        self, positions: sparse.csr_array, of_sessions: np.ndarray | None = None
+    ) -> sparse.csr_array:
+        """Returns the similarities [n_clicks, n_sessions] of the neighbours alone, times weights of the sessions."""
         similarity = positions @ self._holders
         similarity.sort_indices()  # by recency
+        if of_sessions is not None:
+            similarity.data *= of_sessions[similarity.indices]
         candidates = keep(similarity, from_end(similarity) <= self._n_candidates)
         rows = np.repeat(np.arange(candidates.shape[0]), np.diff(candidates.indptr))
         # Stable: of equally similar ones the more recent come last.
