@@ -13,9 +13,12 @@ import tfrs_gru4rec
 from tfrs_gru4rec.cli import daily, prepare, train
 from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation import plots
+from tfrs_gru4rec.evaluation.fused import FusedModel, with_fusion
 from tfrs_gru4rec.export.publishing import publish, versions
 from tfrs_gru4rec.export.saved_model import export_saved_model
 from tfrs_gru4rec.models import GRU4Rec
+from tfrs_gru4rec.neighbours import Fusion
+from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import load_model
 from tfrs_gru4rec.training.checkpoints import checkpoint_numbers
 from tfrs_gru4rec.upkeep import day_loop
@@ -65,10 +68,18 @@ def run_train(inputs: Path, root: Path) -> None:
     work(train, train_path=inputs / "day-1.tsv", model_dir=root / "m", **SMALL)
 
 
+def old_model(inputs: Path) -> Path:
+    """Returns the folder of a model of the first day, fused with its neighbours."""
+    folder = inputs / "old"
+    if not folder.exists():
+        work(train, train_path=inputs / "day-1.tsv", model_dir=folder, **SMALL)
+        log = SessionLog.from_file(inputs / "day-1.tsv", load_model(folder).vocabulary)
+        Fusion.count(log, np.ones([4, 4]), ["rules", "knn"]).save(folder)
+    return folder
+
+
 def run_warm_start(inputs: Path, root: Path) -> None:
-    old = inputs / "old"
-    if not old.exists():
-        work(train, train_path=inputs / "day-1.tsv", model_dir=old, **SMALL)
+    old = old_model(inputs)
     work(train, train_path=inputs / "day-2.tsv", model_dir=root / "m", warm_start_from=old, **SMALL)
 
 
@@ -79,8 +90,14 @@ class Versions(daily.SavedModelVersions):
         publish(self._export_dir, version, lambda hidden: np.save(hidden / "table.npy", table_of(model)))
 
 
-def table_of(model: GRU4Rec) -> np.ndarray:
-    return model.embedding.output_table.numpy()
+def table_of(model: GRU4Rec | FusedModel) -> np.ndarray:
+    gru = model.model if isinstance(model, FusedModel) else model
+    return gru.embedding.output_table.numpy()
+
+
+def neighbours_of(folder: Path) -> list[np.ndarray]:
+    fusion = Fusion.load_if_any(folder)
+    return [table.toarray() for table in fusion.tables.values()] if fusion else []
 
 
 def run_daily(inputs: Path, root: Path) -> None:
@@ -88,6 +105,7 @@ def run_daily(inputs: Path, root: Path) -> None:
         GRU4RecConfig(layers=(3,), n_sample=4),
         TrainingConfig(batch_size=4, n_epochs=1),
         WarmStartConfig(),
+        first_model=old_model(inputs),
         margin=1.0,
         keep_days=1,
         checkpoints=CheckpointConfig(keep_checkpoints=1),
@@ -133,6 +151,7 @@ def state_of_model(root: Path) -> Any:
         "names": sorted(path.name for path in folder.iterdir() if path.name != "logs"),
         "checkpoints": sorted(path.name for path in (folder / "checkpoints").iterdir()),
         "table": table_of(load_model(folder)),
+        "neighbours": neighbours_of(folder),
         "last_seen": pd.read_parquet(folder / "last_seen.parquet")["last_seen"].to_numpy(),
         "epochs": len(pd.read_csv(folder / "logs" / "epochs.csv")),
     }
@@ -141,7 +160,7 @@ def state_of_model(root: Path) -> Any:
 def check_model(root: Path) -> None:
     """A reader finds no model, or one whose weights are whole."""
     if checkpoint_numbers(root / "m" / "checkpoints"):
-        load_model(root / "m")
+        with_fusion(load_model(root / "m"), root / "m")
 
 
 def state_of_days(root: Path) -> Any:
@@ -150,6 +169,7 @@ def state_of_days(root: Path) -> Any:
         "ledger": [(day["day"], day["version"]) for day in Ledger(folder / "ledger.json").days],
         "plot": (folder / "daily.png").read_text(),
         "names": sorted(str(path.relative_to(root)) for path in root.rglob("*") if "train" not in path.parts),
+        "neighbours": [table for path in sorted(folder.glob("days/*")) for table in neighbours_of(path)],
         "tables": [np.load(path) for path in sorted((root / "versions").glob("*/table.npy"))],
     }
 
@@ -158,7 +178,8 @@ def check_days(root: Path) -> None:
     """What the ledger says is done is there: the newest day's model, and each version, whole."""
     ledger = Ledger(root / "work" / "ledger.json")
     if ledger.days:
-        load_model(root / "work" / "days" / ledger.names[-1])
+        newest = root / "work" / "days" / ledger.names[-1]
+        assert isinstance(with_fusion(load_model(newest), newest), FusedModel)
     assert {day["version"] for day in ledger.days} <= set(versions(root / "versions"))
     for version in versions(root / "versions"):
         np.load(root / "versions" / str(version) / "table.npy")

@@ -38,9 +38,9 @@ class VSTAN(SessionKNN):
         n_neighbours: int = 500,
         n_candidates: int = 5000,
         idf: bool = True,
-        lambda_spw: float = 4.0,
+        lambda_spw: float = 2.0,
         lambda_snh: float = 100_000.0,
-        lambda_inh: float = 2.0,
+        lambda_inh: float = 8.0,
     ) -> None:
         """Indexes the sessions of a training log.
 
