@@ -28,8 +28,8 @@ class VSTAN(SessionKNN):
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 3, 3], "ItemId": list("abcdab"), "Time": range(6)})
     >>> log = SessionLog.from_frame(frame)
-    >>> VSTAN(log, n_neighbours=2, n_candidates=2).ranks(log).tolist()
-    [1.0, 1.0, 1.0]
+    >>> VSTAN(log, n_neighbours=2, n_candidates=2).ranks(log).tolist()  # the item clicked is nearest to itself
+    [2.0, 2.0, 2.0]
     """
 
     def __init__(
