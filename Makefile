@@ -57,7 +57,7 @@ test: lint
 # Tests of properties again, with many more examples; then what repeats, longer than make test does it.
 test-long: $(INSTALLED)
 	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile long
-	GRU4REC_FUZZ_REQUESTS=10000 GRU4REC_LIVE_SESSIONS=1000 GRU4REC_KILLS=20 GRU4REC_CUT_RUNS=10000 $(PYTEST) $(REPEATED)
+	GRU4REC_FUZZ_REQUESTS=10000 GRU4REC_LIVE_SESSIONS=1000 GRU4REC_KILLS=20 GRU4REC_CUT_RUNS=3000 $(PYTEST) $(REPEATED)
 
 spark: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --require-hashes --requirement .ci/spark.lock
