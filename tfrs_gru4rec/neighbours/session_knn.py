@@ -89,9 +89,7 @@ class SessionKNN(Baseline):
         """Returns P [n_clicks, n_items]: p(i) of each item seen."""
         n_items = self.counts.size
         rows, events = clicks.seen_events()
-        # The last of several clicks on an item counts, which is the first one from behind.
-        keys, from_behind = np.unique((rows * n_items + items[events])[::-1], return_index=True)
-        last = rows.size - 1 - from_behind
+        keys, last = last_of_each(rows * n_items + items[events])
         position = (events[last] - clicks.starts[rows[last]] + 1).astype(np.float64)
         return sparse.csr_array((position, (keys // n_items, keys % n_items)), shape=(len(clicks), n_items))
 
@@ -110,6 +108,17 @@ class SessionKNN(Baseline):
         is_near = np.empty(order.size, bool)
         is_near[order] = from_end(candidates) <= self._n_neighbours
         return keep(candidates, is_near)
+
+
+def last_of_each(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns distinct keys, rising, and where each occurs last.
+
+    >>> keys, places = last_of_each(np.array([7, 4, 7]))
+    >>> keys.tolist(), places.tolist()
+    ([4, 7], [1, 2])
+    """
+    distinct, from_behind = np.unique(keys[::-1], return_index=True)
+    return distinct, keys.size - 1 - from_behind
 
 
 def sessions_of_items(log: SessionLog) -> sparse.csr_array:

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from tfrs_gru4rec import checks
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
-from tfrs_gru4rec.neighbours.session_knn import SessionKNN
+from tfrs_gru4rec.neighbours.session_knn import SessionKNN, last_of_each
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 
@@ -60,16 +60,14 @@ class VSTAN(SessionKNN):
         super().__init__(log, n_neighbours, n_candidates, idf)
         self._lambda_spw, self._lambda_inh = lambda_spw, lambda_inh
         ages = np.arange(log.n_sessions)[::-1]
-        n_items = np.maximum(np.diff(self._sessions.indptr), 1)
-        self._of_sessions = np.exp(-ages / lambda_snh) / np.sqrt(n_items)
-        # Of every session its items again, with the positions of their last clicks, which come first from behind.
-        places = log.sessions.astype(np.int64) * log.vocabulary.n_items + log.items
-        distinct, from_behind = np.unique(places[::-1], return_index=True)
-        last = log.n_events - 1 - from_behind
-        positions = (last - log.offsets[log.sessions[last]]).astype(np.float64)
-        rows, columns = np.divmod(distinct, log.vocabulary.n_items)
-        first = np.searchsorted(rows, np.arange(log.n_sessions + 1))
-        self._places = sparse.csr_array((positions, columns, first), shape=self._sessions.shape)
+        sizes = np.maximum(np.diff(self._sessions.indptr), 1)
+        self._of_sessions = np.exp(-ages / lambda_snh) / np.sqrt(sizes)
+        # Of every session its items again, with the positions of their last clicks.
+        sessions, n_items = log.sessions.astype(np.int64), log.vocabulary.n_items
+        keys, last = last_of_each(sessions * n_items + log.items)
+        positions = (last - log.offsets[sessions[last]]).astype(np.float64)
+        parts = (positions, keys % n_items, self._sessions.indptr)
+        self._places = sparse.csr_array(parts, shape=self._sessions.shape)
 
     def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
         """Returns the scores of the module's equations, [n_clicks, n_items]."""
