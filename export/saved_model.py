@@ -14,12 +14,14 @@ from tfrs_gru4rec.export.model_card import model_card, write_model_card
 from tfrs_gru4rec.export.publishing import publish
 from tfrs_gru4rec.export.serving_model import ServingModel
 from tfrs_gru4rec.export.signatures import SIGNATURES
+from tfrs_gru4rec.export.traced_graphs import without_rewriting
 from tfrs_gru4rec.export.verification import sample_scores, verify
 from tfrs_gru4rec.export.warm_up import write_warm_up
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fusion import Fusion
 
 
+@without_rewriting()
 def export_saved_model(
     model: GRU4Rec,
     export_dir: str | os.PathLike[str],

@@ -1,6 +1,7 @@
 """Whether the best items come from cells or from the plain product: both are measured where a model is exported."""
 
 import functools
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -126,8 +127,8 @@ def measured_sessions(model: GRU4Rec, sessions: Sequence[Sequence[Any]] | None, 
         return np.where(np.arange(_LENGTH) < random.integers(1, _LENGTH + 1, size=[_N_SESSIONS, 1]), rows, -1)
     require(len(sessions) > 0, "There must be sessions to measure with.", sessions=0)
     drawn = random.integers(len(sessions), size=4 * _N_SESSIONS)
-    known = [rows[rows >= 0] for rows in (session_rows(vocabulary, sessions[place]) for place in drawn)]
-    known = [rows for rows in known if len(rows)]
+    all_known = (rows[rows >= 0] for rows in (session_rows(vocabulary, sessions[place]) for place in drawn))
+    known = list(itertools.islice((rows for rows in all_known if len(rows)), _N_SESSIONS))
     require(bool(known), "The sessions to measure with must have items of the model.", sessions=len(sessions))
     padded = np.full([_N_SESSIONS, _LENGTH], -1, np.int32)
     for place in range(_N_SESSIONS):

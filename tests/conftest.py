@@ -45,6 +45,15 @@ class DeprecationIsAnError(logging.Handler):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def graphs_as_traced() -> None:
+    """Spares `make test` what Grappler takes to rewrite each small graph; `make test-long` has it done, as users do."""
+    if os.environ.get("GRU4REC_GRAPPLER") == "off":
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.fixture(scope="session", autouse=True)
 def no_deprecated_call_of_ours() -> Iterator[None]:
     """Makes deprecations that TensorFlow logs errors, as `filterwarnings` does with those that Python warns of."""
     logger, handler = logging.getLogger("tensorflow"), DeprecationIsAnError()

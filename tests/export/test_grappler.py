@@ -1,8 +1,11 @@
-"""TensorFlow Serving has Grappler rewrite the graph, our server does not: the answers are the same."""
+"""An export forbids Grappler to rewrite its functions; where it is rewritten all the same, it answers the same."""
 
 import numpy as np
+import pytest
+import tensorflow as tf
 from export_support import tiny_model
 from export_support.loaders import loaded_in_session, loaded_with_deadlines
+from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
 from tfrs_gru4rec.export import signatures
 
@@ -37,9 +40,31 @@ def requests(state_size):
     yield "stats", {"probe": [0]}
 
 
-def test_answers_are_the_same_with_and_without(exported):
+def calls_of(path):
+    """Yields the settings that each saved call of a function runs it with."""
+    saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0].graph_def
+    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+        for node in nodes:
+            if node.op in ("PartitionedCall", "StatefulPartitionedCall"):
+                yield config_pb2.ConfigProto.FromString(node.attr["config_proto"].s)
+
+
+def test_every_saved_call_forbids_rewriting(exported):
+    rewriting = [
+        not settings.graph_options.rewrite_options.disable_meta_optimizer for settings in calls_of(exported)
+    ]
+    assert len(rewriting) > len(signatures.SIGNATURES)
+    assert not any(rewriting)
+    assert not tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer")  # of this process
+
+
+@pytest.mark.slow
+def test_answers_are_the_same_with_and_without(exported, tmp_path):
     asked = set()
-    with loaded_with_deadlines(exported) as rewritten, loaded_in_session(exported) as as_traced:
+    model = tiny_model.serving_model()
+    tf.saved_model.save(model, str(tmp_path), signatures=model.concrete_functions())
+    with loaded_with_deadlines(tmp_path) as rewritten, loaded_in_session(exported) as as_traced:
         for name, inputs in requests(tiny_model.serving_model().state_size):
             asked.add(name)
             there, here = rewritten(name, 0, **inputs), as_traced(name, **inputs)

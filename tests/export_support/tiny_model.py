@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrs_gru4rec.export.cell_search import CellSearch
 from tfrs_gru4rec.export.cells import make_cells
 from tfrs_gru4rec.export.serving_model import ServingModel
+from tfrs_gru4rec.export.traced_graphs import without_rewriting
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 from oracle import tiny_tower
@@ -50,6 +51,7 @@ def search_cells(model: ServingModel) -> None:
     model._ranking.search_cells(search, most_searched=1024)
 
 
+@without_rewriting()
 def save(path: Path, model: ServingModel) -> Path:
     tf.saved_model.save(model, str(path), signatures=model.concrete_functions())
     return path
