@@ -48,8 +48,9 @@ demo: $(INSTALLED)
 	$(BIN)/gru4rec-export --model_dir .demo/model --export_dir .demo/export --top_k 5 --verbosity -1
 	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17 --clicks 2
 
-# A third of the time of a small model goes into optimising its machine code; make test-long has it done, as users do.
+# Most of the time of a small model goes into optimising its graph and machine code; make test-long has it done, as users do.
 test: export XLA_FLAGS ?= --xla_backend_optimization_level=0
+test: export GRU4REC_GRAPPLER ?= off
 test: lint
 	$(PYTEST) -m "not slow" $(OUTER)
 	$(PYTEST) -m "not slow" tests $(OUTER:%=--ignore=%)

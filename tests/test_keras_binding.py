@@ -1,5 +1,7 @@
 """Keras 2 must be the one in use, whatever was imported first, or the user is told what to do."""
 
+import pytest
+
 USE = """
 from tfrs_gru4rec._keras import keras, tfrs
 import tensorflow as tf
@@ -15,6 +17,7 @@ def test_keras_2_is_bound_without_any_setting_if_tensorflow_comes_first(run_fres
     assert ended.stdout.startswith("Keras 2.")
 
 
+@pytest.mark.slow
 def test_keras_3_in_use_already_and_a_setting_that_asks_for_it_are_explained(run_fresh):
     ended = run_fresh(
         "import importlib, os\n"

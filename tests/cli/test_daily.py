@@ -85,6 +85,7 @@ def test_warm_start_into_its_own_folder_is_refused(monday):
         run(train, **arguments, warm_start_from=monday / "logs" / ".." / "monday")
 
 
+@pytest.mark.slow
 def test_daily_exports_versions_and_says_what_it_did(monday, tmp_path, capsys):
     arguments = {
         "days_dir": monday / "logs",
@@ -183,6 +184,7 @@ def test_daily_publishes_neighbours_that_know_all_the_days(monday, fused_monday,
                 np.testing.assert_allclose(outputs["scores"][0], scores[best], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_warm_start_carries_the_fusion_or_learns_it_anew(monday, fused_monday, tmp_path):
     arguments = {
         "train_path": monday / "logs" / "1.csv",

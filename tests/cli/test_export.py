@@ -23,6 +23,7 @@ LOG = """SessionId\tItemId\tTime
 3\tblue\t7
 3\tgreen\t8
 """
+SMALL = {"top_k": 2, "max_sessions": 10}
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,7 @@ def model_dir(uncompiled, tmp_path_factory):
 
 def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     export_dir = tmp_path / "shop"
-    settings = {"model_dir": model_dir, "export_dir": export_dir, "top_k": 2, "max_sessions": 10}
-    by_cells = {"top_k_search": "cells", "sessions_path": model_dir.parent / "log.tsv"}
-    assert run(export, **settings, exclude_seen=True, **by_cells) == 0
+    assert run(export, **SMALL, model_dir=model_dir, export_dir=export_dir, exclude_seen=True) == 0
     assert capsys.readouterr().out == f"{export_dir / '1'}\n"
     # Three sessions of eight events; the run's settings and the export's.
     card = (export_dir / "1" / "assets.extra" / "model_card.md").read_text().splitlines()
@@ -49,7 +48,6 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
         "| top_k | 2 |",
         "| neighbours | none |",
     } <= set(card)
-    assert [line for line in card if line.startswith("| top_k_search | cells, exact: ")]
     loaded = tf.saved_model.load(str(export_dir / "1"))  # kept, and with it what the signatures read
     recommend = loaded.signatures["serving_default"]
     outputs = recommend(item_ids=tf.constant([["green"]]))
@@ -59,14 +57,26 @@ def test_exports_what_was_trained(model_dir, tmp_path, capsys):
     scores = model.scores(query)[0]
     assert sorted(model.vocabulary.ids[rows]) == ["blue", "red"]
     tf.debugging.assert_near(outputs["scores"][0], tf.gather(scores, rows))
-    # With a fusion in the model's folder, the next version has it inside.
+
+
+@pytest.mark.slow
+def test_cells_are_measured_with_sessions_of_a_log(model_dir, tmp_path):
+    by_cells = {"top_k_search": "cells", "sessions_path": model_dir.parent / "log.tsv"}
+    assert run(export, **SMALL, **by_cells, model_dir=model_dir, export_dir=tmp_path) == 0
+    card = (tmp_path / "1" / "assets.extra" / "model_card.md").read_text().splitlines()
+    assert [line for line in card if line.startswith("| top_k_search | cells, exact: ")]
+
+
+@pytest.mark.slow
+def test_a_fusion_in_the_models_folder_is_exported_with_it(model_dir, tmp_path):
+    model = load_model(model_dir)
     fusion = Fusion.count(SessionLog.from_file(model_dir.parent / "log.tsv"), np.ones([4, 3]), ["rules"])
     fused_dir = shutil.copytree(model_dir, tmp_path / "fused")
     fusion.save(fused_dir)
-    assert run(export, **{**settings, "model_dir": fused_dir}) == 0
-    assert "| neighbours | rules |" in (export_dir / "2" / "assets.extra" / "model_card.md").read_text()
-    loaded = tf.saved_model.load(str(export_dir / "2"))
-    score = loaded.signatures["score_items"]
+    assert run(export, **SMALL, model_dir=fused_dir, export_dir=tmp_path / "shop") == 0
+    version = tmp_path / "shop" / "1"
+    assert "| neighbours | rules |" in (version / "assets.extra" / "model_card.md").read_text()
+    score = tf.saved_model.load(str(version)).signatures["score_items"]
     names = ["red", "green", "blue"]
     outputs = score(item_ids=tf.constant([["green", "red"]]), candidate_ids=tf.constant([names]))
     session = tf.constant([model.vocabulary.rows(["green", "red"])])

@@ -81,6 +81,7 @@ def test_a_warm_start_refuses_another_type_before_training(of_integers, tmp_path
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_an_export_into_a_folder_of_another_type_is_refused(of_integers, tmp_path, capsys):
     target = {"export_dir": tmp_path / "shop", **EXPORT}
     assert run(export, model_dir=of_integers, **target) == 0

@@ -31,6 +31,7 @@ def check_block(found):
     assert found["replicas"] == 0
 
 
+@pytest.mark.slow
 def test_at_every_step_and_in_blocks():
     found = found_by("step:shared", "block:shared")
     check_step(found["step:shared"])

@@ -107,7 +107,7 @@ def crowded(tmp_path_factory):
 
 
 @pytest.mark.parametrize("rounds", [20, *ROUNDS[1:]])
-@pytest.mark.parametrize("loader", ["functions", "session"])
+@pytest.mark.parametrize("loader", [pytest.param("functions", marks=pytest.mark.slow), "session"])
 def test_sessions_that_push_each_other_out_never_mix(crowded, load, loader, rounds):
     call = load(crowded, loader)
     send(call, "first", 0, 0)  # prepares the graphs, which each thread would do for itself

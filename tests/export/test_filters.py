@@ -23,7 +23,7 @@ def export(request, tmp_path_factory):
     return tiny_model.save(tmp_path_factory.mktemp("filters"), model)
 
 
-@pytest.fixture(scope="module", params=LOADERS)
+@pytest.fixture(scope="module", params=[pytest.param("functions", marks=pytest.mark.slow), "session"])
 def call(request, export):
     """Calls the model, whose availability the tests change."""
     with LOADERS[request.param](export) as function:

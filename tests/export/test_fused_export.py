@@ -45,8 +45,11 @@ def fusion():
 
 @pytest.fixture(
     scope="module",
-    params=[(False, False), (True, False), (False, True)],
-    ids=["all items", "unseen items", "neighbours alone"],
+    params=[
+        pytest.param((False, False), id="all items"),
+        pytest.param((True, False), id="unseen items", marks=pytest.mark.slow),
+        pytest.param((False, True), id="neighbours alone", marks=pytest.mark.slow),
+    ],
 )
 def saved(request, fusion, tmp_path_factory):
     is_unseen, is_alone = request.param
@@ -142,6 +145,7 @@ def model():
     return GRU4Rec(Vocabulary(INTEGER_IDS, tiny_tower.counts()), GRU4RecConfig(layers=(4,)))
 
 
+@pytest.mark.slow
 def test_a_real_model_is_published_with_its_fusion(model, fusion, tmp_path):
     folder = export_saved_model(model, tmp_path, fusion=fusion, top_k=3, max_sessions=100)
     assert folder == str(tmp_path / "1")

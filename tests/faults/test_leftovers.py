@@ -56,6 +56,7 @@ def test_a_run_without_a_checkpoint_begins_anew_with_other_settings(inputs, tmp_
     assert load_model(tmp_path / "m").config.layers == (3,)
 
 
+@pytest.mark.slow
 def test_a_half_begun_day_starts_again(inputs, tmp_path, caplog):
     """Its log was replaced after its training had begun, and its folder is damaged besides."""
     COMMANDS["day loop"].run(inputs, tmp_path / "whole")

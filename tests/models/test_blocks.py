@@ -75,7 +75,7 @@ def model(compiled, anew):
 
 @pytest.mark.parametrize(
     ("block_steps", "is_repeated"),
-    [pytest.param(1, False, marks=pytest.mark.slow), (8, False), (8, True), (128, False)],
+    [*(pytest.param(size, False, marks=pytest.mark.slow) for size in (1, 8)), (8, True), (128, False)],
 )
 def test_blocks_of_every_size_train_alike(log, model, two_epochs, block_steps, is_repeated):
     expected, losses = two_epochs

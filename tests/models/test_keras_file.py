@@ -48,7 +48,7 @@ def assert_equal(found, expected):
 
 @pytest.mark.parametrize(
     "arrangement",
-    [each if each != "separate" else pytest.param(each, marks=pytest.mark.slow) for each in ARRANGEMENTS],
+    [each if each == "shared" else pytest.param(each, marks=pytest.mark.slow) for each in ARRANGEMENTS],
 )
 def test_a_saved_model_is_loaded_and_trains_on(tmp_path, arrangement):
     log = make_log(of_text=arrangement == "shared")

@@ -91,6 +91,7 @@ def test_a_stopped_run_has_the_same_best_epoch(logs, whole, tmp_path, after):
     np.testing.assert_array_equal(once_more.embedding.output_table, model.embedding.output_table)
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_from_the_last_epoch_not_from_the_best(logs, whole, tmp_path):
     _, model, records = whole
     train(logs, tmp_path / "m", n_epochs=5)

@@ -113,6 +113,7 @@ def test_a_study_that_was_killed_ends_like_one_that_was_not(logs, whole, tmp_pat
     assert (found.model, found.training) == (whole[1].model, whole[1].training)
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_with_the_study(logs, whole, tmp_path):
     short = tune(*logs, tmp_path / "s", **{**SETTINGS, "n_trials": 2})
     assert len(short.trials) == 2

@@ -204,7 +204,7 @@ def short(tmp_path_factory):
     return folder / "logs", entries, versions
 
 
-QUICK_KILLS = ("before training", "before the neighbours are kept", "after the ledger")
+QUICK_KILLS = ("before the neighbours are kept", "after the ledger")
 
 
 @pytest.mark.parametrize(
@@ -305,6 +305,7 @@ def test_a_day_leaves_a_report_of_what_it_reached_on_the_next(short, tmp_path):
     assert {"training", "data"} <= versions.about.keys()
 
 
+@pytest.mark.slow
 def test_only_the_models_needed_keep_their_weights(short, tmp_path):
     logs, *_ = short
     folder = tmp_path / "logs"
@@ -319,7 +320,14 @@ def test_only_the_models_needed_keep_their_weights(short, tmp_path):
     assert (tmp_path / "work" / "days" / "2024-05-02" / "report.json").exists()
 
 
-@pytest.mark.parametrize(("train_every", "epochs"), [(0, [0, 0]), (1, [1, 1]), (2, [1, 0])])
+@pytest.mark.parametrize(
+    ("train_every", "epochs"),
+    [
+        pytest.param(0, [0, 0], marks=pytest.mark.slow),
+        pytest.param(1, [1, 1], marks=pytest.mark.slow),
+        (2, [1, 0]),
+    ],
+)
 def test_neighbours_learn_on_days_without_training(short, tmp_path, train_every, epochs):
     logs, *_ = short
     first = logs.parent / "first"

@@ -1,5 +1,6 @@
 """Items out of stock: set by a client while the server runs, and kept over a version push."""
 
+import pytest
 from serving_support.exports import ITEMS, UNKNOWN_ITEM, publish_copy
 from serving_support.servers import serving, until
 
@@ -32,6 +33,7 @@ def test_what_is_withdrawn_stays_withdrawn_over_a_version_push(real_export, tmp_
         assert client.click("a", ITEMS[9], Filters(allow_groups=["no group"])).item_ids == []
 
 
+@pytest.mark.slow
 def test_the_client_tells_another_version_of_a_server_that_forgets(real_export, tmp_path):
     versions = [publish_copy(real_export, tmp_path / str(number), number).parent for number in (1, 2)]
     with serving(versions[0]) as first, SessionClient(first.address) as client:

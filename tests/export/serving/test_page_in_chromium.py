@@ -172,6 +172,7 @@ def test_why_is_what_each_click_adds(page, server):
     caller.channel.close()
 
 
+@pytest.mark.slow
 def test_the_gru_stands_beside_what_neighbours_make_of_it(fused_page, fused_server):
     caller = Caller(fused_server.address)
     for clicked in ([], [17], [17, 42], [17, 42, 103]):

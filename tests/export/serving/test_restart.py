@@ -188,6 +188,7 @@ def test_version_push_while_calls_are_under_way(export, size, undisturbed, tmp_p
     assert replayed.session_length == 2
 
 
+@pytest.mark.slow
 def test_of_three_servers_one_leaves_and_comes_back(export, size, undisturbed):
     kind, n_sessions = size
     export_dir = export.parent

@@ -112,6 +112,7 @@ def test_a_server_with_a_hanging_model_stops(export_dir):
         assert server.wait(20.0) == 0
 
 
+@pytest.mark.slow
 def test_counting_with_too_little_memory_hangs_no_session(tmp_path, run_fresh):
     ended = run_fresh(
         f"""
