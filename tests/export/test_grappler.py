@@ -8,6 +8,7 @@ from export_support.loaders import loaded_in_session, loaded_with_deadlines
 from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
 from tfrs_gru4rec.export import signatures
+from tfrs_gru4rec.export.traced_graphs import without_rewriting
 
 SESSIONS = [b"a", b"b", b"a", b"new"]
 FILTERS = {
@@ -56,7 +57,13 @@ def test_every_saved_call_forbids_rewriting(exported):
     ]
     assert len(rewriting) > len(signatures.SIGNATURES)
     assert not any(rewriting)
-    assert not tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer")  # of this process
+
+
+def test_this_process_rewrites_as_before():
+    before = tf.config.optimizer.get_experimental_options()
+    with without_rewriting():
+        assert tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"]
+    assert tf.config.optimizer.get_experimental_options() == {"disable_meta_optimizer": False, **before}
 
 
 @pytest.mark.slow
