@@ -57,7 +57,7 @@ test: lint
 
 # Tests of properties again, with many more examples; then what repeats, longer than make test does it.
 test-long: $(INSTALLED)
-	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile long
+	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile long tests $(REPEATED:%=--ignore=%)
 	GRU4REC_FUZZ_REQUESTS=10000 GRU4REC_LIVE_SESSIONS=1000 GRU4REC_KILLS=20 GRU4REC_CUT_RUNS=3000 $(PYTEST) $(REPEATED)
 
 spark: $(INSTALLED)

@@ -25,7 +25,7 @@ REAL_DATA = Path(os.environ.get("GRU4REC_DATA", ROOT.parent / "shared" / "data")
 hypothesis.settings.register_profile(
     "short", deadline=None, max_examples=30, derandomize=bool(os.environ.get("CI"))
 )
-hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("short"), max_examples=500)
+hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("short"), max_examples=250)
 hypothesis.settings.load_profile("short")
 
 

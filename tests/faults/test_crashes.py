@@ -1,7 +1,7 @@
 """Each command, stopped at every write: what is left is the state before or after, and the same command goes on.
 
 `Disk` notes what a kill or a power cut would leave before every write of one run. From these states, each once, the
-command runs again; the long version takes sixty of each command (GRU4REC_CRASHES=1000: all), and kills real processes
+command runs again; the long version takes twenty of each command (GRU4REC_CRASHES=1000: all), and kills real processes
 by their system calls besides.
 """
 
@@ -18,7 +18,7 @@ from fault_support.commands import COMMANDS
 from fault_support.disk import Disk, write_tree
 
 STRACE = shutil.which("strace")
-STATES = int(os.environ.get("GRU4REC_CRASHES", "60"))  # of each command that the long version goes on from
+STATES = int(os.environ.get("GRU4REC_CRASHES", "20"))  # of each command that the long version goes on from
 KILLED_AT = [
     (name, call) for name in ("train", "day loop", "export") for call in ("rename", "fsync", "unlink")
 ]

@@ -18,7 +18,7 @@ from tfrs_gru4rec.export.locked_memory import Lock
 from tfrs_gru4rec.export.serving import versions
 
 PROBE_SECONDS = 0.1
-FAULTS = [10, pytest.param(int(os.environ.get("GRU4REC_FAULTS", "300")), marks=pytest.mark.slow)]
+FAULTS = [10, pytest.param(int(os.environ.get("GRU4REC_FAULTS", "100")), marks=pytest.mark.slow)]
 
 
 class FaultyModel(tf.Module):
