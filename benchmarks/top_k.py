@@ -100,7 +100,7 @@ def quantiles(name: str, values: np.ndarray) -> dict[str, float]:
 def measure(model: GRU4Rec, data: Path, options: flags.FlagValues) -> dict[str, dict[str, float]]:
     """Answers the queries each way; returns figures by way."""
     larger = spread_model(model, options.n_items, options.noise)
-    records = SessionRecords(larger, n_seen=0)
+    records = SessionRecords(larger, n_seen=1)
     ranking = Ranking(larger, records, larger.vocabulary, TOP_K)
 
     @tf.function(autograph=False)

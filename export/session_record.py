@@ -13,7 +13,7 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.checks import require, require_at_least
 from tfrs_gru4rec.export.signatures import MAX_SESSION_EVENTS, Status
 from tfrs_gru4rec.layers.session_fold import advance_items, fold_session
 
@@ -52,6 +52,7 @@ class SessionRecords:
 
     def __init__(self, model: NextItemModel, n_seen: int) -> None:
         """Reads the layers' units off the model, which steps them; so many items are remembered."""
+        require_at_least(1, n_seen=n_seen)
         self._model = model
         units = [int(state.shape[1]) for state in model.initial_state(1)]
         self._parts = [1, *units, n_seen]

@@ -60,3 +60,8 @@ def test_a_catalogue_beyond_exact_floats_is_refused():
         require_exact_rows(EXACT_FLOATS + 1)
     # Length, whether known, two layers, and all twelve items.
     assert serving_model().sessions.record_size == 1 + 1 + 3 + 2 + 12
+
+
+def test_a_record_that_would_remember_no_item_is_refused():
+    with pytest.raises(ValueError, match=r"n_seen=0"):
+        SessionRecords(TinyModel(), n_seen=0)
