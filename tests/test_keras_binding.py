@@ -11,6 +11,7 @@ print("Keras", keras.__version__)
 """
 
 
+@pytest.mark.slow
 def test_keras_2_is_bound_without_any_setting_if_tensorflow_comes_first(run_fresh):
     ended = run_fresh("import tensorflow" + USE, TF_USE_LEGACY_KERAS=None)
     assert ended.returncode == 0, ended.stderr

@@ -92,6 +92,7 @@ def test_warm_up_calls_every_signature_and_leaves_no_session(published, load):
     assert call("stats", probe=[0])["live_sessions"].tolist() == [0]
 
 
+@pytest.mark.slow
 def test_loads_in_a_process_without_the_package(published, run_fresh):
     ended = run_fresh(f"""
 import sys

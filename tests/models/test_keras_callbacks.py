@@ -131,6 +131,7 @@ def test_tensorboard_gets_the_graph_of_the_step(fit, tmp_path):
     assert {"graph", "epoch_loss"} <= tags(tmp_path / "logs" / "train")
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_is_restored_and_goes_on(data, tmp_path):
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
