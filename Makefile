@@ -48,7 +48,7 @@ demo: $(INSTALLED)
 	$(BIN)/gru4rec-export --model_dir .demo/model --export_dir .demo/export --top_k 5 --verbosity -1
 	$(BIN)/python examples/live_session.py --export_dir .demo/export --first_item 17 --clicks 2
 
-# Most of the time of a small model goes into optimising its graph and machine code; make test-long has it done, as users do.
+# Some two fifths of the time of a small model go into optimising its graph and machine code; make test-long has it done, as users do.
 test: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 test: export GRU4REC_GRAPPLER ?= off
 test: lint

@@ -13,7 +13,7 @@ def without_rewriting() -> Iterator[None]:
     """Has TensorFlow's graph rewriter, Grappler, leave the functions that are traced and saved within.
 
     A saved call of a function carries this setting, so it holds in every process that loads the export. Grappler would
-    rewrite each function of each signature at its first call, which is half of the time to load a version, and gains
+    rewrite each function of each signature at its first call, which is a third of the time to load a version, and gains
     nothing: the graph is traced as it should run.
 
     >>> with without_rewriting():
