@@ -140,6 +140,25 @@ def test_ranks_equal_brute_force_on_random_logs(seed, tie):
         assert model.ranks(test_log, tie).tolist() == expected
 
 
+def test_the_last_shared_click_of_a_long_session_is_found():
+    # 300 clicks on 250 items: sums of powers that no float64 holds to the last digit.
+    rng, n_items = np.random.default_rng(3), 250
+    train, test = random_sessions(4, 60, n_items), [rng.integers(0, n_items, 300).tolist()]
+    clicks = NextClicks.of(log_of(test, n_items)).take(np.array([60, 150, 298]))
+    found = SessionKNN(log_of(train, n_items)).scores(log_of(test, n_items).items, clicks).toarray()
+    for row, seen in zip(found, clicks.positions, strict=True):
+        expected = oracle.session_knn_scores(train, n_items, test[0][:seen], 500, 5000, True)
+        np.testing.assert_allclose(row, np.multiply(expected, float(seen) ** 2), 1e-12)
+
+
+def test_what_is_shared_more_than_500_clicks_ago_weighs_as_500_ago():
+    test = log_of([list(range(701))], 903)
+    model = SessionKNN(log_of([[3, 901], [650, 902]], 903), idf=False)
+    scores = model.scores(test.items, NextClicks.of(test).take(slice(699, 700))).toarray()[0]
+    # 700 seen: item 3 at position 4, w = 700 - 500; item 650 at 651.
+    assert (scores[901], scores[902]) == (4 * 200, 651 * 651)
+
+
 def test_vstan_equals_the_formula_in_slow_loops():
     # No two similarities are alike, so that the order of equals does not matter.
     train, test, n_items = random_sessions(11, 60, 15), random_sessions(12, 12, 15), 15

@@ -19,6 +19,10 @@ by popularity.
 In matrices: P [n_clicks, n_items] holds the p(i), S [n_sessions, n_items] is 1 where a past session has an item. The
 similarities are P S', and the scores are the neighbours' votes sim * w, [n_clicks, n_sessions], times S. The 1 / l is
 left out: it changes no rank, and sums of whole numbers are exact, so that equals stay equal.
+
+The same product finds w: beside each p(i), as the imaginary part, stands 4 ** (p(i) - l), and a sum of different powers
+of 4 lies between the highest of them and the next. So w is exact for the last 500 clicks of a session; a neighbour that
+shares older ones alone counts as if it shared the 500th.
 """
 
 import numpy as np
@@ -28,6 +32,8 @@ from tfrs_gru4rec import checks
 from tfrs_gru4rec.neighbours.baseline import Baseline
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
+
+_OLDEST = -500  # a power of 4 that a float64 still holds
 
 
 class SessionKNN(Baseline):
@@ -69,13 +75,12 @@ class SessionKNN(Baseline):
     def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
         """Returns the scores of the module's equations, [n_clicks, n_items]."""
         positions = self._positions(items, clicks)
+        ages = positions.data - np.repeat(clicks.positions, np.diff(positions.indptr))
+        positions = with_data(positions, positions.data + 1j * 4.0 ** np.maximum(ages, _OLDEST))
         neighbours = self._neighbours(positions)
-        rows = np.repeat(np.arange(len(clicks)), np.diff(neighbours.indptr))
-        shared = self._sessions[neighbours.indices].multiply(positions[rows])
-        weights = shared.max(axis=1).toarray().ravel()
-        votes = neighbours.copy()
-        votes.data *= weights
-        scores = votes @ self._sessions
+        exponents = np.frexp(neighbours.data.imag)[1] - 1  # of 2, rounded down
+        latest = np.repeat(clicks.positions, np.diff(neighbours.indptr)) + exponents // 2
+        scores = with_data(neighbours, neighbours.data.real * latest) @ self._sessions
         scores.data *= self._idf[scores.indices]
         return scores
 
@@ -96,17 +101,24 @@ class SessionKNN(Baseline):
     def _neighbours(
         self, positions: sparse.csr_array, of_sessions: np.ndarray | None = None
     ) -> sparse.csr_array:
-        """Returns the similarities [n_clicks, n_sessions] of the neighbours alone, times weights of the sessions."""
+        """Returns the similarities [n_clicks, n_sessions] of the neighbours alone, times weights of the sessions.
+
+        Those of complex positions are compared by their real part.
+        """
         similarity = positions @ self._holders
         similarity.sort_indices()  # by recency
         if of_sessions is not None:
             similarity.data *= of_sessions[similarity.indices]
         candidates = keep(similarity, from_end(similarity) <= self._n_candidates)
-        rows = np.repeat(np.arange(candidates.shape[0]), np.diff(candidates.indptr))
+        # Of the clicks with more candidates than may vote; the others' all do.
+        counts = np.diff(candidates.indptr)
+        is_crowded = counts > self._n_neighbours
+        crowded = np.flatnonzero(np.repeat(is_crowded, counts))
+        rows = np.repeat(np.flatnonzero(is_crowded), counts[is_crowded])
         # Stable: of equally similar ones the more recent come last.
-        order = np.lexsort((candidates.data, rows))
-        is_near = np.empty(order.size, bool)
-        is_near[order] = from_end(candidates) <= self._n_neighbours
+        order = np.lexsort((candidates.data.real[crowded], rows))
+        is_near = np.ones(candidates.nnz, bool)
+        is_near[crowded[order]] = from_end(candidates)[crowded] <= self._n_neighbours
         return keep(candidates, is_near)
 
 
@@ -134,6 +146,11 @@ def sessions_of_items(log: SessionLog) -> sparse.csr_array:
 def from_end(matrix: sparse.csr_array) -> np.ndarray:
     """Returns each stored entry's place in its row, counted from the end: the last is 1; int64 [n_stored]."""
     return np.repeat(matrix.indptr[1:], np.diff(matrix.indptr)) - np.arange(matrix.nnz)
+
+
+def with_data(matrix: sparse.csr_array, data: np.ndarray) -> sparse.csr_array:
+    """Returns a matrix with the same entries stored, of other values [n_stored]."""
+    return sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def keep(matrix: sparse.csr_array, is_kept: np.ndarray) -> sparse.csr_array:
