@@ -51,7 +51,7 @@ def test_blocks_keep_to_the_budget():
     assert block_rows(1000, max_scores_bytes=8000) == 2
     assert block_rows(10**9) == 1
     # Of a smaller catalogue 24 MiB, or 64 rows: 100,000 items take .4 MB a row.
-    assert block_rows(10_000) == 24 * 2**20 // 40_000
+    assert block_rows(10_000) == 624  # 16 fit 39 times into 24 MiB / 40,000
     assert block_rows(100_000) == 64
     assert block_rows(100_000, max_scores_bytes=4_000_000) == 10
 

@@ -13,6 +13,8 @@ MAX_SCORES_BYTES = 2**28
 # The C library takes blocks of up to 32 MiB from memory that it has used before. Larger ones it asks of the system,
 # whose pages, cleared at the first touch, cost as much as the product. But a catalogue is read once for each block.
 _KEPT_BYTES, _ENOUGH_ROWS = 3 * 2**23, 64
+# The registers of a processor hold 16 numbers of float32: 145 queries take a tenth longer than 144.
+_LANES = 16
 
 
 def block_rows(n_items: int, max_scores_bytes: int = MAX_SCORES_BYTES) -> int:
@@ -22,11 +24,12 @@ def block_rows(n_items: int, max_scores_bytes: int = MAX_SCORES_BYTES) -> int:
       ValueError: a value is not above zero.
 
     >>> block_rows(10_000_000), block_rows(43_000)
-    (6, 146)
+    (6, 144)
     """
     require_positive(n_items=n_items, max_scores_bytes=max_scores_bytes)
     row_bytes = 4 * n_items
-    return max(1, min(max_scores_bytes // row_bytes, max(_KEPT_BYTES // row_bytes, _ENOUGH_ROWS)))
+    rows = max(1, min(max_scores_bytes // row_bytes, max(_KEPT_BYTES // row_bytes, _ENOUGH_ROWS)))
+    return rows if rows < _LANES else rows - rows % _LANES
 
 
 def ranks_in_blocks(

@@ -7,7 +7,9 @@ falls under the tie rule, which is that of the model's evaluation (`tfrs_gru4rec
 """
 
 import abc
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy import sparse
@@ -73,16 +75,21 @@ class Baseline(abc.ABC):
           log: the test log, in the vocabulary of the training log.
           tie: standard, conservative or median, see `tfrs_gru4rec.metrics.ranks.tie_ranks`.
           clicks: the questions of `log` to answer; None takes all.
-          block_entries: how many entries of `work` are scored at a time, which bounds the memory.
+          block_entries: how many entries of `work` each core scores at a time, which bounds the memory.
 
         Raises:
           ValueError: the tie rule is unknown.
         """
         clicks = NextClicks.of(log) if clicks is None else clicks
         above, level = np.empty(len(clicks)), np.empty(len(clicks))
-        for block in blocks(self.work(log.items, clicks), block_entries):
+
+        def count(block: slice) -> None:
             asked = clicks.take(block)
             above[block], level[block] = self._before_and_level(self.scores(log.items, asked), asked.targets)
+
+        # NumPy and SciPy let other threads run while they compute.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(count, blocks(self.work(log.items, clicks), block_entries)))
         return tie_ranks(above, level, tie)
 
     def _before_and_level(
