@@ -4,12 +4,12 @@
 
 Trains two published recipes as `gru4rec-train` does (checkpoints, CSV and TensorBoard logs on), on
 ../shared/data/diginetica or, where that is absent, on random sessions of the same size, and prints for each:
-steps/s, events/s, GFLOP/s and the share of the sgemm rate (1024 x 1024 x 1024), which is measured before and after.
+steps/s, events/s, GFLOP/s and the share of the sgemm rate (1024 x 1024 x 1024; 8192 on a GPU), which is measured
+before and after. Where TensorFlow finds a GPU, all of it runs there.
 The first 200 steps do not count. It also times loops that do more and more of a step (--noparts leaves them out).
 """
 
 import dataclasses
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from absl import app, flags
 from tfrs_gru4rec._keras import keras  # isort: skip
 import numpy as np
 import tensorflow as tf
-from measuring import load_log, settings_of, sgemm_rate
+from measuring import device, load_log, settings_of, sgemm_rate
 
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
@@ -141,9 +141,7 @@ def main(argv: list[str]) -> None:
     """Prints the table."""
     del argv
     log = load_log()
-    print(
-        f"{log.n_events} events, {log.vocabulary.n_items} items; TensorFlow {tf.__version__}, {os.cpu_count()} cores"
-    )
+    print(f"{log.n_events} events, {log.vocabulary.n_items} items; TensorFlow {tf.__version__}, {device()}")
     print(f"{'recipe':14}{'steps/s':>9}{'events/s':>10}{'GFLOP/s':>9}{'sgemm':>8}{'share':>8}")
     for name in flags.FLAGS.recipe:
         recipe = RECIPES[name]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Rows are updated in chunks, so that a chunk's gradients and slots stay in a core's cache from read to write.
 CHUNK_BYTES = 1 << 18
+# A GPU takes all at once.
+GPU_CHUNK_BYTES = 1 << 40
 
 
 class InPlaceRows:
@@ -24,17 +26,22 @@ class InPlaceRows:
 
     is_compiled = True
 
-    def __init__(self, optimizer: "AdagradMomentum", chunk_bytes: int = CHUNK_BYTES) -> None:
-        """Keeps the optimizer, whose rule and slots are used; so many bytes of gradients are updated at a time."""
+    def __init__(self, optimizer: "AdagradMomentum", chunk_bytes: int | None = None) -> None:
+        """Keeps the optimizer, whose rule and slots are used; so many bytes of gradients are updated at a time.
+
+        None: what suits the processor, or the GPU if there is one.
+        """
         self._optimizer = optimizer
-        self._chunk_bytes = chunk_bytes
+        default = GPU_CHUNK_BYTES if tf.config.list_logical_devices("GPU") else CHUNK_BYTES
+        self._chunk_bytes = chunk_bytes or default
 
     def build(self, variables: list[tf.Variable]) -> None:
         """Makes what is kept for each variable, see `RowUpdater`."""
         self._optimizer.build(variables)
-        # Their values mean nothing between two steps. One for each table: XLA copies what a step writes twice.
+        # Their values mean nothing between two steps. One for each table: XLA copies what a step writes twice. Of
+        # int64: beside a GPU variables of int32 stay with the host, where no compiled program reaches them.
         self._last_places = {
-            table.ref(): tf.Variable(tf.zeros(table.shape[:1], tf.int32), trainable=False, name="last_places")
+            table.ref(): tf.Variable(tf.zeros(table.shape[:1], tf.int64), trainable=False, name="last_places")
             for table in variables
         }
 
@@ -82,5 +89,5 @@ class InPlaceRows:
         items, which keeps one for each row; then the rows are looked up there. (`tf.unique` has no static shape.)
         """
         last_places = self._last_places[table.ref()]
-        last_places.scatter_update(tf.IndexedSlices(tf.range(rows.shape[0]), rows))
-        return tf.gather(last_places, rows)
+        last_places.scatter_update(tf.IndexedSlices(tf.range(rows.shape[0], dtype=tf.int64), rows))
+        return tf.cast(tf.gather(last_places, rows), tf.int32)

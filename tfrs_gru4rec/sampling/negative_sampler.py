@@ -67,9 +67,10 @@ class NegativeSampler(tf.Module):
         self.sample_alpha = float(sample_alpha)
         self.n_items = int(keep.size)
         # A certain keep would need the threshold 2**31, one above int32; such a column is its own alias.
-        threshold = np.minimum(np.round(keep * 2.0**32) - 2.0**31, 2.0**31 - 1).astype(np.int32)
-        table = np.stack([threshold, alias], axis=1)
-        self._table = tf.Variable(table, trainable=False, name="alias_table")
+        threshold = np.minimum(np.round(keep * 2.0**32) - 2.0**31, 2.0**31 - 1)
+        # Beside a GPU a variable of int32 stays with the host, where no compiled program reaches it; int64 does not.
+        table = np.stack([threshold, alias], axis=1).astype(np.int64)
+        self._columns = tf.Variable(table, trainable=False, name="alias_table")
 
     def sample(self, n_sample: int, seed: tf.Tensor) -> tf.Tensor:
         """Draws item rows int32 `[n_sample]` with replacement; the same seed, integers `[2]`, gives the same draw."""
@@ -77,5 +78,5 @@ class NegativeSampler(tf.Module):
         # A word, brought to 0 … 2**32 - 1, times n_items / 2**32, rounded down: a column.
         position = tf.cast(words[0], tf.int64) + 2**31
         columns = tf.cast(tf.bitwise.right_shift(position * self.n_items, 32), tf.int32)
-        chosen = tf.gather(self._table, columns)
-        return tf.where(words[1] < chosen[:, 0], columns, chosen[:, 1])
+        keep, alias = tf.unstack(tf.gather(self._columns, columns), axis=1)
+        return tf.where(tf.cast(words[1], tf.int64) < keep, columns, tf.cast(alias, tf.int32))
