@@ -96,12 +96,13 @@ class Baseline(abc.ABC):
         self, scores: sparse.csr_array, targets: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Counts, for each target, the items before it and those level with it, itself included."""
-        rows = np.repeat(np.arange(len(targets)), np.diff(scores.indptr))
-        is_scored = scores.data > 0
-        rows, items, values = rows[is_scored], scores.indices[is_scored], scores.data[is_scored]
+        rows, items, values = np.repeat(np.arange(len(targets)), np.diff(scores.indptr)), scores.indices, scores.data
         is_target = items == targets[rows]
         own = np.zeros(len(targets))
         own[rows[is_target]] = values[is_target]
+        # What scores less than the target counts nowhere, nor does what has no score.
+        is_rival = (values >= own[rows]) & (values > 0)
+        rows, items, values = rows[is_rival], items[is_rival], values[is_rival]
 
         def count(condition: np.ndarray) -> np.ndarray:
             return np.bincount(rows[condition], minlength=len(targets))
