@@ -92,7 +92,7 @@ def test_saved_and_loaded(tmp_path):
             return self.sampler.sample(64, seed)
 
     holder = Holder()
-    assert holder.trainable_variables == ()
+    assert holder.variables == ()
     tf.saved_model.save(holder, str(tmp_path / "holder"))
     loaded = tf.saved_model.load(str(tmp_path / "holder"))
     seed = tf.constant([3, 4])

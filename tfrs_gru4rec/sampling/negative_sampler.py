@@ -39,38 +39,34 @@ def sampling_weights(counts: np.ndarray, sample_alpha: float) -> np.ndarray:
     return np.where(counts > 0, (counts / counts.max()) ** sample_alpha, 0.0)
 
 
-class NegativeSampler(tf.Module):
+class NegativeSampler:
     """Draws item rows with probability proportional to count ** sample_alpha.
 
     Integers decide everything, so that a seed gives the same items eagerly, in a graph and under XLA
     (whose random floats differ): the chance to keep a column is a threshold among the 2**32 values of
-    a word. The table is a variable, not a constant of the graph: exports and checkpoints carry it.
+    a word. The table, which follows from the counts, is no variable and in no checkpoint.
 
     >>> sampler = NegativeSampler(np.array([0, 5, 0, 0]), sample_alpha=0.75)
     >>> sampler.sample(3, seed=tf.constant([1, 2])).numpy()  # only item 1 was ever clicked
     array([1, 1, 1], dtype=int32)
     """
 
-    def __init__(self, counts: np.ndarray, sample_alpha: float, name: str = "negative_sampler") -> None:
+    def __init__(self, counts: np.ndarray, sample_alpha: float) -> None:
         """Builds the alias table.
 
         Args:
           counts: `[n_items]`, events of each item in the training log; items with 0 are never drawn.
           sample_alpha: 0 draws uniformly, 1 by popularity; at least 0.
-          name: name of the module.
 
         Raises:
           ValueError: see `sampling_weights`.
         """
-        super().__init__(name=name)
         keep, alias = alias_table(sampling_weights(counts, sample_alpha))
         self.sample_alpha = float(sample_alpha)
         self.n_items = int(keep.size)
         # A certain keep would need the threshold 2**31, one above int32; such a column is its own alias.
         threshold = np.minimum(np.round(keep * 2.0**32) - 2.0**31, 2.0**31 - 1)
-        # Beside a GPU a variable of int32 stays with the host, where no compiled program reaches it; int64 does not.
-        table = np.stack([threshold, alias], axis=1).astype(np.int64)
-        self._columns = tf.Variable(table, trainable=False, name="alias_table")
+        self._table = tf.constant(np.stack([threshold.astype(np.int32), alias], axis=1))
 
     def sample(self, n_sample: int, seed: tf.Tensor) -> tf.Tensor:
         """Draws item rows int32 `[n_sample]` with replacement; the same seed, integers `[2]`, gives the same draw."""
@@ -78,5 +74,5 @@ class NegativeSampler(tf.Module):
         # A word, brought to 0 … 2**32 - 1, times n_items / 2**32, rounded down: a column.
         position = tf.cast(words[0], tf.int64) + 2**31
         columns = tf.cast(tf.bitwise.right_shift(position * self.n_items, 32), tf.int32)
-        keep, alias = tf.unstack(tf.gather(self._columns, columns), axis=1)
-        return tf.where(tf.cast(words[1], tf.int64) < keep, columns, tf.cast(alias, tf.int32))
+        chosen = tf.gather(self._table, columns)
+        return tf.where(words[1] < chosen[:, 0], columns, chosen[:, 1])
