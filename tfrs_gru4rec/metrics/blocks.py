@@ -13,12 +13,18 @@ MAX_SCORES_BYTES = 2**28
 # The C library takes blocks of up to 32 MiB from memory that it has used before. Larger ones it asks of the system,
 # whose pages, cleared at the first touch, cost as much as the product. But a catalogue is read once for each block.
 _KEPT_BYTES, _ENOUGH_ROWS = 3 * 2**23, 64
+# A compiled loop over the blocks of so many queries asks for the scores' memory once, so blocks may be larger.
+_LOOP_ROWS, _LOOP_BYTES = 2**12, 2**26
 # The registers of a processor hold 16 numbers of float32: 145 queries take a tenth longer than 144.
 _LANES = 16
 
 
-def block_rows(n_items: int, max_scores_bytes: int = MAX_SCORES_BYTES) -> int:
+def block_rows(
+    n_items: int, max_scores_bytes: int = MAX_SCORES_BYTES, enough_bytes: int = _KEPT_BYTES
+) -> int:
     """Returns how many rows of float32 scores of all items to hold at a time within a budget of bytes, at least one.
+
+    More than `enough_bytes` are taken only where these are few rows.
 
     Raises:
       ValueError: a value is not above zero.
@@ -28,7 +34,7 @@ def block_rows(n_items: int, max_scores_bytes: int = MAX_SCORES_BYTES) -> int:
     """
     require_positive(n_items=n_items, max_scores_bytes=max_scores_bytes)
     row_bytes = 4 * n_items
-    rows = max(1, min(max_scores_bytes // row_bytes, max(_KEPT_BYTES // row_bytes, _ENOUGH_ROWS)))
+    rows = max(1, min(max_scores_bytes // row_bytes, max(enough_bytes // row_bytes, _ENOUGH_ROWS)))
     return rows if rows < _LANES else rows - rows % _LANES
 
 
@@ -66,31 +72,62 @@ def ranks_in_blocks(
     >>> ranks_in_blocks(tf.constant([[1.0]]), items, biases, tf.constant([0])).numpy().tolist()
     [3.0]
     """
-    rows = min(block_rows(item_weights.shape[0], max_scores_bytes), query.shape[0] or sys.maxsize)
-    n = tf.shape(query)[0]
-    n_blocks = -(-n // rows)
-    blocks = tuple(_in_blocks(values, n_blocks, rows) for values in (query, target_rows, *of_queries))
+    n_items, n = item_weights.shape[0], tf.shape(query)[0]
+    most = query.shape[0] or sys.maxsize
+    if rescore is None:
+        rows = min(block_rows(n_items, max_scores_bytes, _LOOP_BYTES), most)
+        size = rows * max(1, _LOOP_ROWS // rows)
 
-    def ranks_of_block(block: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        query, targets, *of_query = block
-        if rescore is None:
-            # The larger matrix first: two thirds of the time.
-            product = tf.matmul(item_weights, query, transpose_b=True)
-            return _ranks_compiled(product, item_biases[:, tf.newaxis], targets, tie, items_first=True)
-        scores = rescore(tf.matmul(query, item_weights, transpose_b=True) + item_biases, *of_query)
-        return _ranks_compiled(scores, 0.0, targets, tie, items_first=False)
+        def ranks_of_blocks(part: tuple[tf.Tensor, ...]) -> tf.Tensor:
+            query, targets, number = part
+            return _ranks_of_products(query, targets, item_weights, item_biases, n - number * size, rows, tie)
 
+        of_block, n_blocks, values = ranks_of_blocks, -(-n // size), (query, target_rows)
+    else:
+        size = min(block_rows(n_items, max_scores_bytes), most)
+
+        def ranks_of_block(part: tuple[tf.Tensor, ...]) -> tf.Tensor:
+            query, targets, *of_query, _ = part
+            scores = tf.matmul(query, item_weights, transpose_b=True) + item_biases
+            return _ranks_compiled(rescore(scores, *of_query), targets, tie)
+
+        of_block, n_blocks, values = ranks_of_block, -(-n // size), (query, target_rows, *of_queries)
+    blocks = (*(_in_blocks(each, n_blocks, size) for each in values), tf.range(n_blocks))
     # One block at a time: running several at once would break the budget.
-    results = tf.map_fn(ranks_of_block, blocks, parallel_iterations=1, fn_output_signature=tf.float32)
+    results = tf.map_fn(of_block, blocks, parallel_iterations=1, fn_output_signature=tf.float32)
     return tf.reshape(results, [-1])[:n]
 
 
 @tf.function(jit_compile=True)
-def _ranks_compiled(
-    product: tf.Tensor, biases: tf.Tensor, target_rows: tf.Tensor, tie: str, items_first: bool
+def _ranks_compiled(scores: tf.Tensor, target_rows: tf.Tensor, tie: str) -> tf.Tensor:
+    return ranks(scores, target_rows, tie)
+
+
+@tf.function(jit_compile=True)
+def _ranks_of_products(
+    query: tf.Tensor,
+    target_rows: tf.Tensor,
+    item_weights: tf.Tensor,
+    item_biases: tf.Tensor,
+    n: tf.Tensor,
+    rows: int,
+    tie: str,
 ) -> tf.Tensor:
-    # XLA adds and counts in one pass over the scores; the product itself is quicker outside.
-    return ranks(product + biases, target_rows, tie, items_first)
+    """Ranks the targets of the first n queries, `rows` at a time; XLA adds and counts in one pass over the scores."""
+    queries = tf.reshape(query, [-1, rows, query.shape[1]])
+    targets = tf.reshape(target_rows, [-1, rows])
+
+    def rank_block(number: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # The larger matrix first: two thirds of the time.
+        product = tf.matmul(item_weights, queries[number], transpose_b=True)
+        scores = product + item_biases[:, tf.newaxis]
+        block = ranks(scores, targets[number], tie, items_first=True)
+        return number + 1, tf.tensor_scatter_nd_update(found, [[number]], [block])
+
+    start = (tf.constant(0), tf.zeros(targets.shape))
+    n_blocks = tf.minimum(-(-n // rows), targets.shape[0])
+    _, found = tf.while_loop(lambda number, _: number < n_blocks, rank_block, start)
+    return tf.reshape(found, [-1])
 
 
 def _in_blocks(values: tf.Tensor, n_blocks: tf.Tensor, rows: int) -> tf.Tensor:
