@@ -43,6 +43,16 @@ def test_same_ranks_in_any_blocks(catalogue, events, rows, mode):
     np.testing.assert_array_equal(actual, oracle.ranks(scores, targets.numpy(), "median"))
 
 
+def test_more_queries_than_one_compiled_loop_takes(catalogue):
+    weights, bias = catalogue
+    generator = np.random.default_rng(2)
+    query = generator.integers(-2, 3, [9_001, UNITS]).astype(np.float32)
+    targets = generator.integers(0, N_ITEMS, len(query))
+    found = ranks_in_blocks(query, weights, bias, targets, "median", max_scores_bytes=4 * N_ITEMS * 7)
+    scores = query @ weights.numpy().T + bias.numpy()
+    np.testing.assert_array_equal(found, oracle.ranks(scores, targets, "median"))
+
+
 def test_blocks_keep_to_the_budget():
     # 10 million items take 40 MB a row: 268 MB hold 6 rows.
     assert block_rows(10_000_000) == 6
