@@ -31,10 +31,10 @@ def sgemm_rate(seconds: float = 1.0) -> float:
     def multiply(matrix: tf.Tensor) -> tf.Tensor:
         for _ in range(8):
             matrix = tf.matmul(matrix, matrix) * (1.0 / size)
-        return matrix
+        return matrix[0, 0]
 
     matrix = tf.random.uniform([size, size])
-    multiply(matrix)
+    multiply(matrix).numpy()
     best, until = 0.0, time.perf_counter() + seconds
     while time.perf_counter() < until:
         started = time.perf_counter()

@@ -21,11 +21,11 @@ def catalogue():
 @pytest.fixture
 def events():
     generator = np.random.default_rng(1)
-    query = generator.integers(-2, 3, [23, UNITS]).astype(np.float32)
-    return tf.constant(query), tf.constant(generator.integers(0, N_ITEMS, 23), tf.int32)
+    query = generator.integers(-2, 3, [32, UNITS]).astype(np.float32)
+    return tf.constant(query), tf.constant(generator.integers(0, N_ITEMS, 32), tf.int32)
 
 
-@pytest.mark.parametrize("rows", [1, 5, 22, 23, 24, 1000])
+@pytest.mark.parametrize("rows", [1, 5, 16, 31, 32, 48, 1000])
 @pytest.mark.parametrize("mode", ["eager", "graph", "unknown size", "xla"])
 def test_same_ranks_in_any_blocks(catalogue, events, rows, mode):
     weights, bias = catalogue
@@ -105,5 +105,5 @@ def test_scores_of_a_block_stay_in_the_budget(catalogue):
 
 def test_a_block_is_no_larger_than_all_queries(catalogue, events):
     assert widths(lambda query, targets: ranks_in_blocks(query, *catalogue, targets), *events) == [
-        [N_ITEMS, 23]
+        [N_ITEMS, 32]
     ]

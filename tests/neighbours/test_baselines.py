@@ -152,11 +152,13 @@ def test_the_last_shared_click_of_a_long_session_is_found():
 
 
 def test_what_is_shared_more_than_500_clicks_ago_weighs_as_500_ago():
-    test = log_of([list(range(701))], 903)
-    model = SessionKNN(log_of([[3, 901], [650, 902]], 903), idf=False)
+    test = log_of([list(range(701))], 905)
+    old = list(range(100))
+    past = log_of([[3, 901], [650, 902], [*old, 903], [*old, 200, 904]], 905)
+    model = SessionKNN(past, idf=False)
     scores = model.scores(test.items, NextClicks.of(test).take(slice(699, 700))).toarray()[0]
-    # 700 seen: item 3 at position 4, w = 700 - 500; item 650 at 651.
-    assert (scores[901], scores[902]) == (4 * 200, 651 * 651)
+    # 700 seen: item 3 at position 4, w = 700 - 500; item 650 at 651; a hundred old ones; and one more, 499 ago.
+    assert scores[901:].tolist() == [4 * 200, 651 * 651, 5050 * 200, (5050 + 201) * 201]
 
 
 def test_vstan_equals_the_formula_in_slow_loops():

@@ -24,7 +24,7 @@ def block_rows(
 ) -> int:
     """Returns how many rows of float32 scores of all items to hold at a time within a budget of bytes, at least one.
 
-    More than `enough_bytes` are taken only where these are few rows.
+    More than `enough_bytes` are taken only where these are few rows; 16 rows and more are a multiple of 16.
 
     Raises:
       ValueError: a value is not above zero.

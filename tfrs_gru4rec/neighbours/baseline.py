@@ -18,7 +18,7 @@ from tfrs_gru4rec.metrics.ranks import tie_ranks
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
-# About 20 MB for the parts of a session kNN, and long enough for NumPy's loops to hide Python's.
+# About 20 MB a core for the parts of a session kNN, and long enough for NumPy's loops to hide Python's.
 BLOCK_ENTRIES = 1 << 18
 
 
@@ -48,7 +48,7 @@ class Baseline(abc.ABC):
 
     @abc.abstractmethod
     def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
-        """Scores the items that may come next.
+        """Scores the items that may come next; `ranks` calls it from several threads at once.
 
         Args:
           items: int32 [n_events], rows of the items of the log.
@@ -88,7 +88,7 @@ class Baseline(abc.ABC):
             above[block], level[block] = self._before_and_level(self.scores(log.items, asked), asked.targets)
 
         # NumPy and SciPy let other threads run while they compute.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(count, blocks(self.work(log.items, clicks), block_entries)))
         return tie_ranks(above, level, tie)
 

@@ -21,8 +21,8 @@ similarities are P S', and the scores are the neighbours' votes sim * w, [n_clic
 left out: it changes no rank, and sums of whole numbers are exact, so that equals stay equal.
 
 The same product finds w: beside each p(i), as the imaginary part, stands 4 ** (p(i) - l), and a sum of different powers
-of 4 lies between the highest of them and the next. So w is exact for the last 500 clicks of a session; a neighbour that
-shares older ones alone counts as if it shared the 500th.
+of 4 lies between the highest of them and the next. Of a neighbour that shares no later click w is that of the click 500
+before the last.
 """
 
 import numpy as np
@@ -33,7 +33,9 @@ from tfrs_gru4rec.neighbours.baseline import Baseline
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
-_OLDEST = -500  # a power of 4 that a float64 still holds
+# Clicks further back count as this one. A float64 still holds the power of 4 of one some clicks older, and very many of
+# those together stay below this one's.
+_OLDEST, _LEAST_POWER = -500, -510
 
 
 class SessionKNN(Baseline):
@@ -76,10 +78,10 @@ class SessionKNN(Baseline):
         """Returns the scores of the module's equations, [n_clicks, n_items]."""
         positions = self._positions(items, clicks)
         ages = positions.data - np.repeat(clicks.positions, np.diff(positions.indptr))
-        positions = with_data(positions, positions.data + 1j * 4.0 ** np.maximum(ages, _OLDEST))
+        positions = with_data(positions, positions.data + 1j * 4.0 ** np.maximum(ages, _LEAST_POWER))
         neighbours = self._neighbours(positions)
-        exponents = np.frexp(neighbours.data.imag)[1] - 1  # of 2, rounded down
-        latest = np.repeat(clicks.positions, np.diff(neighbours.indptr)) + exponents // 2
+        exponents = (np.frexp(neighbours.data.imag)[1] - 1) // 2  # of 4, rounded down
+        latest = np.repeat(clicks.positions, np.diff(neighbours.indptr)) + np.maximum(exponents, _OLDEST)
         scores = with_data(neighbours, neighbours.data.real * latest) @ self._sessions
         scores.data *= self._idf[scores.indices]
         return scores
@@ -105,7 +107,10 @@ class SessionKNN(Baseline):
 
         Those of complex positions are compared by their real part.
         """
-        similarity = positions @ self._holders
+        # The items seen alone: SciPy would make complex numbers of all the others too.
+        used, columns = np.unique(positions.indices, return_inverse=True)
+        seen = sparse.csr_array((positions.data, columns, positions.indptr), (positions.shape[0], used.size))
+        similarity = seen @ self._holders[used]
         similarity.sort_indices()  # by recency
         if of_sessions is not None:
             similarity.data *= of_sessions[similarity.indices]

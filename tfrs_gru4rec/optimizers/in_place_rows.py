@@ -33,7 +33,7 @@ class InPlaceRows:
         """
         self._optimizer = optimizer
         default = GPU_CHUNK_BYTES if tf.config.list_logical_devices("GPU") else CHUNK_BYTES
-        self._chunk_bytes = chunk_bytes or default
+        self._chunk_bytes = default if chunk_bytes is None else chunk_bytes
 
     def build(self, variables: list[tf.Variable]) -> None:
         """Makes what is kept for each variable, see `RowUpdater`."""
