@@ -71,8 +71,9 @@ class SessionKNN(Baseline):
         self._sessions = holders.T.tocsr()  # [n_sessions, n_items]
         n_holders = np.maximum(np.diff(holders.indptr), 1)
         self._idf = np.log(log.n_sessions / n_holders) if idf else np.ones(log.vocabulary.n_items)
-        # A session that is not among the n_candidates latest of one of its items is no candidate by that item.
-        self._holders = keep(holders, from_end(holders) <= n_candidates)
+        # A session that is not among the n_candidates latest of one of its items is no candidate by that item. Complex
+        # as the positions are: SciPy would make a complex copy for each product.
+        self._holders = keep(holders, from_end(holders) <= n_candidates).astype(np.complex128)
 
     def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
         """Returns the scores of the module's equations, [n_clicks, n_items]."""
@@ -105,12 +106,9 @@ class SessionKNN(Baseline):
     ) -> sparse.csr_array:
         """Returns the similarities [n_clicks, n_sessions] of the neighbours alone, times weights of the sessions.
 
-        Those of complex positions are compared by their real part.
+        They are complex, and compared by their real part, which the real parts of the positions alone decide.
         """
-        # The items seen alone: SciPy would make complex numbers of all the others too.
-        used, columns = np.unique(positions.indices, return_inverse=True)
-        seen = sparse.csr_array((positions.data, columns, positions.indptr), (positions.shape[0], used.size))
-        similarity = seen @ self._holders[used]
+        similarity = positions @ self._holders
         similarity.sort_indices()  # by recency
         if of_sessions is not None:
             similarity.data *= of_sessions[similarity.indices]
