@@ -16,7 +16,7 @@ _KEPT_BYTES, _ENOUGH_ROWS = 3 * 2**23, 64
 # A compiled loop over the blocks of so many queries asks for the scores' memory once, so blocks may be larger.
 _LOOP_ROWS, _LOOP_BYTES = 2**12, 2**26
 # The registers of a processor hold 16 numbers of float32: 145 queries take a tenth longer than 144.
-_LANES = 16
+_REGISTER = 16
 
 
 def block_rows(
@@ -35,7 +35,7 @@ def block_rows(
     require_positive(n_items=n_items, max_scores_bytes=max_scores_bytes)
     row_bytes = 4 * n_items
     rows = max(1, min(max_scores_bytes // row_bytes, max(enough_bytes // row_bytes, _ENOUGH_ROWS)))
-    return rows if rows < _LANES else rows - rows % _LANES
+    return rows if rows < _REGISTER else rows - rows % _REGISTER
 
 
 def ranks_in_blocks(
@@ -72,29 +72,23 @@ def ranks_in_blocks(
     >>> ranks_in_blocks(tf.constant([[1.0]]), items, biases, tf.constant([0])).numpy().tolist()
     [3.0]
     """
-    n_items, n = item_weights.shape[0], tf.shape(query)[0]
-    most = query.shape[0] or sys.maxsize
-    if rescore is None:
-        rows = min(block_rows(n_items, max_scores_bytes, _LOOP_BYTES), most)
-        size = rows * max(1, _LOOP_ROWS // rows)
+    n, is_plain = tf.shape(query)[0], rescore is None
+    most = block_rows(item_weights.shape[0], max_scores_bytes, _LOOP_BYTES if is_plain else _KEPT_BYTES)
+    rows = min(most, query.shape[0] or sys.maxsize)
+    size = rows * max(1, _LOOP_ROWS // rows) if is_plain else rows
+    n_parts = -(-n // size)
+    values = (query, target_rows, *of_queries)
+    parts = (tf.range(n_parts), *(_in_blocks(each, n_parts, size) for each in values))
 
-        def ranks_of_blocks(part: tuple[tf.Tensor, ...]) -> tf.Tensor:
-            query, targets, number = part
+    def ranks_of_part(part: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        number, query, targets, *of_query = part
+        if rescore is None:
             return _ranks_of_products(query, targets, item_weights, item_biases, n - number * size, rows, tie)
+        scores = tf.matmul(query, item_weights, transpose_b=True) + item_biases
+        return _ranks_compiled(rescore(scores, *of_query), targets, tie)
 
-        of_block, n_blocks, values = ranks_of_blocks, -(-n // size), (query, target_rows)
-    else:
-        size = min(block_rows(n_items, max_scores_bytes), most)
-
-        def ranks_of_block(part: tuple[tf.Tensor, ...]) -> tf.Tensor:
-            query, targets, *of_query, _ = part
-            scores = tf.matmul(query, item_weights, transpose_b=True) + item_biases
-            return _ranks_compiled(rescore(scores, *of_query), targets, tie)
-
-        of_block, n_blocks, values = ranks_of_block, -(-n // size), (query, target_rows, *of_queries)
-    blocks = (*(_in_blocks(each, n_blocks, size) for each in values), tf.range(n_blocks))
-    # One block at a time: running several at once would break the budget.
-    results = tf.map_fn(of_block, blocks, parallel_iterations=1, fn_output_signature=tf.float32)
+    # One at a time: several at once would break the budget.
+    results = tf.map_fn(ranks_of_part, parts, parallel_iterations=1, fn_output_signature=tf.float32)
     return tf.reshape(results, [-1])[:n]
 
 

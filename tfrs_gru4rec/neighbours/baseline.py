@@ -96,11 +96,8 @@ class Baseline(abc.ABC):
         self, scores: sparse.csr_array, targets: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Counts, for each target, the items before it and those level with it, itself included."""
-        rows, items, values = (
-            np.repeat(np.arange(len(targets)), np.diff(scores.indptr)),
-            scores.indices,
-            scores.data,
-        )
+        rows = np.repeat(np.arange(len(targets)), np.diff(scores.indptr))
+        items, values = scores.indices, scores.data
         is_target = items == targets[rows]
         own = np.zeros(len(targets))
         own[rows[is_target]] = values[is_target]

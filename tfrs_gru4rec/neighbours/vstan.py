@@ -84,9 +84,8 @@ class VSTAN(SessionKNN):
         order = np.lexsort((shared, voters))
         is_last[order[theirs.indptr[1:] - 1]] = True
         distance = np.abs(theirs.data - theirs.data[is_last][voters])
-        votes = (
-            neighbours.data.real[voters] * np.exp(-distance / self._lambda_inh) * self._idf[theirs.indices]
-        )
+        votes = neighbours.data.real[voters] * np.exp(-distance / self._lambda_inh)
+        votes *= self._idf[theirs.indices]
         shape = (len(clicks), self.counts.size)
         return sparse.csr_array(sparse.coo_array((votes, (rows[voters], theirs.indices)), shape=shape))
 
