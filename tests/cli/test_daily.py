@@ -133,10 +133,15 @@ def fused_oracle(model, logs, weights, decay):
         baselines.item_knn_table(sessions, n_items, len(sessions), 40.0, weighed),
     ]
 
+    seen = [
+        sum(weight * session.count(item) for session, weight in zip(sessions, weighed, strict=True))
+        for item in range(n_items)
+    ]
+
     def scores(session):
         rows = [row_of[item] for item in session]
         alone = model.predict_step(tf.constant([rows], tf.int32)).numpy()[0]
-        return np.array(oracle.fused_scores(alone, tables, weights, rows))
+        return np.array(oracle.fused_scores(alone, tables, seen, weights, rows))
 
     return scores
 
@@ -148,7 +153,7 @@ def fused_monday(monday):
     log = SessionLog.from_file(
         monday / "monday.csv", load_model(folder).vocabulary, session_key=LOG["session_key"]
     )
-    Fusion.count(log, np.random.default_rng(0).uniform(0.1, 0.4, [4, 4]), ["rules", "knn"]).save(folder)
+    Fusion.count(log, np.random.default_rng(0).uniform(0.1, 0.4, [4, 5]), ["rules", "knn"]).save(folder)
     return folder
 
 

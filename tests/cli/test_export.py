@@ -70,7 +70,7 @@ def test_cells_are_measured_with_sessions_of_a_log(model_dir, tmp_path):
 @pytest.mark.slow
 def test_a_fusion_in_the_models_folder_is_exported_with_it(model_dir, tmp_path):
     model = load_model(model_dir)
-    fusion = Fusion.count(SessionLog.from_file(model_dir.parent / "log.tsv"), np.ones([4, 3]), ["rules"])
+    fusion = Fusion.count(SessionLog.from_file(model_dir.parent / "log.tsv"), np.ones([4, 4]), ["rules"])
     fused_dir = shutil.copytree(model_dir, tmp_path / "fused")
     fusion.save(fused_dir)
     assert run(export, **SMALL, model_dir=fused_dir, export_dir=tmp_path / "shop") == 0

@@ -195,8 +195,8 @@ def test_a_fusion_in_the_folder_is_evaluated_and_recommends(trained, files, tmp_
     vocabulary = load_model(folder).vocabulary
     log = SessionLog.from_file(files / "train.csv", vocabulary, **COLUMNS)
     # What follows in the ring is made the last of all.
-    fusion = Fusion.count(log, np.ones([4, 3]), ["rules"])
-    dataclasses.replace(fusion, weights=np.tile([-100.0, 0.0, 0.0], [4, 1])).save(folder)
+    fusion = Fusion.count(log, np.ones([4, 4]), ["rules"])
+    dataclasses.replace(fusion, weights=np.tile([-100.0, 0.0, 0.0, 0.0], [4, 1])).save(folder)
     report_path = tmp_path / "r.json"
     run(evaluate, model_dir=folder, test_path=files / "test.csv", k="1", report_path=report_path, **COLUMNS)
     test = json.loads(report_path.read_text())["test"]

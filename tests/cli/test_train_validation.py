@@ -216,10 +216,12 @@ def test_neighbours_are_a_model_by_themselves(frame, train_path, tmp_path, capsy
         baselines.sequential_rules_table(sessions, n_items, 10),
         baselines.item_knn_table(sessions, n_items, len(sessions), 40.0),
     ]
-    popularity, hits = np.log(1 + model.vocabulary.counts), []
+    counts, hits = model.vocabulary.counts, []
     for session in test:
         for seen in range(1, len(session)):
-            scores = oracle.fused_scores(popularity, tables, fusion.weights.tolist(), session[:seen])
+            scores = oracle.fused_scores(
+                np.log(1 + counts), tables, counts, fusion.weights.tolist(), session[:seen]
+            )
             hits.append(np.count_nonzero(np.array(scores) > scores[session[seen]] + 1e-5) < 5)
     assert report["test"]["recall"]["5"] == pytest.approx(np.mean(hits), abs=1.5 / len(hits))
     assert run_evaluate(model_dir=folder, test_path=test_path, report_path=tmp_path / "again.json") == 0

@@ -33,7 +33,7 @@ def model(logs):
 
 
 def test_with_weights_of_zero_it_is_the_model_alone(model, logs):
-    fused = FusedModel(model, Fusion.count(logs[0], np.zeros([4, 4]), ["rules", "knn"]))
+    fused = FusedModel(model, Fusion.count(logs[0], np.zeros([4, 5]), ["rules", "knn"]))
     test = log_of(random_sessions(1, 20, N_ITEMS), N_ITEMS)
     for tie in ("standard", "conservative"):
         found, alone = evaluate(fused, test, tie), evaluate(model, test, tie)
@@ -42,13 +42,14 @@ def test_with_weights_of_zero_it_is_the_model_alone(model, logs):
 
 
 def test_ranks_and_recommendations_are_those_of_slow_loops(model, logs):
-    fusion = Fusion.count(logs[0], np.tile([0.5, 0.25, -1.0, 1.0], [4, 1]), ["rules", "knn"])
+    fusion = Fusion.count(logs[0], np.tile([0.5, 0.25, -0.3, -1.0, 1.0], [4, 1]), ["rules", "knn"])
     fused = FusedModel(model, fusion)
     tables = [table.toarray().tolist() for table in fusion.tables.values()]
 
     def scores(prefix):
         alone = model.predict_step(tf.constant([prefix], tf.int32)).numpy()[0]
-        return np.array(oracle.fused_scores(alone, tables, fusion.weights.tolist(), prefix))
+        seen = np.bincount(logs[0].items, minlength=N_ITEMS)
+        return np.array(oracle.fused_scores(alone, tables, seen, fusion.weights.tolist(), prefix))
 
     sessions = random_sessions(2, 10, N_ITEMS)
     # Few lanes, and scores of few queries at a time: neither changes a rank.
@@ -89,20 +90,21 @@ def test_neighbours_alone_ask_nothing_of_the_model(model, logs):
         ["rules", "knn"],
     )
     tables = [table.toarray().tolist() for table in fusion.tables.values()]
-    popularity = np.log(1 + np.bincount(logs[0].items, minlength=N_ITEMS))
+    seen = np.bincount(logs[0].items, minlength=N_ITEMS)
+    popularity = np.log(1 + seen)
     sessions = random_sessions(4, 10, N_ITEMS)
     other = GRU4Rec(model.vocabulary, GRU4RecConfig(layers=(1,), seed=7))
     for gru in (model, other):
         found = evaluate(FusedModel(gru, fusion), log_of(sessions, N_ITEMS))
         expected = []
         for session in sessions:
-            for seen in range(1, len(session)):
+            for length in range(1, len(session)):
                 scores = np.array(
-                    oracle.fused_scores(popularity, tables, fusion.weights.tolist(), session[:seen])
+                    oracle.fused_scores(popularity, tables, seen, fusion.weights.tolist(), session[:length])
                 )
                 # Of equal scores, as those of equally popular items, rounding may part some.
-                above = np.count_nonzero(scores > scores[session[seen]] + 1e-5)
-                expected.append((1 + above, 1 + np.count_nonzero(scores > scores[session[seen]] - 1e-5)))
+                above = np.count_nonzero(scores > scores[session[length]] + 1e-5)
+                expected.append((1 + above, 1 + np.count_nonzero(scores > scores[session[length]] - 1e-5)))
         low, high = np.transpose(expected)
         assert ((low <= found.ranks) & (found.ranks <= high)).all()
 
@@ -124,4 +126,4 @@ def test_logs_that_cannot_be_learned_from_are_refused(model, logs):
         learn_fusion(model, log_of([[0, 1]], 2), logs[1])
     other = GRU4Rec(Vocabulary.from_items([5, 6]), GRU4RecConfig(layers=(2,)))
     with pytest.raises(ValueError, match="of the model's vocabulary"):
-        FusedModel(other, Fusion.count(logs[0], np.zeros([4, 3]), ["rules"]))
+        FusedModel(other, Fusion.count(logs[0], np.zeros([4, 4]), ["rules"]))

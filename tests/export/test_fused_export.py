@@ -34,7 +34,7 @@ def make_fusion():
     offsets = np.cumsum([0, *map(len, SESSIONS)])
     items = np.concatenate(SESSIONS).astype(np.int32)
     log = SessionLog(items, offsets, np.arange(items.size), Vocabulary(INTEGER_IDS, tiny_tower.counts()))
-    weights = np.random.default_rng(1).uniform(0.1, 0.5, [4, 4]) * [1, 1, -2, 2]
+    weights = np.random.default_rng(1).uniform(0.1, 0.5, [4, 5]) * [1, 1, -1, -2, 2]
     return Fusion.count(log, weights, ["rules", "knn"])
 
 
@@ -73,10 +73,11 @@ def expected_scores(fusion, rows):
     scores = tiny_tower.scores(tiny_tower.fold(known))
     if not known:
         return np.asarray(scores)
+    seen = np.bincount(np.concatenate(SESSIONS), minlength=N_ITEMS)
     if fusion.is_alone:
-        scores = np.log(1 + np.bincount(np.concatenate(SESSIONS), minlength=N_ITEMS))
+        scores = np.log(1 + seen)
     tables = [table.toarray().tolist() for table in fusion.tables.values()]
-    return np.array(oracle.fused_scores(scores, tables, fusion.weights.tolist(), known))
+    return np.array(oracle.fused_scores(scores, tables, seen, fusion.weights.tolist(), known))
 
 
 def assert_top(outputs, index, fusion, rows, is_unseen):

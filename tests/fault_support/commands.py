@@ -74,7 +74,7 @@ def old_model(inputs: Path) -> Path:
     if not folder.exists():
         work(train, train_path=inputs / "day-1.tsv", model_dir=folder, **SMALL)
         log = SessionLog.from_file(inputs / "day-1.tsv", load_model(folder).vocabulary)
-        Fusion.count(log, np.ones([4, 4]), ["rules", "knn"]).save(folder)
+        Fusion.count(log, np.ones([4, 5]), ["rules", "knn"]).save(folder)
     return folder
 
 

@@ -26,8 +26,8 @@ N_ITEMS = 15
 
 
 def random_fusion(log, sides, seed=0):
-    weights = np.random.default_rng(seed).normal(size=[4, len(sides) + 2])
-    return Fusion.count(log, np.abs(weights) * ([1] * len(sides) + [-1, 1]), sides)
+    weights = np.random.default_rng(seed).normal(size=[4, len(sides) + 3])
+    return Fusion.count(log, np.abs(weights) * ([1] * len(sides) + [-1, -1, 1]), sides)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,11 @@ def questions():
     return train, test_log, clicks, scores, prefixes
 
 
-@pytest.mark.parametrize("sides", [["rules"], ["knn"], ["rules", "knn"], []])
+def first_seen(fusion):
+    return next(iter(fusion.sides.values())).seen.tolist()
+
+
+@pytest.mark.parametrize("sides", [["rules"], ["knn"], ["rules", "knn"], ["knn", "rules"]])
 def test_scores_are_those_of_slow_loops(questions, sides):
     train, test_log, clicks, scores, prefixes = questions
     fusion = random_fusion(train, sides)
@@ -50,8 +54,9 @@ def test_scores_are_those_of_slow_loops(questions, sides):
     wide = np.pad(scores, [[0, 0], [0, 2]])
     found = FusedScores(fusion)(tf.constant(wide), tf.constant(latest)).numpy()
     tables = [fusion.tables[side].toarray().tolist() for side in sides]
+    seen = first_seen(fusion)
     expected = [
-        oracle.fused_scores(row, tables, fusion.weights.tolist(), prefix)
+        oracle.fused_scores(row, tables, seen, fusion.weights.tolist(), prefix)
         for row, prefix in zip(scores, prefixes, strict=True)
     ]
     # A score is a sum of few terms below 30, each good to some units in the last place.
@@ -60,8 +65,8 @@ def test_scores_are_those_of_slow_loops(questions, sides):
 
 
 def features_of(fusion, latest):
-    """What the weights multiply, dense, [n, n_features, N_ITEMS]."""
-    found = np.zeros([len(latest), fusion.weights.shape[1], N_ITEMS])
+    """What the weights multiply but for popularity, dense, [n, n_features, N_ITEMS]."""
+    found = np.zeros([len(latest), fusion.weights.shape[1] - 1, N_ITEMS])
     for number, (places, values) in enumerate(FusedScores(fusion).features(tf.constant(latest), N_ITEMS)):
         found[places // N_ITEMS, number, places % N_ITEMS] = values
     return found
@@ -73,17 +78,22 @@ def test_candidates_have_the_ranks_of_all_items(questions):
     tables = [table.toarray().tolist() for table in fusion.tables.values()]
     expected = np.array(
         [
-            oracle.fused_scores(row, tables, fusion.weights.tolist(), prefix)
+            oracle.fused_scores(row, tables, first_seen(fusion), fusion.weights.tolist(), prefix)
             for row, prefix in zip(scores, prefixes, strict=True)
         ]
     )
     dense = features_of(fusion, latest_clicks(test_log.items, clicks, N_CLICKS))
     features = [sparse.csr_array(dense[:, number]) for number in range(dense.shape[1])]
     steps = position_steps(clicks.positions)
+    popularity = np.log(1 + np.array(first_seen(fusion)))[:, np.newaxis]
     halves = [slice(0, 30), slice(30, None)]
     parts = [
         candidates_of_block(
-            tf.constant(scores[half]), [each[half] for each in features], clicks.targets[half], steps[half]
+            tf.constant(scores[half]),
+            [each[half] for each in features],
+            popularity,
+            clicks.targets[half],
+            steps[half],
         )
         for half in halves
     ]
@@ -104,7 +114,7 @@ def test_rows_are_read_as_they_are():
         name: Counted(sparse.csr_array(np.array(table)), np.ones(3), 1.0)
         for name, table in zip(("rules", "knn"), tables, strict=True)
     }
-    fusion = Fusion(sides, np.zeros([4, 4]), 0)
+    fusion = Fusion(sides, np.zeros([4, 5]), 0)
     places, columns, values, sums = TableRows(fusion).look_up(tf.constant([[2, -1], [1, 0]]))
     assert places.numpy().tolist() == [0, 3, 3, 3]
     assert columns.numpy().tolist() == [0, 0, 1, 2]
@@ -115,7 +125,7 @@ def test_rows_are_read_as_they_are():
 def test_items_of_every_session_say_nothing():
     log = log_of([[0, 1], [1, 0]], 3)  # their idf is 0
     latest = latest_clicks(log.items, NextClicks.of(log), N_CLICKS)
-    fused = FusedScores(Fusion.count(log, np.tile([1.0, 0.0, 0.0], [4, 1]), ["knn"]))
+    fused = FusedScores(Fusion.count(log, np.tile([1.0, 0.0, 0.0, 0.0], [4, 1]), ["knn"]))
     assert not fused(tf.zeros([2, 3]), tf.constant(latest)).numpy().any()
 
 
@@ -123,7 +133,9 @@ def one_side(scores, side, targets):
     """Candidates of questions at position 1 that one side, dense, speaks of, and no repeated click."""
     none = sparse.csr_array(side.shape)
     features = [sparse.csr_array(side), none, none]
-    return candidates_of_block(tf.constant(scores), features, targets, np.zeros(len(targets), np.int64))
+    popularity = np.zeros([side.shape[1], 1])
+    steps = np.zeros(len(targets), np.int64)
+    return candidates_of_block(tf.constant(scores), features, popularity, targets, steps)
 
 
 def test_learned_weights_are_the_best_there_are():
@@ -136,7 +148,7 @@ def test_learned_weights_are_the_best_there_are():
     spread = spread_of(candidates)
     assert spread == pytest.approx(np.mean(scores.max(axis=1) - scores.min(axis=1)))
     [weight, *others] = learn_weights(candidates)[0]
-    assert others == [0.0, 0.0]
+    assert others == [0.0, 0.0, 0.0]
 
     def loss(weight):
         ranks = [
@@ -178,10 +190,12 @@ def test_a_file_gives_back_what_was_saved(tmp_path):
 
 def test_what_is_damaged_or_does_not_fit_is_refused(tmp_path):
     log = log_of([[0, 1], [1, 2]], 3)
-    with pytest.raises(ValueError, match=r"weights must be \(4, 3\).*shape=\(4, 2\)"):
-        Fusion.count(log, np.zeros([4, 2]), ["rules"])
+    with pytest.raises(ValueError, match=r"weights must be \(4, 4\).*shape=\(4, 3\)"):
+        Fusion.count(log, np.zeros([4, 3]), ["rules"])
+    with pytest.raises(ValueError, match="needs a side"):
+        Fusion.count(log, np.zeros([4, 3]), [])
     with pytest.raises(ValueError, match="must be finite"):
-        Fusion.count(log, np.full([4, 3], np.nan), ["rules"])
+        Fusion.count(log, np.full([4, 4], np.nan), ["rules"])
     fusion = random_fusion(log, ["rules"])
     with pytest.raises(ValueError, match="of the model's vocabulary"):
         fusion.require_vocabulary(Vocabulary.from_items([5, 6, 7]))

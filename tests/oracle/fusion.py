@@ -5,14 +5,15 @@ import math
 STEPS = {1: 0, 2: 1, 3: 2, 4: 2}  # the row of weights by position; 3 for later ones
 
 
-def fused_scores(scores, tables, weights, prefix, epsilon=0.001, n_clicks=10, click_decay=0.8):
+def fused_scores(scores, tables, seen, weights, prefix, epsilon=0.001, n_clicks=10, click_decay=0.8):
     """Adds to scores [n_items] what dense tables say of a session of known items, oldest first.
 
-    A row of weights holds one for each table, that of the last click and that of earlier ones.
+    A row of weights holds one for each table, that of popularity, that of the last click and that of earlier ones.
+    Popularity is the logarithm of how often the first table has seen an item, and once more.
     """
-    fused = [float(score) for score in scores]
-    latest = list(prefix[::-1][:n_clicks])
     row = weights[STEPS.get(len(prefix), 3)]
+    fused = [score + row[-3] * math.log(1 + n) for score, n in zip(scores, seen, strict=True)]
+    latest = list(prefix[::-1][:n_clicks])
     for table, weight in zip(tables, row, strict=False):
         side = [0.0] * len(fused)
         for age, item in enumerate(latest):

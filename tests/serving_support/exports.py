@@ -45,7 +45,7 @@ def write_fused_export(export_dir: pathlib.Path) -> pathlib.Path:
     model, sessions = make_model(), random_sessions(0, 2000, N_ITEMS)
     items = np.concatenate(sessions).astype(np.int32)
     log = SessionLog(items, np.cumsum([0, *map(len, sessions)]), np.arange(items.size), model.vocabulary)
-    fusion = Fusion.count(log, np.tile([0.008, 0.008, -0.1, -0.1], [4, 1]), ["rules", "knn"])
+    fusion = Fusion.count(log, np.tile([0.008, 0.008, 0.0, -0.1, -0.1], [4, 1]), ["rules", "knn"])
     return pathlib.Path(
         export_saved_model(model, export_dir, 1, fusion=fusion, top_k=TOP_K, max_sessions=100)
     )

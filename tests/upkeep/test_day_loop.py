@@ -198,7 +198,7 @@ def short(tmp_path_factory):
     log = SessionLog.from_file(folder / "2024-05-00.tsv.gz")
     start = tiny()
     fit(GRU4Rec(log.vocabulary, start.model), log, start.training, ModelFolder(folder / "first"))
-    Fusion.count(log, np.full([4, 4], 0.1), ["rules", "knn"]).save(folder / "first")
+    Fusion.count(log, np.full([4, 5], 0.1), ["rules", "knn"]).save(folder / "first")
     versions = Versions()
     entries = work(folder / "logs", folder / "work", versions, first_model=folder / "first")
     return folder / "logs", entries, versions

@@ -27,7 +27,7 @@ class FusedModel:
       >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": list("abab"), "Time": range(4)})
       >>> log = SessionLog.from_frame(frame)
       >>> model = GRU4Rec(log.vocabulary, GRU4RecConfig(layers=(2,), n_sample=0))
-      >>> fused = FusedModel(model, Fusion.count(log, np.ones([4, 3]), ["rules"]))
+      >>> fused = FusedModel(model, Fusion.count(log, np.ones([4, 4]), ["rules"]))
       >>> evaluate(fused, log).recall(1)  # b has always followed a
       1.0
     """

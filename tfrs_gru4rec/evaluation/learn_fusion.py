@@ -17,7 +17,7 @@ from tfrs_gru4rec.evaluation.evaluate import followed, require_vocabulary_of
 from tfrs_gru4rec.metrics import RankedPairs, block_rows
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores
-from tfrs_gru4rec.neighbours.fusion import FIRST_POSITIONS, N_REPEATS, SIDES, Fusion, position_steps
+from tfrs_gru4rec.neighbours.fusion import FIRST_POSITIONS, FREE, SIDES, Fusion, popularity_of, position_steps
 from tfrs_gru4rec.neighbours.fusion_weights import DEPTH, Candidates, candidates_of_block, join, learn_weights
 from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, Counted, latest_clicks
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
@@ -75,7 +75,7 @@ def learn_fusion(
         return None, {"chosen": "none"}
     names = list(CHOICES) if choice == "auto" else [choice]
     sides = sorted({side for name in names for side in CHOICES[name][0]}, key=list(SIDES).index)
-    no_weights = np.zeros([len(FIRST_POSITIONS), len(sides) + N_REPEATS])
+    no_weights = np.zeros([len(FIRST_POSITIONS), len(sides) + len(FREE)])
     counted = Fusion.count(train_log, no_weights, sides, before, decay)
     asked = NextClicks.of(valid_log).sample(max_questions, seed)
     kinds = sorted({CHOICES[name][1] for name in names}, reverse=True)
@@ -83,7 +83,7 @@ def learn_fusion(
     found = {}
     for is_alone, everything in candidates.items():
         if not is_alone:
-            found["none"] = _figures(everything.ranks(no_weights), ~is_learned)
+            found["none"] = _figures(_of_sides(everything, range(len(sides))).ranks(no_weights), ~is_learned)
         for name in (name for name in names if CHOICES[name][1] == is_alone):
             part = _of_sides(everything, [sides.index(side) for side in CHOICES[name][0]])
             found[name] = _figures(part.ranks(learn_weights(part.take(is_learned))), ~is_learned)
@@ -111,9 +111,11 @@ def _gain(figures: dict[str, float], alone: dict[str, float]) -> float:
 
 
 def _of_sides(candidates: Candidates, columns: Sequence[int]) -> Candidates:
-    """Returns the candidates with the features of some sides, and those of repeated clicks."""
+    """Returns the candidates with the features of some sides: with popularity as the first of these has seen it."""
     n_features = candidates.features.shape[1]
-    kept = [*columns, *range(n_features - N_REPEATS, n_features)]
+    n_repeats = len(FREE) - 1
+    n_sides = (n_features - n_repeats) // 2
+    kept = [*columns, n_sides + columns[0], *range(n_features - n_repeats, n_features)]
     return dataclasses.replace(candidates, features=candidates.features[:, kept])
 
 
@@ -128,6 +130,7 @@ def _candidates(
     parts: dict[bool, list[Candidates]] = {is_alone: [] for is_alone in kinds}
     is_asked = np.isin(clicks.events, asked.events)
     size = block_rows(n_items, _SCORE_BYTES)
+    popularity = np.stack([popularity_of(counted) for counted in fusion.sides.values()], axis=1)
     features = tf.function(FusedScores(fusion).features, reduce_retracing=True)
     for queries, places in followed(model, log, clicks):
         chosen = np.flatnonzero(is_asked[places])
@@ -142,7 +145,8 @@ def _candidates(
                     if is_alone
                     else model.scores(tf.gather(queries, block))
                 )
-                candidates.append(candidates_of_block(scores, found, questions.targets, steps))
+                given = (popularity, questions.targets, steps)
+                candidates.append(candidates_of_block(scores, found, *given))
             sessions.append(questions.starts)
     is_learned = np.unique(np.concatenate(sessions), return_inverse=True)[1] % 2 == 0
     rule = "A fusion needs at least two validation sessions of two known items."

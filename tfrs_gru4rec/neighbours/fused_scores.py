@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.neighbours.fusion import EPSILON, FIRST_POSITIONS, N_REPEATS, Fusion
+from tfrs_gru4rec.neighbours.fusion import EPSILON, FIRST_POSITIONS, FREE, Fusion
 from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS
 
 
@@ -66,10 +66,10 @@ class FusedScores(tf.Module):
     def __init__(self, fusion: Fusion) -> None:
         """Copies the tables and the weights."""
         super().__init__(name="fused_scores")
-        self._rows = TableRows(fusion) if fusion.sides else None
+        self._rows = TableRows(fusion)
         self._weights = tf.constant(fusion.weights, tf.float32)
         self.is_alone = fusion.is_alone
-        self._popularity = fusion.popularity if fusion.is_alone else np.zeros(0, np.float32)
+        self._popularity = tf.Variable(fusion.popularity, trainable=False)
 
     def __call__(self, scores: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
         """Adds what the neighbours say.
@@ -85,43 +85,42 @@ class FusedScores(tf.Module):
         """
         # Not by the scores' own shape: where popularity stands in their place nobody computes them.
         shape = tf.stack([tf.shape(latest)[0], scores.shape[1]])
+        padding = [[0, scores.shape[1] - self._popularity.shape[0]]]
         if self.is_alone:
-            padding = [0, scores.shape[1] - self._popularity.size]
-            scores = tf.broadcast_to(np.pad(self._popularity, padding, constant_values=-np.inf), shape)
+            scores = tf.broadcast_to(tf.pad(self._popularity, padding, constant_values=-np.inf), shape)
         n_clicks = tf.math.count_nonzero(latest >= 0, axis=1, dtype=tf.int32)
         steps = tf.reduce_sum(tf.cast(n_clicks[:, tf.newaxis] >= FIRST_POSITIONS, tf.int32), axis=1) - 1
         weights = tf.gather(self._weights, tf.maximum(steps, 0))
+        of_sides, free = weights[:, : -len(FREE)], tf.unstack(weights[:, -len(FREE) :, tf.newaxis], axis=1)
+        of_popularity, of_last, of_earlier = free
+        scores += of_popularity * tf.pad(self._popularity, padding)
         places, columns = _clicks(latest, scores.shape[1])
-        is_last = tf.equal(columns, columns[:, :1])
-        gains = tf.where(is_last, weights[:, -N_REPEATS, tf.newaxis], weights[:, -1, tf.newaxis])
+        gains = tf.where(tf.equal(columns, columns[:, :1]), of_last, of_earlier)
         # An item that was clicked several times gets its gain in as many parts.
         is_same = tf.equal(columns[:, tf.newaxis], columns[:, :, tf.newaxis])
         gains = tf.math.divide_no_nan(gains, tf.math.count_nonzero(is_same, axis=2, dtype=tf.float32))
         places, gains = tf.reshape(places, [-1]), tf.reshape(gains, [-1])
-        if self._rows is not None:
-            named, logs = _shares(latest, self._rows, scores.shape[1])
-            of_entry = tf.gather(weights[:, :-N_REPEATS], named // scores.shape[1])
-            places = tf.concat([named, places], axis=0)
-            gains = tf.concat([tf.reduce_sum(logs * of_entry, axis=1), gains], axis=0)
+        named, logs = _shares(latest, self._rows, scores.shape[1])
+        of_entry = tf.gather(of_sides, named // scores.shape[1])
+        places = tf.concat([named, places], axis=0)
+        gains = tf.concat([tf.reduce_sum(logs * of_entry, axis=1), gains], axis=0)
         # In one go, as a write into scores costs more than what is written.
         flat = tf.tensor_scatter_nd_add(tf.reshape(scores, [-1]), places[:, tf.newaxis], gains)
         return tf.reshape(flat, shape)
 
     def features(self, latest: tf.Tensor, n_columns: tf.Tensor | int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """Finds what the weights multiply.
+        """Finds what the weights multiply, but for popularity, which is the same in all rows.
 
         Args:
           latest: as for a call.
           n_columns: of the scores.
 
         Returns:
-          For each weight, in their order, int32 places in the flattened scores and values there, both [n_entries]; a
-          place that occurs several times has one value, and all other places have 0.
+          For each side, the last click and earlier ones, int32 places in the flattened scores and values there, both
+          [n_entries]; a place that occurs several times has one value, and all other places have 0.
         """
-        found = []
-        if self._rows is not None:
-            named, logs = _shares(latest, self._rows, n_columns)
-            found = [(named, side) for side in tf.unstack(logs, self._weights.shape[1] - N_REPEATS, axis=1)]
+        named, logs = _shares(latest, self._rows, n_columns)
+        found = [(named, side) for side in tf.unstack(logs, self._weights.shape[1] - len(FREE), axis=1)]
         places, columns = _clicks(latest, n_columns)
         is_earlier = tf.cast(columns != columns[:, :1], tf.float32)
         last = (places[:, 0], tf.ones_like(is_earlier[:, 0]))

@@ -1,18 +1,18 @@
 """What is added to a model's scores for what the neighbours say.
 
-For an item j after a session of p clicks, with the model's score z(j) and, for each side m (rules, knn), the share
-s_m(j) of the side's scores (`item_to_item`) that j has:
+For an item j after a session of p clicks, with the model's score z(j), for each side m (rules, knn) the share s_m(j)
+of the side's scores (`item_to_item`) that j has, and n(j) of what the first side has seen of j:
 
-    score(j) = z(j) + sum over m of w_m(p) * log(1 + s_m(j) / EPSILON) + last(p) [j is the last click]
-                    + earlier(p) [j is an earlier one of the last N_CLICKS clicks]
+    score(j) = z(j) + sum over m of w_m(p) * log(1 + s_m(j) / EPSILON) + popularity(p) * log(1 + n(j))
+                    + last(p) [j is the last click] + earlier(p) [j is an earlier one of the last N_CLICKS clicks]
 
-The weights w, last and earlier depend on p by the steps of FIRST_POSITIONS. Sums of logarithms, products of what
-each side believes, do better than mixtures of probabilities: Hinton 2002, "Training Products of Experts by Minimizing
-Contrastive Divergence". A repeated click has weights of its own, since how often an item follows itself says little
-of how often it goes with others.
+The weights w, popularity, last and earlier depend on p by the steps of FIRST_POSITIONS. Sums of logarithms, products of
+what each side believes, do better than mixtures of probabilities: Hinton 2002, "Training Products of Experts by
+Minimizing Contrastive Divergence". In a product how often an item is clicked at all counts once for each that believes
+it, which is too often, so popularity has a weight of its own, below 0 as a rule. So has a repeated click, since how
+often an item follows itself says little of how often it goes with others.
 
-Neighbours alone are a fusion too: popularity, z(j) = log(1 + n(j)) of what the first side has seen of j, stands in the
-place of the model's score.
+Neighbours alone are a fusion too: z(j) = log(1 + n(j)), popularity, stands in the place of the model's score.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 SIDES: dict[str, Callable[..., ItemToItem]] = {"rules": SequentialRules, "knn": ItemKNN}
 EPSILON = 0.001
 FIRST_POSITIONS = (1, 2, 3, 5)  # positions 1, 2, 3 and 4, 5 and later have weights of their own
-N_REPEATS = 2  # weights of the last click and of earlier ones
+FREE = ("popularity", "last", "earlier")  # what has a weight beside the sides, of any sign
 FILE = "fusion.npz"
 _TABLE = ("data", "indices", "indptr")
 
@@ -51,16 +51,16 @@ class Fusion:
 
     Attributes:
       sides: what was counted, by side; the tables float32, of bounded rows.
-      weights: float32 [len(FIRST_POSITIONS), sides + 2]: of each side, of the last click, of earlier ones.
+      weights: float32 [len(FIRST_POSITIONS), sides + 3]: of each side, then those of `FREE`.
       checksum: of the vocabulary that the rows belong to, see `checksum_of`.
       is_alone: whether popularity stands in the place of the model's scores.
 
     Example:
       >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": list("abab"), "Time": range(4)})
       >>> log = SessionLog.from_frame(frame)
-      >>> fusion = Fusion.count(log, np.ones([4, 3]), ["rules"])
+      >>> fusion = Fusion.count(log, np.ones([4, 4]), ["rules"])
       >>> fusion.tables["rules"].nnz, fusion.weights.shape
-      (1, (4, 3))
+      (1, (4, 4))
     """
 
     sides: dict[str, Counted]
@@ -70,8 +70,8 @@ class Fusion:
 
     def __post_init__(self) -> None:
         """Checks that the parts fit and are finite."""
-        require(bool(self.sides) or not self.is_alone, "Neighbours alone need a side.", sides=[*self.sides])
-        shape = (len(FIRST_POSITIONS), len(self.sides) + N_REPEATS)
+        require(bool(self.sides), "A fusion needs a side.", sides=[*self.sides])
+        shape = (len(FIRST_POSITIONS), len(self.sides) + len(FREE))
         require(self.weights.shape == shape, f"A fusion's weights must be {shape}.", shape=self.weights.shape)
         is_finite = all(
             np.isfinite(part).all()
@@ -122,8 +122,8 @@ class Fusion:
 
     @property
     def popularity(self) -> np.ndarray:
-        """What stands in the place of the model's scores if `is_alone`, float32 [n_items]."""
-        return np.log1p(next(iter(self.sides.values())).seen).astype(np.float32)
+        """That of the first side, see `popularity_of`."""
+        return popularity_of(next(iter(self.sides.values())))
 
     @property
     def label(self) -> str:
@@ -188,6 +188,11 @@ class Fusion:
     def load_if_any(cls, folder: str | os.PathLike[str]) -> Fusion | None:
         """Reads what `save` wrote; None if there is nothing. Raises ValueError as `load`."""
         return cls.load(folder) if (Path(folder) / FILE).exists() else None
+
+
+def popularity_of(counted: Counted) -> np.ndarray:
+    """Returns the logarithms of how often the items were seen, and once more, float32 [n_items]."""
+    return np.log1p(counted.seen).astype(np.float32)
 
 
 def _keys(table: sparse.csr_array) -> np.ndarray:

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 from scipy import optimize, sparse
 
-from tfrs_gru4rec.neighbours.fusion import FIRST_POSITIONS, N_REPEATS
+from tfrs_gru4rec.neighbours.fusion import FIRST_POSITIONS, FREE
 
-BEST = 100  # of the model's items are candidates; the weights of sides only raise, so the best 20 are among these
+BEST = 100  # of the model's items are candidates; sides only raise, so the best 20 but for popularity are among these
 DEPTH = 20
 TEMPERATURE = 0.125  # of a spread
 FIRST_WEIGHT = 0.075  # of a spread, where the search begins
@@ -63,13 +63,18 @@ class Candidates:
 
 
 def candidates_of_block(
-    scores: tf.Tensor, features: list[sparse.csr_array], targets: np.ndarray, steps: np.ndarray
+    scores: tf.Tensor,
+    features: list[sparse.csr_array],
+    popularity: np.ndarray,
+    targets: np.ndarray,
+    steps: np.ndarray,
 ) -> Candidates:
     """Finds the candidates of some questions.
 
     Args:
       scores: [n_questions, n_items], the model's.
-      features: sparse, each [n_questions, n_items].
+      features: sparse, each [n_questions, n_items]: of the sides, of the last click, of earlier ones.
+      popularity: float [n_items, n], features that go between these.
       targets: int [n_questions], the items clicked next.
       steps: int [n_questions], as the attribute.
     """
@@ -87,6 +92,8 @@ def candidates_of_block(
     for number, feature in enumerate(features):
         rows = np.repeat(np.arange(shape[0]), np.diff(feature.indptr))
         values[np.searchsorted(keys, rows * shape[1] + feature.indices), number] = feature.data
+    sides, repeats = np.split(values, [1 - len(FREE)], axis=1)
+    values = np.concatenate([sides, popularity[union.indices], repeats], axis=1)
     found = tf.gather_nd(scores, np.stack([questions, union.indices], axis=1)).numpy().astype(np.float64)
     places = np.searchsorted(keys, np.arange(shape[0]) * shape[1] + targets)
     return Candidates(union.indptr.astype(np.int64), found, values, places, steps)
@@ -116,19 +123,19 @@ def learn_weights(candidates: Candidates) -> np.ndarray:
     """Minimises the loss of the module.
 
     Args:
-      candidates: of the questions to learn from; the last `N_REPEATS` features are those of repeated clicks, whose
-        weights may be negative, as those of sides may not.
+      candidates: of the questions to learn from; the last features are those of `FREE`, whose weights may be
+        negative, as those of sides may not.
 
     Returns:
       float64 [len(FIRST_POSITIONS), n_features].
     """
-    spread, n_sides = spread_of(candidates), candidates.features.shape[1] - N_REPEATS
+    spread, n_sides = spread_of(candidates), candidates.features.shape[1] - len(FREE)
     # In units of the spread, and as differences to the target.
     questions, first, targets = candidates.questions, candidates.first[:-1], candidates.targets
     lead = (candidates.scores - candidates.scores[targets][questions]) / spread
     features = candidates.features - candidates.features[targets][questions]
     steps = candidates.steps[questions]
-    shape = (len(FIRST_POSITIONS), n_sides + N_REPEATS)
+    shape = (len(FIRST_POSITIONS), n_sides + len(FREE))
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(shape)
@@ -143,6 +150,6 @@ def learn_weights(candidates: Candidates) -> np.ndarray:
 
     start = np.zeros(shape)
     start[:, :n_sides] = FIRST_WEIGHT
-    bounds = ([(0, None)] * n_sides + [(None, None)] * N_REPEATS) * shape[0]
+    bounds = ([(0, None)] * n_sides + [(None, None)] * len(FREE)) * shape[0]
     found = optimize.minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", bounds=bounds)
     return found.x.reshape(shape) * spread
