@@ -54,6 +54,8 @@ class GRU4RecConfig(Settings):
       sample_alpha: additional negatives are drawn with probability proportional to count ** sample_alpha: 0 is
         uniform, 1 is by popularity.
       remove_accidental_hits: a negative equal to a lane's own target does not count for that lane.
+      n_hard_negatives: of a lane's negatives about so many, those with the highest scores, take part in the loss
+        (arXiv 2307.14906); 0: all.
       bpreg: strength of BPR-max's score regulariser (bpr-max only).
       logq: strength of the correction for the sampling distribution; 1 corrects in full (cross-entropy only).
       smoothing: label smoothing (cross-entropy only).
@@ -72,6 +74,7 @@ class GRU4RecConfig(Settings):
     n_sample: _Count = 2048
     sample_alpha: _NotNegative = 0.5
     remove_accidental_hits: bool = False
+    n_hard_negatives: _Count = 0
     bpreg: _NotNegative = 1.0
     logq: _NotNegative = 0.0
     smoothing: _Fraction = 0.0

@@ -6,6 +6,7 @@ import pytest
 from tfrs_gru4rec._keras import keras, tfrs  # isort: skip
 import tensorflow as tf
 
+from tfrs_gru4rec.losses.candidates import hardest_negatives
 from tfrs_gru4rec.tasks import SessionRetrieval
 
 from oracle.tolerance import FEW
@@ -94,3 +95,40 @@ def test_few_and_many_lanes_have_the_same_scores(lanes):
     task(query, weights, candidate_biases=biases)
     expected = query.numpy().astype(float) @ weights.numpy().T + biases.numpy()
     np.testing.assert_allclose(seen[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("n", "loss"), [(1, "cross-entropy"), (3, "cross-entropy"), (3, "bpr-max")])
+def test_hard_negatives_are_the_highest_of_a_sorted_row(n, loss):
+    query, weights, biases = random_step(lanes=4, candidates=40)
+    mask = np.random.default_rng(5).random([4, 40]) < 0.7
+    wide = np.array(query @ tf.transpose(weights) + biases)
+    lanes, kept = np.arange(4), np.zeros([4, 40], bool)
+    is_negative = mask & (lanes[:, np.newaxis] != np.arange(40))
+    order = np.argsort(np.where(is_negative, -wide, np.inf), axis=1)
+    np.put_along_axis(kept, order[:, :n], True, axis=1)
+
+    def loss_and_slope(mask, **settings):
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            found = SessionRetrieval(loss, **settings)(query, weights, biases, score_mask=tf.constant(mask))
+        return found, tape.gradient(found, weights)
+
+    found, slope = loss_and_slope(mask, n_hard_negatives=n)
+    wanted, wanted_slope = loss_and_slope(kept)
+    assert float(found) == pytest.approx(float(wanted), rel=FEW)
+    np.testing.assert_allclose(slope, wanted_slope, rtol=1e-5, atol=1e-6)
+    is_idle = ~(kept.any(axis=0) | (np.arange(40) < 4))
+    assert is_idle.any()
+    assert not np.array(slope)[is_idle].any()
+
+
+def test_hard_negatives_of_rows_that_have_few_or_equal_ones():
+    scores = tf.constant([[0.0, 5.0, 5.0, 5.0, -9.0], [0.0, 0.0, 1.0, 2.0, 3.0], [7.0, 7.0, 7.0, 7.0, 7.0]])
+    mask = tf.constant([[True] * 5, [False, False, True, False, False], [False] * 5])
+    found = hardest_negatives(scores, mask, 2).numpy().astype(int).tolist()
+    # Of equals none is left out, and what is fewer than two is left as it is.
+    assert found == [[0, 1, 1, 1, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]
+    everything = hardest_negatives(scores, None, 9).numpy()
+    np.testing.assert_array_equal(everything, ~np.eye(3, 5, dtype=bool))
+    with pytest.raises(ValueError, match="n_hard_negatives must be at least 0.*-1"):
+        SessionRetrieval("cross-entropy", n_hard_negatives=-1)

