@@ -36,7 +36,12 @@ _BOTH = {
     "sample_alpha": {"low": 0.0, "high": 1.0},
 }
 DEFAULT_SPACE: Mapping[str, Any] = {
-    "cross-entropy": {**_BOTH, "logq": [0.0, 0.5, 1.0], "first_vectors": "co-occurrence"},
+    "cross-entropy": {
+        **_BOTH,
+        "logq": [0.0, 0.5, 1.0],
+        "n_hard_negatives": [0, 10, 100],
+        "first_vectors": "co-occurrence",
+    },
     "bpr-max": {
         **_BOTH,
         "bpreg": {"low": 0.3, "high": 3.0, "log": True},
