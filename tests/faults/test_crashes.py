@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 import pytest
-from fault_support.commands import COMMANDS
+from fault_support.commands import COMMANDS, old_model
 from fault_support.disk import Disk, write_tree
 
 STRACE = shutil.which("strace")
@@ -90,6 +90,7 @@ def test_a_process_killed_at_a_system_call(name, call, inputs, repository, tmp_p
     """Covers what TensorFlow writes by itself, which Python does not see."""
     command, folder = COMMANDS[name], name.replace(" ", "-")
     chance = random.Random(f"{name} {call}")
+    old_model(inputs)  # before, or a kill may leave it half made
     kills = 0
     for _ in range(3):
         inject = f"inject={call}:signal=KILL:when={chance.randint(1, 12)}"
