@@ -17,7 +17,15 @@ from tfrs_gru4rec.evaluation.evaluate import followed, require_vocabulary_of
 from tfrs_gru4rec.metrics import RankedPairs, block_rows
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores
-from tfrs_gru4rec.neighbours.fusion import FIRST_POSITIONS, FREE, SIDES, Fusion, popularity_of, position_steps
+from tfrs_gru4rec.neighbours.fusion import (
+    FIRST_POSITIONS,
+    FREE,
+    REPEATS,
+    SIDES,
+    Fusion,
+    popularity_of,
+    position_steps,
+)
 from tfrs_gru4rec.neighbours.fusion_weights import DEPTH, Candidates, candidates_of_block, join, learn_weights
 from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, Counted, latest_clicks
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
@@ -113,9 +121,8 @@ def _gain(figures: dict[str, float], alone: dict[str, float]) -> float:
 def _of_sides(candidates: Candidates, columns: Sequence[int]) -> Candidates:
     """Returns the candidates with the features of some sides: with popularity as the first of these has seen it."""
     n_features = candidates.features.shape[1]
-    n_repeats = len(FREE) - 1
-    n_sides = (n_features - n_repeats) // 2
-    kept = [*columns, n_sides + columns[0], *range(n_features - n_repeats, n_features)]
+    n_sides = (n_features - len(REPEATS)) // 2
+    kept = [*columns, n_sides + columns[0], *range(n_features - len(REPEATS), n_features)]
     return dataclasses.replace(candidates, features=candidates.features[:, kept])
 
 
@@ -145,8 +152,8 @@ def _candidates(
                     if is_alone
                     else model.scores(tf.gather(queries, block))
                 )
-                given = (popularity, questions.targets, steps)
-                candidates.append(candidates_of_block(scores, found, *given))
+                block_candidates = candidates_of_block(scores, found, popularity, questions.targets, steps)
+                candidates.append(block_candidates)
             sessions.append(questions.starts)
     is_learned = np.unique(np.concatenate(sessions), return_inverse=True)[1] % 2 == 0
     rule = "A fusion needs at least two validation sessions of two known items."

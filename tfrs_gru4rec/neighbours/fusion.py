@@ -40,7 +40,8 @@ from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 SIDES: dict[str, Callable[..., ItemToItem]] = {"rules": SequentialRules, "knn": ItemKNN}
 EPSILON = 0.001
 FIRST_POSITIONS = (1, 2, 3, 5)  # positions 1, 2, 3 and 4, 5 and later have weights of their own
-FREE = ("popularity", "last", "earlier")  # what has a weight beside the sides, of any sign
+REPEATS = ("last", "earlier")
+FREE = ("popularity", *REPEATS)  # what has a weight beside the sides, of any sign
 FILE = "fusion.npz"
 _TABLE = ("data", "indices", "indptr")
 

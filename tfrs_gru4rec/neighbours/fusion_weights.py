@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import optimize, sparse
 
-from tfrs_gru4rec.neighbours.fusion import FIRST_POSITIONS, FREE
+from tfrs_gru4rec.neighbours.fusion import FIRST_POSITIONS, FREE, REPEATS
 
 BEST = 100  # of the model's items are candidates; sides only raise, so the best 20 but for popularity are among these
 DEPTH = 20
@@ -92,7 +92,7 @@ def candidates_of_block(
     for number, feature in enumerate(features):
         rows = np.repeat(np.arange(shape[0]), np.diff(feature.indptr))
         values[np.searchsorted(keys, rows * shape[1] + feature.indices), number] = feature.data
-    sides, repeats = np.split(values, [1 - len(FREE)], axis=1)
+    sides, repeats = np.split(values, [-len(REPEATS)], axis=1)
     values = np.concatenate([sides, popularity[union.indices], repeats], axis=1)
     found = tf.gather_nd(scores, np.stack([questions, union.indices], axis=1)).numpy().astype(np.float64)
     places = np.searchsorted(keys, np.arange(shape[0]) * shape[1] + targets)
