@@ -71,7 +71,13 @@ class Ranking(tf.Module):
         # At least one, which pads of cells stand for.
         padding = BLOCK - self._n_items % BLOCK
         table, bias = model.embedding.output_table, model.embedding.output_bias
-        self._weights = tf.Variable(tf.pad(tf.transpose(table), [[0, 0], [0, padding]]), trainable=False)
+        weights = tf.transpose(table)
+        if self._fused is not None:
+            if self._fused.is_alone:
+                weights, bias = weights[:0], tf.zeros_like(bias)
+            # Popularity is one more unit: added to the scores, it would cost another pass over all of them.
+            weights = tf.concat([weights, self._fused.popularity[tf.newaxis]], axis=0)
+        self._weights = tf.Variable(tf.pad(weights, [[0, 0], [0, padding]]), trainable=False)
         self.padded_biases = tf.Variable(
             tf.pad(bias, [[0, padding]], constant_values=-np.inf), trainable=False
         )
@@ -151,12 +157,18 @@ class Ranking(tf.Module):
     def _scores(
         self, records: tf.Tensor, penalties: tf.Tensor | float = 0.0, *, is_fused: bool = True
     ) -> tf.Tensor:
-        product = tf.matmul(self._records.query(records), self._weights)
-        scores = product + (self.padded_biases + penalties)
-        if self._fused is None or not is_fused:
-            return scores
-        fused = self._fused(scores, self._latest(records, N_CLICKS))
-        return fused + penalties if self._fused.is_alone else fused
+        query, fused = self._records.query(records), self._fused
+        if fused is None:
+            return self._product(query, penalties)
+        if not is_fused:
+            return self._product(tf.pad(query, [[0, 0], [0, 1]]), penalties)
+        latest = self._latest(records, N_CLICKS)
+        popularity = fused.popularity_weights(latest)[:, tf.newaxis]
+        query = popularity if fused.is_alone else tf.concat([query, popularity], axis=1)
+        return fused.add_sides(self._product(query, penalties), latest)
+
+    def _product(self, query: tf.Tensor, penalties: tf.Tensor | float) -> tf.Tensor:
+        return tf.matmul(query, self._weights) + (self.padded_biases + penalties)
 
     def _latest(self, records: tf.Tensor, n: int) -> tf.Tensor:
         return self._records.seen_rows(records, self._n_items)[:, :n]

@@ -61,6 +61,7 @@ class FusedScores(tf.Module):
 
     Attributes:
       is_alone: whether it leaves out the model's scores, see `Fusion`.
+      popularity: [n_items], that of the fusion.
     """
 
     def __init__(self, fusion: Fusion) -> None:
@@ -69,7 +70,7 @@ class FusedScores(tf.Module):
         self._rows = TableRows(fusion)
         self._weights = tf.constant(fusion.weights, tf.float32)
         self.is_alone = fusion.is_alone
-        self._popularity = tf.Variable(fusion.popularity, trainable=False)
+        self.popularity = tf.Variable(fusion.popularity, trainable=False)
 
     def __call__(self, scores: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
         """Adds what the neighbours say.
@@ -83,17 +84,21 @@ class FusedScores(tf.Module):
         Returns:
           The scores [n, n_columns] of the fusion; those of a session without a click mean nothing.
         """
-        # Not by the scores' own shape: where popularity stands in their place nobody computes them.
-        shape = tf.stack([tf.shape(latest)[0], scores.shape[1]])
-        padding = [[0, scores.shape[1] - self._popularity.shape[0]]]
-        if self.is_alone:
-            scores = tf.broadcast_to(tf.pad(self._popularity, padding, constant_values=-np.inf), shape)
-        n_clicks = tf.math.count_nonzero(latest >= 0, axis=1, dtype=tf.int32)
-        steps = tf.reduce_sum(tf.cast(n_clicks[:, tf.newaxis] >= FIRST_POSITIONS, tf.int32), axis=1) - 1
-        weights = tf.gather(self._weights, tf.maximum(steps, 0))
-        of_sides, free = weights[:, : -len(FREE)], tf.unstack(weights[:, -len(FREE) :, tf.newaxis], axis=1)
-        of_popularity, of_last, of_earlier = free
-        scores += of_popularity * tf.pad(self._popularity, padding)
+        padding = [[0, scores.shape[1] - self.popularity.shape[0]]]
+        of_popularity = self.popularity_weights(latest)[:, tf.newaxis] * tf.pad(self.popularity, padding)
+        if self.is_alone:  # Nobody computes the model's scores then; pads must still come last.
+            scores = tf.pad(tf.zeros_like(self.popularity), padding, constant_values=-np.inf)
+        return self.add_sides(scores + of_popularity, latest)
+
+    def popularity_weights(self, latest: tf.Tensor) -> tf.Tensor:
+        """Returns what `popularity` weighs in each session, [n]; 1 more where it stands in the model's place."""
+        weights = self._weights_of(latest)[:, -len(FREE)]
+        return 1.0 + weights if self.is_alone else weights
+
+    def add_sides(self, scores: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
+        """Adds what depends on the sessions' clicks to scores that hold popularity's part; shapes as for a call."""
+        weights = self._weights_of(latest)
+        of_sides, of_last, of_earlier = weights[:, : -len(FREE)], weights[:, -2:-1], weights[:, -1:]
         places, columns = _clicks(latest, scores.shape[1])
         gains = tf.where(tf.equal(columns, columns[:, :1]), of_last, of_earlier)
         # An item that was clicked several times gets its gain in as many parts.
@@ -104,9 +109,18 @@ class FusedScores(tf.Module):
         of_entry = tf.gather(of_sides, named // scores.shape[1])
         places = tf.concat([named, places], axis=0)
         gains = tf.concat([tf.reduce_sum(logs * of_entry, axis=1), gains], axis=0)
-        # In one go, as a write into scores costs more than what is written.
-        flat = tf.tensor_scatter_nd_add(tf.reshape(scores, [-1]), places[:, tf.newaxis], gains)
-        return tf.reshape(flat, shape)
+        # In one go, as a copy of the scores costs more than what is added; TensorScatterAdd takes thrice as long.
+        flat = tf.reshape(scores, [-1])
+        added = tf.raw_ops.SparseTensorDenseAdd(
+            a_indices=places[:, tf.newaxis], a_values=gains, a_shape=[tf.size(flat)], b=flat
+        )
+        return tf.reshape(added, [-1, scores.shape[1]])
+
+    def _weights_of(self, latest: tf.Tensor) -> tf.Tensor:
+        """Returns the weights of each session's position, [n, sides + 3]."""
+        n_clicks = tf.math.count_nonzero(latest >= 0, axis=1, dtype=tf.int32)
+        steps = tf.reduce_sum(tf.cast(n_clicks[:, tf.newaxis] >= FIRST_POSITIONS, tf.int32), axis=1) - 1
+        return tf.gather(self._weights, tf.maximum(steps, 0))
 
     def features(self, latest: tf.Tensor, n_columns: tf.Tensor | int) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """Finds what the weights multiply, but for popularity, which is the same in all rows.
