@@ -9,6 +9,7 @@ read once, by all. The log is Diginetica, or that of `--synthetic`, whose best f
 stopped goes on. Results: benchmarks/RESULTS.md.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,6 +45,7 @@ _FUSIONS = {
     "both": "GRU and both",
     "neighbours": "neighbours",
 }
+_RERANKED = ("both", "neighbours")
 
 
 def read_logs(name: str, work_dir: Path) -> tuple[g4r.SessionLog, g4r.SessionLog]:
@@ -60,8 +62,11 @@ def rank_by_models(folder: Path, log: g4r.SessionLog, test: g4r.SessionLog) -> d
     whole, before = load_model(folder), load_model(folder / "validation")
     found = {"GRU": evaluate(whole, test)}
     for choice, label in _FUSIONS.items():
-        fusion, _ = learn_fusion(before, earlier, valid, choice)
-        found[label] = evaluate(FusedModel(whole, fusion.recounted(log)), test)
+        fusion, _ = learn_fusion(before, earlier, valid, choice, rerank=choice in _RERANKED)
+        fusion = fusion.recounted(log)
+        found[label] = evaluate(FusedModel(whole, dataclasses.replace(fusion, network=None)), test)
+        if fusion.network:
+            found[f"{label}, reranked"] = evaluate(FusedModel(whole, fusion), test)
     return found
 
 
@@ -96,8 +101,9 @@ def measure(name: str, work_dir: Path) -> None:
         found = {**counted, **rank_by_models(folder, log, test)}
         for label, ranks in found.items():
             rows.setdefault(label, []).append((ranks.recall(20), ranks.mrr(20)))
-        for other in ("GRU", *counted):
-            print(f"{name}, seed {seed}: {differences(found, 'GRU and both', other)}", flush=True)
+        best = next(label for label in ("GRU and both, reranked", "GRU and both") if label in found)
+        for other in ("GRU", "GRU and both", *counted):
+            print(f"{name}, seed {seed}: {differences(found, best, other)}", flush=True)
     write_json(work_dir / f"{name}.json", rows)
     print(f"\n| {name} | recall@20, by seed | mean | MRR@20, by seed | mean |\n|---|---|---|---|---|")
     for label, figures in rows.items():

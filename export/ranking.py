@@ -13,9 +13,10 @@ from tfrs_gru4rec.export.filters import Availability, Filters, Groups, exclude
 from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
 from tfrs_gru4rec.models.popularity import popularity_scores
-from tfrs_gru4rec.neighbours.fused_scores import FusedScores
+from tfrs_gru4rec.neighbours.fused_scores import FusedScores, Reranking
 from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS
+from tfrs_gru4rec.neighbours.rerank_network import N_BEST
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
 # Scores held at a time; larger batches are ranked in parts, so memory does not grow with batch times
@@ -147,7 +148,7 @@ class Ranking(tf.Module):
         rows = tf.maximum(candidate_rows, 0)
 
         def score(part: tf.Tensor, part_rows: tf.Tensor) -> list[tf.Tensor]:
-            return [tf.gather(self._scores(part), part_rows, batch_dims=1)]
+            return [tf.gather(self._of_all(part), part_rows, batch_dims=1)]
 
         [scores] = self._in_parts(score, [tf.float32], records, rows)
         is_known = self._records.is_known(records)[:, tf.newaxis]
@@ -156,19 +157,33 @@ class Ranking(tf.Module):
 
     def _scores(
         self, records: tf.Tensor, penalties: tf.Tensor | float = 0.0, *, is_fused: bool = True
-    ) -> tf.Tensor:
+    ) -> tuple[tf.Tensor, Reranking | None]:
         query, fused = self._records.query(records), self._fused
         if fused is None:
-            return self._product(query, penalties)
+            return self._product(query, penalties), None
         if not is_fused:
-            return self._product(tf.pad(query, [[0, 0], [0, 1]]), penalties)
-        latest = self._latest(records, N_CLICKS)
-        popularity = fused.popularity_weights(latest)[:, tf.newaxis]
+            return self._product(tf.pad(query, [[0, 0], [0, 1]]), penalties), None
+        said = fused.said(self._latest(records, N_CLICKS), self._weights.shape[1])
+        popularity = fused.popularity_weights(said)[:, tf.newaxis]
         query = popularity if fused.is_alone else tf.concat([query, popularity], axis=1)
-        return fused.add_sides(self._product(query, penalties), latest)
+        product = self._product(query, penalties)
+        return fused.add_sides(product, said), fused.reranking(product, said)
 
     def _product(self, query: tf.Tensor, penalties: tf.Tensor | float) -> tf.Tensor:
         return tf.matmul(query, self._weights) + (self.padded_biases + penalties)
+
+    def _of_all(self, records: tf.Tensor) -> tf.Tensor:
+        scores, reranking = self._scores(records)
+        return reranking.of_all(scores) if reranking else scores
+
+    def _best(self, scores: tf.Tensor, reranking: Reranking | None) -> list[tf.Tensor]:
+        scores = tf.ensure_shape(scores, [None, self._weights.shape[1]])
+        if reranking is None:
+            values, rows = top_k(scores, self._n_top)
+            return [rows, values]
+        values, rows = top_k(scores, min(max(self._n_top, N_BEST), scores.shape[1]))
+        values, places = tf.math.top_k(reranking.of_list(rows, values), self._n_top)
+        return [tf.gather(rows, places, batch_dims=1), values]
 
     def _latest(self, records: tf.Tensor, n: int) -> tf.Tensor:
         return self._records.seen_rows(records, self._n_items)[:, :n]
@@ -216,7 +231,7 @@ class Ranking(tf.Module):
     def top_of_product(self, records: tf.Tensor, *given: tf.Tensor, is_fused: bool = True) -> list[tf.Tensor]:
         """Finds the best items by the product with all; returns rows and scores as `top` does."""
         penalties = self.availability.penalties()
-        scores = self._scores(records, penalties, is_fused=is_fused)
+        scores, reranking = self._scores(records, penalties, is_fused=is_fused)
         is_known = self._records.is_known(records)
         # Most batches have no empty session, and are spared another pass over the scores.
         scores = tf.cond(
@@ -224,9 +239,7 @@ class Ranking(tf.Module):
             lambda: scores,
             lambda: tf.where(is_known[:, tf.newaxis], scores, self._popularity + penalties),
         )
-        scores = self._filtered(scores, *given)
-        values, rows = top_k(tf.ensure_shape(scores, [None, self._weights.shape[1]]), self._n_top)
-        return [rows, values]
+        return self._best(self._filtered(scores, *given), reranking)
 
     def _filtered(
         self,

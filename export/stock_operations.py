@@ -12,14 +12,14 @@ from tfrs_gru4rec.checks import require
 _NAMES = """
     AddV2 All Any ArgMax Assert AssignVariableOp BatchMatMulV2 BatchMatMulV3 BroadcastTo Cast ConcatV2 Const
     DestroyResourceOp DivNoNan DisableCopyOnRead Empty EnsureShape Equal Fill FloorDiv FloorMod GatherV2 Greater
-    GreaterEqual HashTableV2 Identity If IsFinite Less LessEqual Log1p LogicalAnd LogicalNot LogicalOr LookupTableFindV2
-    LookupTableImportV2 MatMul Max Maximum MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual OnesLike Pack Pad PadV2
-    PartitionedCall Placeholder RaggedGather Range Rank ReadVariableOp Reshape ResourceAccumulatorApplyGradient
-    ResourceAccumulatorTakeGradient ResourceConditionalAccumulator ResourceGather ResourceGatherNd
-    ResourceScatterNdUpdate RestoreV2 SaveV2 ScatterNd Select SelectV2 Shape ShardedFilename Sigmoid Size
-    SparseTensorDenseAdd SplitV StatefulPartitionedCall StatelessIf StaticRegexFullMatch StridedSlice StringJoin
-    StringLength StringToHashBucketStrong Sqrt Sub Sum Tanh TensorListConcatV2 TensorListReserve TensorListSetItem
-    TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack UnsortedSegmentMax
+    GreaterEqual HashTableV2 Identity If IsFinite Less LessEqual Log Log1p LogicalAnd LogicalNot LogicalOr
+    LookupTableFindV2 LookupTableImportV2 MatMul Max Maximum MergeV2Checkpoints Min Minimum Mul Neg NoOp NotEqual
+    OnesLike Pack Pad PadV2 PartitionedCall Placeholder RaggedGather Range Rank ReadVariableOp Reshape
+    ResourceAccumulatorApplyGradient ResourceAccumulatorTakeGradient ResourceConditionalAccumulator ResourceGather
+    ResourceGatherNd ResourceScatterNdUpdate RestoreV2 SaveV2 ScatterNd Select SelectV2 Shape ShardedFilename
+    Sigmoid Size SparseTensorDenseAdd SplitV StatefulPartitionedCall StatelessIf StaticRegexFullMatch StridedSlice
+    StringJoin StringLength StringToHashBucketStrong Sqrt Sub Sum Tanh TensorListConcatV2 TensorListReserve
+    TensorListSetItem TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack UnsortedSegmentMax
     UnsortedSegmentSum VarHandleOp Where While ZerosLike
 """
 ALLOWED = frozenset(_NAMES.split())

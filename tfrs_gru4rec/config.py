@@ -154,6 +154,8 @@ class ValidationConfig(Settings):
       fusion: neighbours whose word is added to the model's scores, by weights learned in validation: sequential rules,
         item kNN, both, or what wins there (auto). With neighbours, both and popularity stand in the place of the GRU,
         which is not trained.
+      rerank: let a small network that is learned in validation put the best 100 items of a fusion into a better order,
+        where it wins there; a step takes a little longer.
     """
 
     valid_path: Path | None = None
@@ -164,6 +166,7 @@ class ValidationConfig(Settings):
     early_stop_epochs: _Count = 0
     refit: bool = False
     fusion: Annotated[str, OneOf(FUSIONS)] = "none"
+    rerank: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -187,7 +190,7 @@ class ValidationConfig(Settings):
         "the last 0.1 of the training log's sessions"
         >>> ValidationConfig(valid_auto=True, refit=True).of(1000, 3999)
         ValidationConfig(valid_path=None, valid_split='', valid_days=0.0, valid_share=0.0, valid_auto=False, \
-early_stop_epochs=0, refit=False, fusion='none')
+early_stop_epochs=0, refit=False, fusion='none', rerank=True)
         """
         if not self.valid_auto or self.source:
             return self

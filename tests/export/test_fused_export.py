@@ -7,7 +7,7 @@ import pytest
 from export_support import tiny_model
 from export_support.loaders import LOADERS
 from export_support.tiny_model import INTEGER_IDS
-from neighbours_support.logs import random_sessions
+from neighbours_support.logs import random_network, random_sessions
 
 from tfrs_gru4rec.config import GRU4RecConfig
 from tfrs_gru4rec.export import signatures
@@ -46,14 +46,17 @@ def fusion():
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param((False, False), id="all items"),
-        pytest.param((True, False), id="unseen items", marks=pytest.mark.slow),
-        pytest.param((False, True), id="neighbours alone", marks=pytest.mark.slow),
+        pytest.param((False, False, True), id="all items, reranked"),
+        pytest.param((False, False, False), id="all items", marks=pytest.mark.slow),
+        pytest.param((True, False, True), id="unseen items, reranked", marks=pytest.mark.slow),
+        pytest.param((False, True, False), id="neighbours alone", marks=pytest.mark.slow),
+        pytest.param((False, True, True), id="neighbours alone, reranked", marks=pytest.mark.slow),
     ],
 )
 def saved(request, fusion, tmp_path_factory):
-    is_unseen, is_alone = request.param
-    fusion = dataclasses.replace(fusion, is_alone=is_alone)
+    is_unseen, is_alone, is_reranked = request.param
+    network = random_network(2, n_sides=2) if is_reranked else None
+    fusion = dataclasses.replace(fusion, is_alone=is_alone, network=network)
     model = tiny_model.serving_model(INTEGER_IDS, exclude_seen=is_unseen, fusion=fusion)
     return tiny_model.save(tmp_path_factory.mktemp("fused"), model), is_unseen, fusion
 
@@ -68,7 +71,7 @@ def ids_of(rows):
     return [INTEGER_IDS[row] if row >= 0 else UNKNOWN for row in rows]
 
 
-def expected_scores(fusion, rows):
+def expected_scores(fusion, rows, left_out=()):
     known = [row for row in rows if row >= 0]
     scores = tiny_tower.scores(tiny_tower.fold(known))
     if not known:
@@ -77,14 +80,18 @@ def expected_scores(fusion, rows):
     if fusion.is_alone:
         scores = np.log(1 + seen)
     tables = [table.toarray().tolist() for table in fusion.tables.values()]
-    return np.array(oracle.fused_scores(scores, tables, seen, fusion.weights.tolist(), known))
+    fused = oracle.fused_scores(scores, tables, seen, fusion.weights.tolist(), known)
+    fused = [-np.inf if row in left_out else score for row, score in enumerate(fused)]
+    if fusion.network is None:
+        return np.array(fused)
+    network = {name: part.tolist() for name, part in fusion.network._asdict().items()}
+    return np.array(oracle.reranked_scores(fused, scores, tables, seen, network, known))
 
 
 def assert_top(outputs, index, fusion, rows, is_unseen):
-    scores = expected_scores(fusion, rows)
-    if is_unseen:
-        # As many of the latest items as leave three to recommend.
-        scores[[row for row in rows if row >= 0][-(N_ITEMS - 3) :]] = -np.inf
+    # As many of the latest items as leave three to recommend; what is left is what is ranked anew.
+    left_out = [row for row in rows if row >= 0][-(N_ITEMS - 3) :] if is_unseen else []
+    scores = expected_scores(fusion, rows, left_out)
     best = np.argsort(-scores, kind="stable")[:3]
     assert outputs["item_ids"][index].tolist() == INTEGER_IDS[best].tolist()
     np.testing.assert_allclose(outputs["scores"][index], scores[best], TOLERANCE, TOLERANCE)
@@ -148,6 +155,7 @@ def model():
 
 @pytest.mark.slow
 def test_a_real_model_is_published_with_its_fusion(model, fusion, tmp_path):
+    fusion = dataclasses.replace(fusion, network=random_network(2, n_sides=2))
     folder = export_saved_model(model, tmp_path, fusion=fusion, top_k=3, max_sessions=100)
     assert folder == str(tmp_path / "1")
 

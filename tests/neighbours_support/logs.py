@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfrs_gru4rec.neighbours.rerank_network import N_PLAIN, Network
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 
@@ -20,3 +21,11 @@ def random_sessions(seed, n_sessions, n_items, repeats=True):
     popularity /= popularity.sum()
     lengths = rng.integers(1, 8, n_sessions)
     return [rng.choice(n_items, min(length, n_items), repeats, popularity).tolist() for length in lengths]
+
+
+def random_network(seed, n_sides, widths=(5, 3)):
+    """A network that changes scores by about as much as they differ."""
+    random, n_features = np.random.default_rng(seed), n_sides + N_PLAIN
+    wide, narrow = widths
+    shapes = [(n_features, wide), (1 + n_features, wide), (wide,), (wide, narrow), (narrow,), (narrow,)]
+    return Network(*(random.normal(scale=0.3, size=shape).astype(np.float32) for shape in shapes))

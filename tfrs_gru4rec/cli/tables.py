@@ -65,11 +65,22 @@ def all_pairs_line(test: Mapping[str, Any], k: int) -> str:
 
 def fusion_line(found: Mapping[str, Any]) -> str:
     """Says which neighbours were chosen, and by how much they help, from the report of `learn_fusion`."""
-    names = {name: "the model alone" if name == "none" else name for name in found if name != "chosen"}
-    rows = "; ".join(f"{names[name]} {found[name]['recall']:.4f}, {found[name]['mrr']:.4f}" for name in names)
-    return (
+    words = {"none": "the model alone"}
+
+    def figures(row: Mapping[str, float]) -> str:
+        return f"{row['recall']:.4f}, {row['mrr']:.4f}"
+
+    tried = {name: row for name, row in found.items() if name not in ("chosen", "reranking")}
+    rows = "; ".join(f"{words.get(name, name)} {figures(row)}" for name, row in tried.items())
+    line = (
         f"Fusion with neighbours: {found['chosen']}. Recall@20, MRR@20 on sessions not learned from: {rows}."
     )
+    reranking = found.get("reranking", {})
+    if "after" not in reranking:
+        return line
+    result = "kept" if reranking["kept"] else "left out"
+    before, after = figures(reranking["before"]), figures(reranking["after"])
+    return f"{line} Its best items ranked anew: {after} instead of {before}, {result}."
 
 
 def further_figures_table(test: Mapping[str, Any]) -> str:

@@ -176,7 +176,12 @@ def _train_and_fuse(
     if validation.fusion != "none" and is_chief:
         logging.info("Learning what neighbours weigh.")
         fusion, chosen["fusion"] = learn_fusion(
-            trained.model, trained.log, trained.valid, validation.fusion, **trained.earlier_counts()
+            trained.model,
+            trained.log,
+            trained.valid,
+            validation.fusion,
+            rerank=validation.rerank,
+            **trained.earlier_counts(),
         )
         print(fusion_line(chosen["fusion"]))
     if validation.refit and trained.epochs:

@@ -14,6 +14,7 @@ from scipy import sparse
 from tfrs_gru4rec.checks import require, require_one_of
 from tfrs_gru4rec.config import FUSIONS
 from tfrs_gru4rec.evaluation.evaluate import followed, require_vocabulary_of
+from tfrs_gru4rec.evaluation.learn_reranker import learn_reranker
 from tfrs_gru4rec.metrics import RankedPairs, block_rows
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores
@@ -51,11 +52,12 @@ def learn_fusion(
     seed: int = 0,
     before: Mapping[str, Counted] | None = None,
     decay: float = 1.0,
+    rerank: bool = True,
 ) -> tuple[Fusion | None, dict[str, Any]]:
     """Learns on validation sessions what a model's neighbours weigh.
 
     Weights are learned on every other session and compared on those between, by the sum of the gains in recall@20 and
-    MRR@20 over the model alone; then they are learned again on all.
+    MRR@20 over the model alone; then they are learned again on all. So is the network that ranks the best items anew.
 
     Args:
       model: trained on `train_log`.
@@ -67,10 +69,11 @@ def learn_fusion(
       seed: of that draw.
       before: what earlier logs gave, and
       decay: what it weighs, see `Fusion.count`.
+      rerank: whether to try that network.
 
     Returns:
-      The fusion, None for none, and a report: `chosen`, and `recall` and `mrr` (at 20) of "none" and each choice tried
-      on the sessions that it did not learn from.
+      The fusion, None for none, and a report: `chosen`, `recall` and `mrr` (at 20) of "none" and each choice tried
+      on the sessions that it did not learn from, and `reranking`, the report of `learn_reranker`.
 
     Raises:
       ValueError: the choice is unknown, a log is of another vocabulary, or `valid_log` has less than two sessions to
@@ -106,7 +109,11 @@ def learn_fusion(
         "sides": {side: counted.sides[side] for side in kept},
         "weights": learn_weights(part).astype(np.float32),
     }
-    return dataclasses.replace(counted, **parts, is_alone=is_alone), report
+    fusion = dataclasses.replace(counted, **parts, is_alone=is_alone)
+    if not rerank:
+        return fusion, report
+    network, report["reranking"] = learn_reranker(model, valid_log, fusion, seed=seed)
+    return dataclasses.replace(fusion, network=network), report
 
 
 def _figures(found: np.ndarray, is_meant: np.ndarray) -> dict[str, float]:

@@ -33,6 +33,7 @@ from tfrs_gru4rec.atomic_files import replacing
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.neighbours.item_knn import ItemKNN
 from tfrs_gru4rec.neighbours.item_to_item import Counted, ItemToItem
+from tfrs_gru4rec.neighbours.rerank_network import Network
 from tfrs_gru4rec.neighbours.sequential_rules import SequentialRules
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
@@ -55,6 +56,7 @@ class Fusion:
       weights: float32 [len(FIRST_POSITIONS), sides + 3]: of each side, then those of `FREE`.
       checksum: of the vocabulary that the rows belong to, see `checksum_of`.
       is_alone: whether popularity stands in the place of the model's scores.
+      network: ranks the best items anew, see `reranker`; None for none.
 
     Example:
       >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": list("abab"), "Time": range(4)})
@@ -68,6 +70,7 @@ class Fusion:
     weights: np.ndarray
     checksum: int
     is_alone: bool = False
+    network: Network | None = None
 
     def __post_init__(self) -> None:
         """Checks that the parts fit and are finite."""
@@ -79,6 +82,10 @@ class Fusion:
             for part in (self.weights, *(table.data for table in self.tables.values()))
         )
         require(is_finite, "A fusion's weights and tables must be finite.", weights=self.weights.tolist())
+        is_fit = self.network is None or self.network.fits(len(self.sides))
+        require(
+            is_fit, "The network of a fusion must have its features and finite weights.", sides=[*self.sides]
+        )
 
     @classmethod
     def count(
@@ -109,8 +116,9 @@ class Fusion:
     def recounted(
         self, log: SessionLog, before: Mapping[str, Counted] | None = None, decay: float = 1.0
     ) -> Fusion:
-        """Returns the same weights with tables of another log; arguments as for `count`."""
-        return Fusion.count(log, self.weights, self.sides, before, decay, self.is_alone)
+        """Returns the same weights and network with tables of another log; arguments as for `count`."""
+        counted = Fusion.count(log, self.weights, self.sides, before, decay, self.is_alone)
+        return dataclasses.replace(counted, network=self.network)
 
     def moved(self, old_rows: np.ndarray) -> dict[str, Counted]:
         """Returns what was counted, by side, in the rows of another vocabulary, see `Counted.moved`."""
@@ -129,7 +137,8 @@ class Fusion:
     @property
     def label(self) -> str:
         """The sides in words."""
-        return "+".join(self.sides) + (" alone" if self.is_alone else "")
+        reranked = ", reranked" if self.network else ""
+        return "+".join(self.sides) + (" alone" if self.is_alone else "") + reranked
 
     @functools.cached_property
     def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -164,6 +173,9 @@ class Fusion:
         for side, counted in self.sides.items():
             parts |= {f"{side}.{name}": getattr(counted.table, name) for name in _TABLE}
             parts |= {f"{side}.seen": counted.seen, f"{side}.n_sessions": np.float64(counted.n_sessions)}
+        parts |= {
+            f"network.{name}": part for name, part in (self.network._asdict() if self.network else {}).items()
+        }
         with replacing(Path(folder) / FILE) as temporary, temporary.open("wb") as file:
             np.savez(file, **parts)
 
@@ -179,7 +191,9 @@ class Fusion:
         try:
             with np.load(path, allow_pickle=False) as parts:
                 sides = {side: _counted(parts, side) for side in SIDES if f"{side}.data" in parts}
-                return cls(sides, parts["weights"], int(parts["checksum"]), bool(parts["is_alone"]))
+                named = [f"network.{name}" for name in Network._fields]
+                network = Network(*(parts[name] for name in named)) if named[0] in parts else None
+                return cls(sides, parts["weights"], int(parts["checksum"]), bool(parts["is_alone"]), network)
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(
                 f"{path} is damaged: train again with --fusion, or remove it. ({error})"
