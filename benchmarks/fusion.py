@@ -65,7 +65,7 @@ def rank_by_models(folder: Path, log: g4r.SessionLog, test: g4r.SessionLog) -> d
         fusion, _ = learn_fusion(before, earlier, valid, choice, rerank=choice in _RERANKED)
         fusion = fusion.recounted(log)
         found[label] = evaluate(FusedModel(whole, dataclasses.replace(fusion, network=None)), test)
-        if fusion.network:
+        if choice in _RERANKED:
             found[f"{label}, reranked"] = evaluate(FusedModel(whole, fusion), test)
     return found
 
@@ -101,7 +101,7 @@ def measure(name: str, work_dir: Path) -> None:
         found = {**counted, **rank_by_models(folder, log, test)}
         for label, ranks in found.items():
             rows.setdefault(label, []).append((ranks.recall(20), ranks.mrr(20)))
-        best = next(label for label in ("GRU and both, reranked", "GRU and both") if label in found)
+        best = "GRU and both, reranked"
         for other in ("GRU", "GRU and both", *counted):
             print(f"{name}, seed {seed}: {differences(found, best, other)}", flush=True)
     write_json(work_dir / f"{name}.json", rows)

@@ -13,7 +13,7 @@ from tfrs_gru4rec.export.filters import Availability, Filters, Groups, exclude
 from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
 from tfrs_gru4rec.models.popularity import popularity_scores
-from tfrs_gru4rec.neighbours.fused_scores import FusedScores, Reranking
+from tfrs_gru4rec.neighbours.fused_scores import FusedScores, with_new
 from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS
 from tfrs_gru4rec.neighbours.rerank_network import N_BEST
@@ -22,6 +22,7 @@ from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 # Scores held at a time; larger batches are ranked in parts, so memory does not grow with batch times
 # catalogue.
 MAX_SCORES = 1 << 26
+_Rerank = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # see `FusedScores.rerank`
 BLOCK = 64  # columns, of which `top_k` looks at the largest first
 
 
@@ -112,7 +113,7 @@ class Ranking(tf.Module):
         Args:
           records: [n, size].
           filters: of the rows; those of the export if None.
-          is_fused: whether neighbours add to the scores, if there are any.
+          is_fused: whether neighbours add to the scores, if there are any beside the model.
 
         Returns:
           Item rows int32 [n, top], best first, ties by row; their scores [n, top], minus infinity where there are
@@ -157,7 +158,7 @@ class Ranking(tf.Module):
 
     def _scores(
         self, records: tf.Tensor, penalties: tf.Tensor | float = 0.0, *, is_fused: bool = True
-    ) -> tuple[tf.Tensor, Reranking | None]:
+    ) -> tuple[tf.Tensor, _Rerank | None]:
         query, fused = self._records.query(records), self._fused
         if fused is None:
             return self._product(query, penalties), None
@@ -167,23 +168,22 @@ class Ranking(tf.Module):
         popularity = fused.popularity_weights(said)[:, tf.newaxis]
         query = popularity if fused.is_alone else tf.concat([query, popularity], axis=1)
         product = self._product(query, penalties)
-        return fused.add_sides(product, said), fused.reranking(product, said)
+        rerank = functools.partial(fused.rerank, said=said) if fused.is_reranked else None
+        return fused.add_clicks(product, said), rerank
 
     def _product(self, query: tf.Tensor, penalties: tf.Tensor | float) -> tf.Tensor:
         return tf.matmul(query, self._weights) + (self.padded_biases + penalties)
 
     def _of_all(self, records: tf.Tensor) -> tf.Tensor:
-        scores, reranking = self._scores(records)
-        return reranking.of_all(scores) if reranking else scores
+        """Returns the scores of all items, [n, n_columns]."""
+        scores, rerank = self._scores(records)
+        return with_new(scores, *self._reranked(scores, rerank)) if rerank else scores
 
-    def _best(self, scores: tf.Tensor, reranking: Reranking | None) -> list[tf.Tensor]:
-        scores = tf.ensure_shape(scores, [None, self._weights.shape[1]])
-        if reranking is None:
-            values, rows = top_k(scores, self._n_top)
-            return [rows, values]
+    def _reranked(self, scores: tf.Tensor, rerank: _Rerank) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the rows, old and new scores of the best items, N_BEST or what is recommended, if that is more."""
         values, rows = top_k(scores, min(max(self._n_top, N_BEST), scores.shape[1]))
-        values, places = tf.math.top_k(reranking.of_list(rows, values), self._n_top)
-        return [tf.gather(rows, places, batch_dims=1), values]
+        best = rerank(rows[:, :N_BEST], values[:, :N_BEST])
+        return rows, values, tf.concat([best, values[:, N_BEST:]], axis=1)
 
     def _latest(self, records: tf.Tensor, n: int) -> tf.Tensor:
         return self._records.seen_rows(records, self._n_items)[:, :n]
@@ -231,7 +231,7 @@ class Ranking(tf.Module):
     def top_of_product(self, records: tf.Tensor, *given: tf.Tensor, is_fused: bool = True) -> list[tf.Tensor]:
         """Finds the best items by the product with all; returns rows and scores as `top` does."""
         penalties = self.availability.penalties()
-        scores, reranking = self._scores(records, penalties, is_fused=is_fused)
+        scores, rerank = self._scores(records, penalties, is_fused=is_fused)
         is_known = self._records.is_known(records)
         # Most batches have no empty session, and are spared another pass over the scores.
         scores = tf.cond(
@@ -239,7 +239,15 @@ class Ranking(tf.Module):
             lambda: scores,
             lambda: tf.where(is_known[:, tf.newaxis], scores, self._popularity + penalties),
         )
-        return self._best(self._filtered(scores, *given), reranking)
+        scores = tf.ensure_shape(scores, [None, self._weights.shape[1]])
+        if rerank:
+            rows, old, new = self._reranked(scores, rerank)
+            if not given:
+                values, places = tf.math.top_k(new, self._n_top)
+                return [tf.gather(rows, places, batch_dims=1), values]
+            scores = with_new(scores, rows, old, new)
+        values, rows = top_k(self._filtered(scores, *given), self._n_top)
+        return [rows, values]
 
     def _filtered(
         self,

@@ -154,8 +154,8 @@ class ValidationConfig(Settings):
       fusion: neighbours whose word is added to the model's scores, by weights learned in validation: sequential rules,
         item kNN, both, or what wins there (auto). With neighbours, both and popularity stand in the place of the GRU,
         which is not trained.
-      rerank: let a small network that is learned in validation put the best 100 items of a fusion into a better order,
-        where it wins there; a step takes a little longer.
+      rerank: with a fusion, learn in validation a small network that puts the best 100 items into a better order, and
+        keep it where it wins there. A served click takes a little longer with it.
     """
 
     valid_path: Path | None = None

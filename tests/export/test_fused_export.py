@@ -71,7 +71,7 @@ def ids_of(rows):
     return [INTEGER_IDS[row] if row >= 0 else UNKNOWN for row in rows]
 
 
-def expected_scores(fusion, rows, left_out=()):
+def expected_scores(fusion, rows):
     known = [row for row in rows if row >= 0]
     scores = tiny_tower.scores(tiny_tower.fold(known))
     if not known:
@@ -81,7 +81,6 @@ def expected_scores(fusion, rows, left_out=()):
         scores = np.log(1 + seen)
     tables = [table.toarray().tolist() for table in fusion.tables.values()]
     fused = oracle.fused_scores(scores, tables, seen, fusion.weights.tolist(), known)
-    fused = [-np.inf if row in left_out else score for row, score in enumerate(fused)]
     if fusion.network is None:
         return np.array(fused)
     network = {name: part.tolist() for name, part in fusion.network._asdict().items()}
@@ -89,9 +88,10 @@ def expected_scores(fusion, rows, left_out=()):
 
 
 def assert_top(outputs, index, fusion, rows, is_unseen):
-    # As many of the latest items as leave three to recommend; what is left is what is ranked anew.
-    left_out = [row for row in rows if row >= 0][-(N_ITEMS - 3) :] if is_unseen else []
-    scores = expected_scores(fusion, rows, left_out)
+    scores = expected_scores(fusion, rows)
+    if is_unseen:
+        # As many of the latest items as leave three to recommend.
+        scores[[row for row in rows if row >= 0][-(N_ITEMS - 3) :]] = -np.inf
     best = np.argsort(-scores, kind="stable")[:3]
     assert outputs["item_ids"][index].tolist() == INTEGER_IDS[best].tolist()
     np.testing.assert_allclose(outputs["scores"][index], scores[best], TOLERANCE, TOLERANCE)
@@ -154,9 +154,11 @@ def model():
 
 
 @pytest.mark.slow
-def test_a_real_model_is_published_with_its_fusion(model, fusion, tmp_path):
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_a_real_model_is_published_with_its_fusion(model, fusion, tmp_path, exclude_seen):
     fusion = dataclasses.replace(fusion, network=random_network(2, n_sides=2))
-    folder = export_saved_model(model, tmp_path, fusion=fusion, top_k=3, max_sessions=100)
+    settings = {"top_k": 3, "max_sessions": 100, "exclude_seen": exclude_seen}
+    folder = export_saved_model(model, tmp_path, fusion=fusion, **settings)
     assert folder == str(tmp_path / "1")
 
 

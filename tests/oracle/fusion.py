@@ -31,7 +31,7 @@ def fused_scores(scores, tables, seen, weights, prefix, n_clicks=10):
 
 
 def reranked_scores(fused, scores, tables, seen, network, prefix, n_best=100, n_clicks=10):
-    """Ranks the best of fused scores anew; the rest comes behind. What has minus infinity is no item."""
+    """Ranks the best of fused scores anew, ahead of the rest, which stays. What has minus infinity is no item."""
     best = sorted(range(len(fused)), key=lambda item: -fused[item])[:n_best]
     best = [item for item in best if fused[item] > -math.inf]
     latest, logs = list(prefix[::-1][:n_clicks]), [side_logs(table, prefix) for table in tables]
@@ -39,7 +39,7 @@ def reranked_scores(fused, scores, tables, seen, network, prefix, n_best=100, n_
         [
             scores[item] - max(scores[other] for other in best),
             fused[item] - fused[best[0]],
-            math.log(1 + seen[item]),
+            math.log(1 + seen[item]) - max(math.log(1 + seen[other]) for other in best),
             float(item == latest[0]),
             float(item in latest and item != latest[0]),
             math.log(1 + place),
@@ -55,8 +55,9 @@ def reranked_scores(fused, scores, tables, seen, network, prefix, n_best=100, n_
         hidden = _relu(_times(hidden, network["second"]), network["second_bias"])
         found[item] += sum(value * weight for value, weight in zip(hidden, network["last"], strict=True))
     if len(best) == n_best:
-        shift = min(found[item] for item in best) - fused[best[-1]]
-        found = [score if item in best else score + shift for item, score in enumerate(found)]
+        lift = fused[best[-1]] - min(found[item] for item in best)
+        for item in best:
+            found[item] += lift
     return found
 
 

@@ -13,9 +13,10 @@ from scipy import sparse
 
 from tfrs_gru4rec.checks import require, require_one_of
 from tfrs_gru4rec.config import FUSIONS
-from tfrs_gru4rec.evaluation.evaluate import followed, require_vocabulary_of
+from tfrs_gru4rec.evaluation.evaluate import require_vocabulary_of
 from tfrs_gru4rec.evaluation.learn_reranker import learn_reranker
-from tfrs_gru4rec.metrics import RankedPairs, block_rows
+from tfrs_gru4rec.evaluation.questions import blocks_of
+from tfrs_gru4rec.metrics import RankedPairs
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores
 from tfrs_gru4rec.neighbours.fusion import (
@@ -28,7 +29,7 @@ from tfrs_gru4rec.neighbours.fusion import (
     position_steps,
 )
 from tfrs_gru4rec.neighbours.fusion_weights import DEPTH, Candidates, candidates_of_block, join, learn_weights
-from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, Counted, latest_clicks
+from tfrs_gru4rec.neighbours.item_to_item import Counted
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
@@ -40,7 +41,6 @@ CHOICES: dict[str, tuple[tuple[str, ...], bool]] = {
     "neighbours": (tuple(SIDES), True),
 }
 MAX_QUESTIONS = 10_000
-_SCORE_BYTES = 16 << 20
 
 
 def learn_fusion(
@@ -57,7 +57,7 @@ def learn_fusion(
     """Learns on validation sessions what a model's neighbours weigh.
 
     Weights are learned on every other session and compared on those between, by the sum of the gains in recall@20 and
-    MRR@20 over the model alone; then they are learned again on all. So is the network that ranks the best items anew.
+    MRR@20 over the model alone; then they are learned again on all, and after them a network that ranks the best anew.
 
     Args:
       model: trained on `train_log`.
@@ -65,7 +65,8 @@ def learn_fusion(
         found here: `fusion.recounted(log)`.
       valid_log: later sessions, in the model's vocabulary.
       choice: of `FUSIONS`; "auto" takes what wins: a fusion, the neighbours alone, or the model alone.
-      max_questions: next clicks of `valid_log` to learn from, drawn at random if there are more.
+      max_questions: next clicks of `valid_log` to learn the weights from, drawn at random if there are more;
+        `learn_reranker` takes more of them.
       seed: of that draw.
       before: what earlier logs gave, and
       decay: what it weighs, see `Fusion.count`.
@@ -140,29 +141,19 @@ def _candidates(
 
     The latter is bool [n_questions], whether a question belongs to one of every other session.
     """
-    clicks, n_items, sessions = NextClicks.of(log), log.vocabulary.n_items, []
+    n_items, starts = log.vocabulary.n_items, []
     parts: dict[bool, list[Candidates]] = {is_alone: [] for is_alone in kinds}
-    is_asked = np.isin(clicks.events, asked.events)
-    size = block_rows(n_items, _SCORE_BYTES)
     popularity = np.stack([popularity_of(counted) for counted in fusion.sides.values()], axis=1)
     features = tf.function(FusedScores(fusion).features, reduce_retracing=True)
-    for queries, places in followed(model, log, clicks):
-        chosen = np.flatnonzero(is_asked[places])
-        for block in filter(len, np.split(chosen, range(size, len(chosen), size))):
-            questions = clicks.take(places[block])
-            latest, shape = latest_clicks(log.items, questions, N_CLICKS), (len(block), n_items)
-            found = [_sparse(each, shape) for each in features(latest, n_items)]
-            steps = position_steps(questions.positions)
-            for is_alone, candidates in parts.items():
-                scores = (
-                    tf.broadcast_to(fusion.popularity, shape)
-                    if is_alone
-                    else model.scores(tf.gather(queries, block))
-                )
-                block_candidates = candidates_of_block(scores, found, popularity, questions.targets, steps)
-                candidates.append(block_candidates)
-            sessions.append(questions.starts)
-    is_learned = np.unique(np.concatenate(sessions), return_inverse=True)[1] % 2 == 0
+    for queries, questions, latest in blocks_of(model, log, asked):
+        shape = (len(questions), n_items)
+        found = [_sparse(each, shape) for each in features(latest, n_items)]
+        steps = position_steps(questions.positions)
+        for is_alone, candidates in parts.items():
+            scores = tf.broadcast_to(fusion.popularity, shape) if is_alone else model.scores(queries)
+            candidates.append(candidates_of_block(scores, found, popularity, questions.targets, steps))
+        starts.append(questions.starts)
+    is_learned = np.unique(np.concatenate(starts), return_inverse=True)[1] % 2 == 0
     rule = "A fusion needs at least two validation sessions of two known items."
     require(bool(is_learned.any() and not is_learned.all()), rule, questions=len(is_learned))
     return {is_alone: join(candidates) for is_alone, candidates in parts.items()}, is_learned

@@ -1,14 +1,16 @@
 """Learns on validation sessions the network that ranks the best items of a fusion anew; its equation is in `reranker`.
 
-    loss = mean over next clicks of -log softmax(sharpness * score)[target]      over the best items of the session
+    loss = mean of -log softmax(sharpness * score)[item clicked next]
 
-Of clicks whose item is among the best. `sharpness` makes of the fusion's scores, whatever the model's loss, some that
-fall by SPREAD from the first item to the 20th, on average.
+The softmax is over the best items of a session, and the mean over next clicks of which the item is among them. The
+sharpness is one number, by which the scores of the fusion fall by SPREAD from the first item to the 20th, on average,
+whatever the loss of the model.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,25 +18,25 @@ import tensorflow as tf
 from absl import logging
 
 from tfrs_gru4rec._keras import keras
-from tfrs_gru4rec.evaluation.evaluate import followed
-from tfrs_gru4rec.metrics import RankedPairs, block_rows
+from tfrs_gru4rec.evaluation.questions import blocks_of
+from tfrs_gru4rec.metrics.figures import hits_at, reciprocal_ranks_at
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores
 from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.neighbours.fusion_weights import DEPTH
-from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, latest_clicks
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
 from tfrs_gru4rec.neighbours.rerank_network import N_BEST, Network
-from tfrs_gru4rec.neighbours.reranker import features, session_features
+from tfrs_gru4rec.neighbours.reranker import item_features, session_features
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
-MAX_QUESTIONS = 80_000
-MAX_SCORES = 20_000_000_000  # of all items, for all questions; so there are fewer of large catalogues
+MAX_LISTS = 80_000
+MAX_COMPUTED = (
+    20_000_000_000  # scores of all items for all lists, so that there are fewer lists of large catalogues
+)
 MIN_LEARNED = 1_000  # next clicks among the best, from which on something can be learned
 SPREAD = 2.4
 WIDTHS = (64, 32)
 N_EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 12, 256, 0.003, 1e-4
-_SCORE_BYTES = 16 << 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,122 +59,128 @@ class Lists:
         """Returns some of the lists, by bool [n]."""
         return Lists(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
 
-    def figures(self, scores: np.ndarray) -> dict[str, float]:
-        """Returns recall and MRR at 20 of scores [n, n_best]; a target that is not among the best is a miss."""
+    def ranks(self, scores: np.ndarray) -> np.ndarray:
+        """Returns the targets' ranks [n] by scores [n, n_best], infinity for those that are not among the best."""
         own = np.take_along_axis(scores, np.maximum(self.targets, 0)[:, np.newaxis], axis=1)
-        ranks = 1.0 + np.sum(scores > own, axis=1)
-        pairs = RankedPairs(np.where(self.targets >= 0, ranks, np.inf), ranks)
-        return {"recall": pairs.recall(DEPTH), "mrr": pairs.mrr(DEPTH)}
+        # What is not below is counted, so that scores that are no numbers make the target the last.
+        return np.where(self.targets >= 0, 1.0 + np.sum(~(scores <= own), axis=1), np.inf)
 
 
 def learn_reranker(
-    model: GRU4Rec, log: SessionLog, fusion: Fusion, max_questions: int = MAX_QUESTIONS, seed: int = 0
+    model: GRU4Rec, log: SessionLog, fusion: Fusion, max_lists: int = MAX_LISTS, seed: int = 0
 ) -> tuple[Network | None, dict[str, Any]]:
-    """Learns a network on every other session, compares it on those between, and learns it again on all if it wins.
+    """Learns a network on the earlier half of the sessions, compares it on the later, and learns it on all if it wins.
+
+    It wins if the sum of its gains in recall@20 and MRR@20, as shares, is more than twice the standard error. Later
+    sessions, since a network can learn what is in fashion.
 
     Args:
       model: what the fusion is of.
       log: validation sessions, in the model's vocabulary.
       fusion: its weights learned.
-      max_questions: next clicks of the log to learn from, drawn at random if there are more; see also `MAX_SCORES`.
+      max_lists: next clicks of the log to learn from, drawn at random if there are more; see also `MAX_COMPUTED`.
       seed: of that draw, the first weights and the order.
 
     Returns:
       The network, None if it does not win, or if there are too few clicks; and a report: `kept`, and `before` and
-      `after`, recall and MRR at 20 on the sessions that it did not learn from.
+      `after`, recall and MRR at 20 on the later sessions.
     """
-    lists, is_learned = _lists(model, log, fusion, max_questions, seed)
-    if np.count_nonzero(lists.targets[is_learned] >= 0) < MIN_LEARNED:
+    lists, is_earlier = _lists(model, log, fusion, max_lists, seed)
+    earlier, later = lists.take(is_earlier), lists.take(~is_earlier)
+    if min(np.count_nonzero(half.targets >= 0) for half in (earlier, later)) < MIN_LEARNED:
         return None, {"kept": False}
-    others = lists.take(~is_learned)
-    before = others.figures(others.fused)
-    network, after = _learn(lists.take(is_learned), others, seed)
-    is_better = sum(after[name] / max(before[name], 1e-9) for name in before) > len(before)
-    report = {"kept": is_better, "before": before, "after": after}
+    report = _compare(later.ranks(later.fused), later.ranks(_learn(earlier, seed)[1](later)))
     logging.debug("Ranked anew: %s.", report)
-    return (_learn(lists, others, seed)[0] if is_better else None), report
+    return (_learn(lists, seed)[0] if report["kept"] else None), report
+
+
+def _compare(before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
+    """Returns the report of `learn_reranker` from the ranks of the same next clicks, each [n]."""
+    figures, gains = {"recall": hits_at, "mrr": reciprocal_ranks_at}, np.zeros(len(before))
+    report: dict[str, Any] = {"before": {}, "after": {}}
+    for name, figure in figures.items():
+        old, new = figure(before, DEPTH), figure(after, DEPTH)
+        report["before"][name], report["after"][name] = float(np.mean(old)), float(np.mean(new))
+        gains += (new - old) / max(np.mean(old), 1e-9)
+    return {"kept": bool(np.mean(gains) > 2 * np.std(gains) / np.sqrt(len(gains))), **report}
 
 
 def _lists(
-    model: GRU4Rec, log: SessionLog, fusion: Fusion, max_questions: int, seed: int
+    model: GRU4Rec, log: SessionLog, fusion: Fusion, max_lists: int, seed: int
 ) -> tuple[Lists, np.ndarray]:
-    """Returns the lists of questions of a log, and bool [n], whether one belongs to one of every other session."""
-    clicks, n_items = NextClicks.of(log), log.vocabulary.n_items
-    asked = clicks.sample(min(max_questions, max(1, MAX_SCORES // n_items)), seed)
-    is_asked, fused = np.isin(clicks.events, asked.events), FusedScores(fusion)
-    n_best, size = min(N_BEST, n_items), block_rows(n_items, _SCORE_BYTES)
+    """Returns the lists of questions of a log, and bool [n], whether one is of the earlier half of the sessions."""
+    n_items, fused = log.vocabulary.n_items, FusedScores(fusion)
+    n_best = min(N_BEST, n_items)
 
     @tf.function(reduce_retracing=True)
     def collect(queries: tf.Tensor, latest: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, ...]:
         said = fused.said(latest, n_items)
         scores = tf.zeros([1, n_items]) if fusion.is_alone else model.scores(queries)
-        scores = fused.add_popularity(scores, said)
-        values, rows = tf.math.top_k(fused.add_sides(scores, said), n_best)
-        found = features(fused.best(rows, values, scores, said), said, n_items)
-        of_sessions = session_features(found, values > -np.inf, latest)
+        scores = fused.add_clicks(fused.add_popularity(scores, said), said)
+        values, rows = tf.math.top_k(scores, n_best)
+        items = item_features(rows, values, fused.popularity_of(rows), said)
         is_target = rows == targets[:, tf.newaxis]
         places = tf.where(tf.reduce_any(is_target, axis=1), tf.argmax(is_target, axis=1), -1)
-        return values, found, of_sessions, places
+        return values, items, session_features(items, values, latest), places
 
+    asked = NextClicks.of(log).sample(min(max_lists, max(1, MAX_COMPUTED // n_items)), seed)
     parts, starts = [], []
-    for queries, places in followed(model, log, clicks):
-        chosen = np.flatnonzero(is_asked[places])
-        for block in filter(len, np.split(chosen, range(size, len(chosen), size))):
-            questions = clicks.take(places[block])
-            latest = latest_clicks(log.items, questions, N_CLICKS)
-            found = collect(tf.gather(queries, block), latest, questions.targets)
-            parts.append([part.numpy() for part in found])
-            starts.append(questions.starts)
+    for queries, questions, latest in blocks_of(model, log, asked):
+        parts.append([part.numpy() for part in collect(queries, latest, questions.targets)])
+        starts.append(questions.starts)
+    first = np.concatenate(starts)
     lists = Lists(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    return lists, np.unique(np.concatenate(starts), return_inverse=True)[1] % 2 == 0
+    return lists, first < np.median(np.unique(first))
 
 
-def _learn(lists: Lists, others: Lists, seed: int) -> tuple[Network, dict[str, float]]:
-    """Learns a network from lists, and returns its figures on others."""
-    last = min(DEPTH, lists.fused.shape[1]) - 1
-    falls = lists.fused[:, 0] - np.maximum(lists.fused[:, last], np.finfo(np.float32).min)
+def _learn(lists: Lists, seed: int) -> tuple[Network, Callable[[Lists], np.ndarray]]:
+    """Learns a network; returns it, and what gives the new scores of lists, up to a factor."""
+    falls = lists.fused[:, 0] - lists.fused[:, min(DEPTH, lists.fused.shape[1]) - 1]
     sharpness = SPREAD / max(float(np.mean(falls)), np.finfo(np.float32).tiny)
-    learned = lists.take(lists.targets >= 0)
-    items, sessions = _Scaling.of(learned.items), _Scaling.of(learned.sessions)
-    network, layers = _network(learned.items.shape[1:], learned.sessions.shape[1], seed)
+    lists = lists.take(lists.targets >= 0)
+    items, sessions = _Scaling.of(lists.items), _Scaling.of(lists.sessions)
+    network, layers = _network(lists.items.shape[1:], lists.sessions.shape[1], seed)
 
     def inputs(part: Lists) -> tuple[np.ndarray, ...]:
-        scores = np.maximum(sharpness * (part.fused - part.fused[:, :1]), -1e9)
-        return scores, items(part.items), sessions(part.sessions)
+        return sharpness * (part.fused - part.fused[:, :1]), items(part.items), sessions(part.sessions)
 
-    given, n = tuple(tf.constant(part) for part in inputs(learned)), len(learned.targets)
+    given, n = tuple(tf.constant(part) for part in inputs(lists)), len(lists.targets)
 
     def batch(chosen: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        return tuple(tf.gather(part, chosen) for part in given), tf.gather(learned.targets, chosen)
+        return tuple(tf.gather(part, chosen) for part in given), tf.gather(lists.targets, chosen)
 
-    order = tf.data.Dataset.range(n).shuffle(n, seed=seed)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, N_EPOCHS * -(-n // BATCH_SIZE))
     network.compile(
         keras.optimizers.AdamW(schedule, WEIGHT_DECAY),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=True,
     )
+    order = tf.data.Dataset.range(n).shuffle(n, seed=seed)
     network.fit(order.batch(BATCH_SIZE).map(batch), epochs=N_EPOCHS, verbose=0)
-    found = others.figures(network.predict(inputs(others), 4 * BATCH_SIZE, verbose=0))
-    return _plain(layers, items, sessions, sharpness), found
+    found = _plain(layers, items, sessions, sharpness)
+    return found, lambda others: network.predict(inputs(others), 4 * BATCH_SIZE, verbose=0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Scaling:
-    """Brings features to a mean of 0 and a deviation of 1."""
+    """Brings features to a mean of 0 and a deviation of 1, and those that are always the same to 0."""
 
     mean: np.ndarray
     deviation: np.ndarray
 
     @classmethod
     def of(cls, values: np.ndarray) -> _Scaling:
-        """Finds both for values [..., n_features]."""
+        """Finds both for values [..., n_features]; the deviation of what is always the same is infinite."""
         flat = values.reshape(-1, values.shape[-1])
-        deviation = flat.std(axis=0, dtype=np.float64)
-        return cls(flat.mean(axis=0, dtype=np.float64), np.where(deviation > 0, deviation, 1.0))
+        mean, deviation = (
+            each(flat, axis=0, dtype=np.float64).astype(np.float32) for each in (np.mean, np.std)
+        )
+        return cls(
+            mean, np.where(deviation > 1e-5 * (1 + np.abs(mean)), deviation, np.inf).astype(np.float32)
+        )
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        return ((values - self.mean) / self.deviation).astype(np.float32)
+        return (values - self.mean) / self.deviation
 
 
 def _network(

@@ -1,9 +1,5 @@
 """Adds a fusion's part to a model's scores, by the operations that a server has; the equation is that of `fusion`."""
 
-from __future__ import annotations
-
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +7,7 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.neighbours.fusion import EPSILON, FIRST_POSITIONS, FREE, Fusion
 from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS
 from tfrs_gru4rec.neighbours.rerank_network import N_BEST
-from tfrs_gru4rec.neighbours.reranker import Best, Reranker, Said, behind
+from tfrs_gru4rec.neighbours.reranker import Reranker, Said
 
 
 class TableRows(tf.Module):
@@ -67,8 +63,8 @@ class FusedScores(tf.Module):
 
     Attributes:
       is_alone: whether it leaves out the model's scores, see `Fusion`.
+      is_reranked: whether it ranks its best items anew.
       popularity: [n_items], that of the fusion.
-      reranker: of its best items, None for none.
     """
 
     def __init__(self, fusion: Fusion) -> None:
@@ -76,9 +72,9 @@ class FusedScores(tf.Module):
         super().__init__(name="fused_scores")
         self._rows = TableRows(fusion)
         self._weights = tf.constant(fusion.weights, tf.float32)
-        self.is_alone = fusion.is_alone
+        self.is_alone, self.is_reranked = fusion.is_alone, fusion.network is not None
         self.popularity = tf.Variable(fusion.popularity, trainable=False)
-        self.reranker = Reranker(fusion.network) if fusion.network else None
+        self._reranker = Reranker(fusion.network) if fusion.network else None
 
     def __call__(self, scores: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
         """Adds what the neighbours say, and ranks the best anew.
@@ -93,20 +89,22 @@ class FusedScores(tf.Module):
           The scores [n, n_columns] of the fusion; those of a session without a click mean nothing.
         """
         said = self.said(latest, scores.shape[1])
-        scores = self.add_popularity(scores, said)
-        fused, reranking = self.add_sides(scores, said), self.reranking(scores, said)
-        return reranking.of_all(fused) if reranking else fused
+        fused = self.add_clicks(self.add_popularity(scores, said), said)
+        if not self.is_reranked:
+            return fused
+        values, rows = tf.math.top_k(fused, min(N_BEST, said.n_columns))
+        return with_new(fused, rows, values, self.rerank(rows, values, said))
 
     def said(self, latest: tf.Tensor, n_columns: int) -> Said:
-        """Looks up what the tables say after sessions; `latest` as for a call."""
+        """Looks up what the tables say after sessions, for scores of so many columns; `latest` as for a call."""
         n_clicks = tf.math.count_nonzero(latest >= 0, axis=1, dtype=tf.int32)
         steps = tf.reduce_sum(tf.cast(n_clicks[:, tf.newaxis] >= FIRST_POSITIONS, tf.int32), axis=1) - 1
         weights = tf.gather(self._weights, tf.maximum(steps, 0))
-        return Said(latest, weights, *_shares(latest, self._rows, n_columns))
+        return Said(latest, weights, *_shares(latest, self._rows, n_columns), n_columns)
 
     def add_popularity(self, scores: tf.Tensor, said: Said) -> tf.Tensor:
-        """Adds popularity's part; shapes as for a call."""
-        padding = [[0, scores.shape[1] - self.popularity.shape[0]]]
+        """Adds popularity's part to the model's scores; shapes as for a call."""
+        padding = [[0, said.n_columns - self.popularity.shape[0]]]
         if self.is_alone:  # Nobody computes the model's scores then; pads must still come last.
             scores = tf.pad(tf.zeros_like(self.popularity), padding, constant_values=-np.inf)
         return scores + self.popularity_weights(said)[:, tf.newaxis] * tf.pad(self.popularity, padding)
@@ -115,36 +113,34 @@ class FusedScores(tf.Module):
         """Returns what `popularity` weighs in each session, [n]; 1 more where it stands in the model's place."""
         return said.weights[:, -len(FREE)] + (1.0 if self.is_alone else 0.0)
 
-    def add_sides(self, scores: tf.Tensor, said: Said) -> tf.Tensor:
+    def add_clicks(self, scores: tf.Tensor, said: Said) -> tf.Tensor:
         """Adds what depends on the sessions' clicks to scores that hold popularity's part; shapes as for a call."""
         of_last, of_earlier = said.weights[:, -2:-1], said.weights[:, -1:]
-        places, columns = _clicks(said.latest, scores.shape[1])
+        places, columns = _clicks(said.latest, said.n_columns)
         gains = tf.where(tf.equal(columns, columns[:, :1]), of_last, of_earlier)
         # An item that was clicked several times gets its gain in as many parts.
         is_same = tf.equal(columns[:, tf.newaxis], columns[:, :, tf.newaxis])
         gains = tf.math.divide_no_nan(gains, tf.math.count_nonzero(is_same, axis=2, dtype=tf.float32))
-        of_entry = tf.gather(said.weights[:, : -len(FREE)], said.places // scores.shape[1])
+        of_entry = tf.gather(said.weights[:, : -len(FREE)], said.places // said.n_columns)
         places = tf.concat([said.places, tf.reshape(places, [-1])], axis=0)
         gains = tf.concat([tf.reduce_sum(said.logs * of_entry, axis=1), tf.reshape(gains, [-1])], axis=0)
         return _add_at(scores, places, gains)
 
-    def best(self, rows: tf.Tensor, fused: tf.Tensor, scores: tf.Tensor, said: Said) -> Best:
-        """Looks up what is known of the best items.
+    def rerank(self, rows: tf.Tensor, fused: tf.Tensor, said: Said) -> tf.Tensor:
+        """Returns the new scores [n, n_best] of the best items; they are the old ones if nothing ranks anew.
 
         Args:
-          rows: int32 [n, n_best].
-          fused: [n, n_best], their scores from `add_sides`, or minus infinity; falling.
-          scores: [n, n_columns], what `add_sides` was given.
+          rows: int32 [n, n_best], the N_BEST items with the highest fused scores, or all items.
+          fused: [n, n_best], these scores, falling; minus infinity from where on there are no more items.
           said: of the sessions.
         """
-        popularity = tf.gather(self.popularity, tf.minimum(rows, self.popularity.shape[0] - 1))
-        of_popularity = self.popularity_weights(said)[:, tf.newaxis] - (1.0 if self.is_alone else 0.0)
-        model = tf.gather(scores, rows, batch_dims=1) - of_popularity * popularity
-        return Best(rows, fused, model, popularity)
+        return (
+            fused if self._reranker is None else self._reranker(rows, fused, self.popularity_of(rows), said)
+        )
 
-    def reranking(self, scores: tf.Tensor, said: Said) -> Reranking | None:
-        """Returns what ranks the best items of sessions anew, if this fusion does; arguments as for `best`."""
-        return Reranking(self, self.reranker, scores, said) if self.reranker else None
+    def popularity_of(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the popularity of items, of the last one for pads behind it; of the shape of the rows."""
+        return tf.gather(self.popularity, tf.minimum(rows, self.popularity.shape[0] - 1))
 
     def features(self, latest: tf.Tensor, n_columns: tf.Tensor | int) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """Finds what the weights multiply, but for popularity, which is the same in all rows.
@@ -165,47 +161,25 @@ class FusedScores(tf.Module):
         return [*found, last, (tf.reshape(places, [-1]), tf.reshape(is_earlier, [-1]))]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Reranking:
-    """Ranks the best items of n sessions anew.
+def with_new(scores: tf.Tensor, rows: tf.Tensor, old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+    """Puts new scores of some items, different ones in each session, in the place of old ones.
 
-    Attributes:
-      fusion: of the scores.
-      reranker: its.
-      scores: [n, n_columns], what `FusedScores.add_sides` was given.
-      said: of the sessions.
+    Args:
+      scores: [n, n_columns].
+      rows: int32 [n, k], the items.
+      old: [n, k], their scores; what is minus infinity stays.
+      new: [n, k].
     """
-
-    fusion: FusedScores
-    reranker: Reranker
-    scores: tf.Tensor
-    said: Said
-
-    def of_list(self, rows: tf.Tensor, fused: tf.Tensor) -> tf.Tensor:
-        """Returns the new scores [n, k] of the k items with the highest ones, at least N_BEST or all.
-
-        Args:
-          rows: int32 [n, k].
-          fused: [n, k], falling, their fused scores, or minus infinity.
-        """
-        best = self.fusion.best(rows[:, :N_BEST], fused[:, :N_BEST], self.scores, self.said)
-        reranked = self.reranker(best, self.said, self.scores.shape[1])
-        return tf.concat([reranked, fused[:, N_BEST:] + behind(best.fused, reranked)], axis=1)
-
-    def of_all(self, fused: tf.Tensor) -> tf.Tensor:
-        """Returns the new scores [n, n_columns] of all items."""
-        best, rows = tf.math.top_k(fused, min(N_BEST, fused.shape[1]))
-        reranked = self.of_list(rows, best)
-        shift = behind(best, reranked)
-        places = tf.range(tf.shape(rows)[0])[:, tf.newaxis] * fused.shape[1] + rows
-        gains = tf.where(best > -np.inf, reranked - (best + shift), 0.0)
-        return _add_at(fused + shift, tf.reshape(places, [-1]), tf.reshape(gains, [-1]))
+    places = tf.range(tf.shape(rows)[0])[:, tf.newaxis] * scores.shape[1] + rows
+    gains = tf.where(old > -np.inf, new - old, 0.0)
+    return _add_at(scores, tf.reshape(places, [-1]), tf.reshape(gains, [-1]))
 
 
 def _add_at(scores: tf.Tensor, places: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
-    """Adds gains [n_places] at places of the flattened scores, in one go, as that copies the scores.
+    """Adds gains [n_places] to scores [n, n_columns] at places of the flattened scores.
 
-    TensorScatterAdd takes thrice as long.
+    Each call copies the scores, which costs more than the additions. TensorScatterAdd need not copy them, but takes
+    three times as long.
     """
     flat = tf.reshape(scores, [-1])
     added = tf.raw_ops.SparseTensorDenseAdd(

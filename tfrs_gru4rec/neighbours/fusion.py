@@ -13,6 +13,8 @@ it, which is too often, so popularity has a weight of its own, below 0 as a rule
 often an item follows itself says little of how often it goes with others.
 
 Neighbours alone are a fusion too: z(j) = log(1 + n(j)), popularity, stands in the place of the model's score.
+
+These are the scores of most items. A network may put the best ones into another order, see `reranker`.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ _TABLE = ("data", "indices", "indptr")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fusion:
-    """The neighbours of a catalogue, and what they weigh.
+    """The neighbours of a catalogue, what they weigh, and the network that ranks the best items anew.
 
     Attributes:
       sides: what was counted, by side; the tables float32, of bounded rows.
@@ -136,7 +138,7 @@ class Fusion:
 
     @property
     def label(self) -> str:
-        """The sides in words."""
+        """What the fusion is made of, in words."""
         reranked = ", reranked" if self.network else ""
         return "+".join(self.sides) + (" alone" if self.is_alone else "") + reranked
 

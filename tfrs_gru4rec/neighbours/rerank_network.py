@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 N_BEST = 100
-N_PLAIN = 6  # features beside those of the sides: leads of z and f, popularity, two of repeats, place
+N_PLAIN = 6  # features beside those of the sides: leads of z, f and popularity, two of repeats, the place
 
 
 class Network(NamedTuple):
