@@ -6,7 +6,8 @@ Trains two published recipes as `gru4rec-train` does (checkpoints, CSV and Tenso
 ../shared/data/diginetica or, where that is absent, on random sessions of the same size, and prints for each:
 steps/s, events/s, GFLOP/s and the share of the sgemm rate (1024 x 1024 x 1024; 8192 on a GPU), which is measured
 before and after. Where TensorFlow finds a GPU, all of it runs there.
-The first 200 steps do not count. It also times loops that do more and more of a step (--noparts leaves them out).
+The first 200 steps do not count. It also times loops that do what no step can do without, and
+more and more of a step (--noparts leaves them out).
 """
 
 import dataclasses
@@ -48,6 +49,9 @@ class Recipe:
 RECIPES = {name: Recipe(*settings_of(f"--flagfile={name}")) for name in ("retailrocket", "rsc15")}
 
 
+Part = Callable[[SessionBatch], list[tf.Tensor]]
+
+
 class Stopwatch(keras.callbacks.Callback):
     """Times the steps after the warm-up and stops the run when it has enough."""
 
@@ -87,6 +91,16 @@ def measure_parts(recipe: Recipe, log: SessionLog, steps: int = 512) -> dict[str
     model.lanes.build(lanes)
     data = session_parallel(log, lanes, block_steps=steps)
     block = next(iter(data))
+    parts = _least(model, recipe) | _parts(model)
+    found = {name: _milliseconds(model, part, block, steps) for name, part in parts.items()}
+    started = time.perf_counter()
+    data.take(8).reduce(0, lambda total, block: total + block.input_rows[0, 0]).numpy()
+    found["session-parallel data"] = (time.perf_counter() - started) / (8 * steps) * 1e3
+    return found
+
+
+def _parts(model: GRU4Rec) -> dict[str, Part]:
+    """Returns more and more of a step."""
 
     def draw(step: SessionBatch) -> list[tf.Tensor]:
         return [model._candidates.rows(step, model._seed(training=True))]
@@ -102,22 +116,47 @@ def measure_parts(recipe: Recipe, log: SessionLog, steps: int = 512) -> dict[str
         model._train_on(step)
         return [model.loss_tracker.total.read_value()]
 
-    parts = {
+    return {
         "draw negatives": draw,
         "… and read rows": read,
         "… and loss and gradients": differentiate,
         "… and update, the whole step": train,
     }
-    found = {name: _milliseconds(model, part, block, steps) for name, part in parts.items()}
-    started = time.perf_counter()
-    data.take(8).reduce(0, lambda total, block: total + block.input_rows[0, 0]).numpy()
-    found["session-parallel data"] = (time.perf_counter() - started) / (8 * steps) * 1e3
-    return found
 
 
-def _milliseconds(
-    model: GRU4Rec, part: Callable[..., list[tf.Tensor]], block: SessionBatch, steps: int
-) -> float:
+def _least(model: GRU4Rec, recipe: Recipe) -> dict[str, Part]:
+    """Returns what no step can do without."""
+    units = recipe.model.layers[-1]
+    candidates = tf.random.stateless_uniform(
+        [recipe.training.batch_size + recipe.model.n_sample, units], [0, 1]
+    )
+    kernels = [tf.random.stateless_uniform([units, 3 * units], [0, seed]) for seed in (2, 3)]
+
+    def multiply(step: SessionBatch) -> list[tf.Tensor]:
+        query = model.embedding.look_up(step.input_rows)
+        scores = tf.matmul(candidates, query, transpose_b=True)
+        found = [scores @ query, tf.matmul(scores, candidates, transpose_a=True)]
+        for side, kernel in zip((query, query + 1.0), kernels, strict=True):
+            gates = side @ kernel
+            found += [tf.matmul(side, gates, transpose_a=True), tf.matmul(gates, kernel, transpose_b=True)]
+        return found
+
+    def update(step: SessionBatch) -> list[tf.Tensor]:
+        loss, gradients = model._differentiate(step)
+        # Ones in the place of the gradients: XLA leaves out what would compute them.
+        ones = [
+            tf.IndexedSlices(tf.ones_like(each.values), each.indices)
+            if isinstance(each, tf.IndexedSlices)
+            else tf.ones_like(each)
+            for each in gradients
+        ]
+        model._apply(step, tf.zeros_like(loss), ones)
+        return [model.loss_tracker.total.read_value()]
+
+    return {"its products alone": multiply, "its draws and updates alone": update}
+
+
+def _milliseconds(model: GRU4Rec, part: Part, block: SessionBatch, steps: int) -> float:
     @tf.function(jit_compile=True)
     def loop(n_steps: tf.Tensor) -> tf.Tensor:
         total = tf.zeros([])

@@ -89,6 +89,7 @@ def learn_reranker(
     earlier, later = lists.take(is_earlier), lists.take(~is_earlier)
     if min(np.count_nonzero(half.targets >= 0) for half in (earlier, later)) < MIN_LEARNED:
         return None, {"kept": False}
+    logging.info("Learning to rank the best items anew, from %d next clicks.", len(lists.targets))
     report = _compare(later.ranks(later.fused), later.ranks(_learn(earlier, seed)[1](later)))
     logging.debug("Ranked anew: %s.", report)
     return (_learn(lists, seed)[0] if report["kept"] else None), report
@@ -172,6 +173,7 @@ class _Scaling:
     def of(cls, values: np.ndarray) -> _Scaling:
         """Finds both for values [..., n_features]; the deviation of what is always the same is infinite."""
         flat = values.reshape(-1, values.shape[-1])
+        flat = flat[:: max(1, len(flat) // 1_000_000)]  # a million say enough
         mean, deviation = (
             each(flat, axis=0, dtype=np.float64).astype(np.float32) for each in (np.mean, np.std)
         )
