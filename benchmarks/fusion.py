@@ -3,10 +3,10 @@
     python benchmarks/fusion.py --seeds 0,1,2 --work_dir runs/fusion
     python benchmarks/fusion.py --synthetic noise,default,predictable --seeds 0 --work_dir runs/fusion
 
-For each seed the GRU is trained as `gru4rec-train --loss` does without another model flag: the number of epochs and the
-weights of each fusion are learned on the last tenth of the training sessions, then all of it is trained on. The test is
-read once, by all. The log is Diginetica, or that of `--synthetic`, whose best figures are known. A run that was
-stopped goes on. Results: benchmarks/RESULTS.md.
+For each seed the GRU is trained as `gru4rec-train --loss` does without another model flag: the number of epochs, and
+the weights and networks of the fusions, are learned on the last tenth of the training sessions, then all of it is
+trained on. The test is read once, by all. The log is Diginetica, or that of `--synthetic`, whose best figures are
+known. A run that was stopped goes on. Results: benchmarks/RESULTS.md.
 """
 
 import dataclasses

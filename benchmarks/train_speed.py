@@ -6,7 +6,7 @@ Trains two published recipes as `gru4rec-train` does (checkpoints, CSV and Tenso
 ../shared/data/diginetica or, where that is absent, on random sessions of the same size, and prints for each:
 steps/s, events/s, GFLOP/s and the share of the sgemm rate (1024 x 1024 x 1024; 8192 on a GPU), which is measured
 before and after. Where TensorFlow finds a GPU, all of it runs there.
-The first 200 steps do not count. It also times loops that do what no step can do without, and
+The first 256 steps do not count. It also times loops that do what no step can do without, and
 more and more of a step (--noparts leaves them out).
 """
 
@@ -153,7 +153,7 @@ def _least(model: GRU4Rec, recipe: Recipe) -> dict[str, Part]:
         model._apply(step, tf.zeros_like(loss), ones)
         return [model.loss_tracker.total.read_value()]
 
-    return {"its products alone": multiply, "its draws and updates alone": update}
+    return {"products of a step alone": multiply, "draws and updates alone": update}
 
 
 def _milliseconds(model: GRU4Rec, part: Part, block: SessionBatch, steps: int) -> float:

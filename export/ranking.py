@@ -116,7 +116,8 @@ class Ranking(tf.Module):
           is_fused: whether neighbours add to the scores, if there are any beside the model.
 
         Returns:
-          Item rows int32 [n, top], best first, ties by row; their scores [n, top], minus infinity where there are
+          Item rows int32 [n, top], best first, ties by row (by the fused scores where those were
+          ranked anew); their scores [n, top], minus infinity where there are
           no more items that may be recommended.
         """
         given = self._given(records, filters)
@@ -177,7 +178,10 @@ class Ranking(tf.Module):
     def _of_all(self, records: tf.Tensor) -> tf.Tensor:
         """Returns the scores of all items, [n, n_columns]."""
         scores, rerank = self._scores(records)
-        return with_new(scores, *self._reranked(scores, rerank)) if rerank else scores
+        if rerank is None:
+            return scores
+        # Items that are withdrawn have scores, but no place among the best.
+        return with_new(scores, *self._reranked(scores + self.availability.penalties(), rerank))
 
     def _reranked(self, scores: tf.Tensor, rerank: _Rerank) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns the rows, old and new scores of the best items, N_BEST or what is recommended, if that is more."""

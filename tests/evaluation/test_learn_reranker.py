@@ -35,7 +35,7 @@ def lists(seed, n=5000, n_best=30, n_features=7):
 def test_an_order_that_no_sum_of_features_has_is_learned():
     network, score = learning._learn(lists(0), seed=0)
     others = lists(1)
-    report = learning._compare(others.ranks(others.fused), others.ranks(score(others)))
+    report = learning._compare(others.ranks(others.fused), others.ranks(score(others)), np.arange(5000))
     assert report["before"]["recall"] < 0.7
     # One of ten is not among the best, and 20 of 30 by chance.
     assert 0.75 < report["after"]["recall"] <= 0.9
@@ -75,16 +75,18 @@ def test_ranks_are_those_of_lists_by_hand():
 
 def test_more_than_chance_must_be_won():
     before, after = np.full(100, 4.0), np.full(100, 4.0)
+    every = np.arange(100)
     after[:3] = 2.0  # a mean gain of 3 % of the MRR, of which the standard error is 1.7 %
-    assert learning._compare(before, after) == {
+    assert learning._compare(before, after, every) == {
         "kept": False,
         "before": {"recall": 1.0, "mrr": 0.25},
         "after": {"recall": 1.0, "mrr": pytest.approx(0.2575)},
     }
     after[:5] = 2.0  # 5 %, and 2.2 %
-    assert learning._compare(before, after)["kept"]
-    assert not learning._compare(after, before)["kept"]
-    assert not learning._compare(before, before)["kept"]
+    assert learning._compare(before, after, every)["kept"]
+    assert not learning._compare(before, after, every // 5)["kept"]  # all of it in one session
+    assert not learning._compare(after, before, every)["kept"]
+    assert not learning._compare(before, before, every)["kept"]
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +99,9 @@ def case():
 
 def test_lists_are_what_the_graph_ranks(case):
     model, valid, fusion = case
-    found, is_learned = learning._lists(model, valid, fusion, max_lists=100, seed=0)
-    assert 30 < is_learned.sum() < len(found.targets) - 30 == len(is_learned) - 30 == 70
+    found, starts = learning._lists(model, valid, fusion, max_lists=100, seed=0)
     clicks = NextClicks.of(valid).sample(100, 0)
+    assert sorted(starts.tolist()) == clicks.starts.tolist()
     assert clicks.positions.max() <= N_CLICKS  # or the model would have seen more than `sessions` say
     sessions = tf.reverse(tf.constant(latest_clicks(valid.items, clicks, N_CLICKS)), axis=[1])
     network = random_network(2, n_sides=2)
@@ -117,9 +119,21 @@ def test_a_network_that_wins_is_part_of_the_fusion_and_carried_on(case, monkeypa
     log = log_of(random_sessions(5, 100, N_ITEMS), N_ITEMS)
     monkeypatch.setattr(learning, "MIN_LEARNED", 100)
     won = {"kept": True, "before": {"recall": 0.5, "mrr": 0.5}, "after": {"recall": 0.5, "mrr": 0.6}}
-    monkeypatch.setattr(learning, "_compare", lambda before, after: won)
+    monkeypatch.setattr(learning, "_compare", lambda *_: won)
+    taught = []
+
+    def learn(lists, seed):
+        taught.append(lists.fused)
+        return real(lists, seed)
+
+    real = learning._learn
+    monkeypatch.setattr(learning, "_learn", learn)
     fusion, report = learn_fusion(model, log, valid, "both")
     assert report["reranking"] == won
+    # The earlier sessions teach, then all of them.
+    found, starts = learning._lists(model, valid, dataclasses.replace(fusion, network=None), 10_000, 0)
+    np.testing.assert_array_equal(taught[0], found.fused[starts < np.median(np.unique(starts))])
+    np.testing.assert_array_equal(taught[1], found.fused)
     assert fusion.recounted(log).network is fusion.network is not None
     assert "anew: 0.5000, 0.6000 instead of 0.5000, 0.5000, kept." in fusion_line(report)
     assert learn_fusion(model, log, valid, "both", rerank=False)[0].network is None
@@ -133,7 +147,7 @@ def test_what_does_not_win_and_what_is_too_little_is_left_out(case, monkeypatch)
     assert report["kept"] == (network is not None)
     level = {"recall": 0.5, "mrr": 0.5}
     report = {"kept": False, "before": level, "after": level}
-    monkeypatch.setattr(learning, "_compare", lambda before, after: report)
+    monkeypatch.setattr(learning, "_compare", lambda *_: report)
     assert learn_reranker(model, valid, fusion) == (None, report)
     line = fusion_line({"chosen": "both", "none": level, "both": level, "reranking": report})
     assert line.endswith("Its best items ranked anew: 0.5000, 0.5000 instead of 0.5000, 0.5000, left out.")

@@ -62,7 +62,7 @@ def test_a_list_has_the_scores_that_all_items_have(case):
     fusion, scores, latest, expected = case
     fused = FusedScores(fusion)
     said = fused.said(tf.constant(latest), N_ITEMS + N_PADS)
-    before = fused.add_clicks(fused.add_popularity(padded(scores), said), said)
+    before = fused.before_reranking(padded(scores), said)
     values, rows = tf.math.top_k(before, N_BEST)
     found = fused.rerank(rows, values, said).numpy()
     np.testing.assert_allclose(found, np.take_along_axis(expected, rows.numpy(), axis=1), rtol=0, atol=1e-4)

@@ -13,7 +13,7 @@ is trained again on all of them. The test log is read once, when training is don
 last checkpoint after an interruption. With --warm_start_from the items, weights and optimizer slots
 of an older model are carried over and items that are new get rows; hyperparameters not given are that model's. Its
 fusion with neighbours is carried on too, the new log added to their tables; with --fusion it is learned anew. With
---fusion neighbours no GRU is trained: item neighbours alone, learned in a minute, are evaluated and exported alike.
+--fusion neighbours no GRU is trained: item neighbours alone, counted in seconds, are evaluated and exported alike.
 Several machines train one model if the same command runs on each of them with TF_CONFIG, see --exchange_steps.
 """
 
@@ -193,6 +193,8 @@ def _train_and_fuse(
             fusion = fusion.recounted(trained.log, **trained.earlier_counts())
     if trained.start and validation.fusion == "none":
         fusion = trained.start.fusion()
+        if fusion and not validation.rerank:
+            fusion = dataclasses.replace(fusion, network=None)
     recommender = keep_fusion(trained.model, fusion, folder) if is_chief else None
     return trained, training, recommender, chosen
 

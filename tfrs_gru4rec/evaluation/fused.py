@@ -18,7 +18,7 @@ class FusedModel:
     Attributes:
       model: the model.
       fusion: of its vocabulary.
-      fused: adds the fusion's part to the model's scores.
+      fused: makes the fusion's scores of the model's.
 
     Example:
       >>> import numpy as np

@@ -67,14 +67,14 @@ def learn_fusion(
       choice: of `FUSIONS`; "auto" takes what wins: a fusion, the neighbours alone, or the model alone.
       max_questions: next clicks of `valid_log` to learn the weights from, drawn at random if there are more;
         `learn_reranker` takes more of them.
-      seed: of that draw.
+      seed: of that draw, and of the network.
       before: what earlier logs gave, and
       decay: what it weighs, see `Fusion.count`.
       rerank: whether to try that network.
 
     Returns:
       The fusion, None for none, and a report: `chosen`, `recall` and `mrr` (at 20) of "none" and each choice tried
-      on the sessions that it did not learn from, and `reranking`, the report of `learn_reranker`.
+      on the sessions that it did not learn from, and `reranking`, the report of `learn_reranker`, if that was tried.
 
     Raises:
       ValueError: the choice is unknown, a log is of another vocabulary, or `valid_log` has less than two sessions to
@@ -106,11 +106,8 @@ def learn_fusion(
         return None, report
     kept, is_alone = CHOICES[chosen]
     part = _of_sides(candidates[is_alone], [sides.index(side) for side in kept])
-    parts = {
-        "sides": {side: counted.sides[side] for side in kept},
-        "weights": learn_weights(part).astype(np.float32),
-    }
-    fusion = dataclasses.replace(counted, **parts, is_alone=is_alone)
+    used, weights = {side: counted.sides[side] for side in kept}, learn_weights(part).astype(np.float32)
+    fusion = dataclasses.replace(counted, sides=used, weights=weights, is_alone=is_alone)
     if not rerank:
         return fusion, report
     network, report["reranking"] = learn_reranker(model, valid_log, fusion, seed=seed)
@@ -137,9 +134,11 @@ def _of_sides(candidates: Candidates, columns: Sequence[int]) -> Candidates:
 def _candidates(
     model: GRU4Rec, log: SessionLog, asked: NextClicks, fusion: Fusion, kinds: Sequence[bool]
 ) -> tuple[dict[bool, Candidates], np.ndarray]:
-    """Returns the candidates of questions of a log, with popularity (True) or the scores of the model, and every other.
+    """Finds the candidates of questions of a log.
 
-    The latter is bool [n_questions], whether a question belongs to one of every other session.
+    Returns:
+      The candidates by kind, with popularity (True) or the scores of the model (False); and bool [n_questions], which
+      questions are learned from, those of every other session.
     """
     n_items, starts = log.vocabulary.n_items, []
     parts: dict[bool, list[Candidates]] = {is_alone: [] for is_alone in kinds}

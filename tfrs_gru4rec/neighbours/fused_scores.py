@@ -1,4 +1,4 @@
-"""Adds a fusion's part to a model's scores, by the operations that a server has; the equation is that of `fusion`."""
+"""The scores of a fusion by the operations that a server has; the equations are those of `fusion` and `reranker`."""
 
 import numpy as np
 import tensorflow as tf
@@ -74,7 +74,8 @@ class FusedScores(tf.Module):
         self._weights = tf.constant(fusion.weights, tf.float32)
         self.is_alone, self.is_reranked = fusion.is_alone, fusion.network is not None
         self.popularity = tf.Variable(fusion.popularity, trainable=False)
-        self._reranker = Reranker(fusion.network) if fusion.network else None
+        if fusion.network:
+            self._reranker = Reranker(fusion.network)
 
     def __call__(self, scores: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
         """Adds what the neighbours say, and ranks the best anew.
@@ -89,7 +90,7 @@ class FusedScores(tf.Module):
           The scores [n, n_columns] of the fusion; those of a session without a click mean nothing.
         """
         said = self.said(latest, scores.shape[1])
-        fused = self.add_clicks(self.add_popularity(scores, said), said)
+        fused = self.before_reranking(scores, said)
         if not self.is_reranked:
             return fused
         values, rows = tf.math.top_k(fused, min(N_BEST, said.n_columns))
@@ -101,6 +102,10 @@ class FusedScores(tf.Module):
         steps = tf.reduce_sum(tf.cast(n_clicks[:, tf.newaxis] >= FIRST_POSITIONS, tf.int32), axis=1) - 1
         weights = tf.gather(self._weights, tf.maximum(steps, 0))
         return Said(latest, weights, *_shares(latest, self._rows, n_columns), n_columns)
+
+    def before_reranking(self, scores: tf.Tensor, said: Said) -> tf.Tensor:
+        """Adds popularity's part and the clicks' to the model's scores; shapes as for a call."""
+        return self.add_clicks(self.add_popularity(scores, said), said)
 
     def add_popularity(self, scores: tf.Tensor, said: Said) -> tf.Tensor:
         """Adds popularity's part to the model's scores; shapes as for a call."""
@@ -127,16 +132,14 @@ class FusedScores(tf.Module):
         return _add_at(scores, places, gains)
 
     def rerank(self, rows: tf.Tensor, fused: tf.Tensor, said: Said) -> tf.Tensor:
-        """Returns the new scores [n, n_best] of the best items; they are the old ones if nothing ranks anew.
+        """Returns the new scores [n, n_best] of the best items, of a fusion that `is_reranked`.
 
         Args:
           rows: int32 [n, n_best], the N_BEST items with the highest fused scores, or all items.
           fused: [n, n_best], these scores, falling; minus infinity from where on there are no more items.
           said: of the sessions.
         """
-        return (
-            fused if self._reranker is None else self._reranker(rows, fused, self.popularity_of(rows), said)
-        )
+        return self._reranker(rows, fused, self.popularity_of(rows), said)
 
     def popularity_of(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns the popularity of items, of the last one for pads behind it; of the shape of the rows."""

@@ -10,9 +10,9 @@ The N_BEST items with the highest fused scores f(j) are ranked anew. After a ses
 
 where z, s_m, n and p (which ends at N_CLICKS) are those of `fusion`, and maxima, places and means are over these items.
 The lift is one for all of them, and makes the least of their scores what the least f was, so that all other items keep
-their scores and come behind; it is 0 where there are no others. Few candidates, and a network that knows more of each:
-Covington, Adams and Sargin 2016, "Deep Neural Networks for YouTube Recommendations"; one that also sees the mean of
-all: Zaheer et al. 2017, "Deep Sets".
+their scores and come behind; it is 0 where there are fewer than N_BEST. Few candidates, and a network that knows more
+of each: Covington, Adams and Sargin 2016, "Deep Neural Networks for YouTube Recommendations"; one that also sees the
+mean of all: Zaheer et al. 2017, "Deep Sets".
 """
 
 from __future__ import annotations
