@@ -6,8 +6,8 @@ Trains two published recipes as `gru4rec-train` does (checkpoints, CSV and Tenso
 ../shared/data/diginetica or, where that is absent, on random sessions of the same size, and prints for each:
 steps/s, events/s, GFLOP/s and the share of the sgemm rate (1024 x 1024 x 1024; 8192 on a GPU), which is measured
 before and after. Where TensorFlow finds a GPU, all of it runs there.
-The first 256 steps do not count. It also times loops that do what no step can do without, and
-more and more of a step (--noparts leaves them out).
+The first 256 steps do not count. It also times loops of a step's products alone, and loops that
+do more and more of a step (--noparts leaves them out).
 """
 
 import dataclasses
@@ -91,7 +91,7 @@ def measure_parts(recipe: Recipe, log: SessionLog, steps: int = 512) -> dict[str
     model.lanes.build(lanes)
     data = session_parallel(log, lanes, block_steps=steps)
     block = next(iter(data))
-    parts = _least(model, recipe) | _parts(model)
+    parts = {"its products alone": _products(model, recipe), **_parts(model)}
     found = {name: _milliseconds(model, part, block, steps) for name, part in parts.items()}
     started = time.perf_counter()
     data.take(8).reduce(0, lambda total, block: total + block.input_rows[0, 0]).numpy()
@@ -124,8 +124,8 @@ def _parts(model: GRU4Rec) -> dict[str, Part]:
     }
 
 
-def _least(model: GRU4Rec, recipe: Recipe) -> dict[str, Part]:
-    """Returns what no step can do without."""
+def _products(model: GRU4Rec, recipe: Recipe) -> Part:
+    """Returns the products of a step and nothing else, on numbers that mean nothing."""
     units = recipe.model.layers[-1]
     candidates = tf.random.stateless_uniform(
         [recipe.training.batch_size + recipe.model.n_sample, units], [0, 1]
@@ -141,19 +141,7 @@ def _least(model: GRU4Rec, recipe: Recipe) -> dict[str, Part]:
             found += [tf.matmul(side, gates, transpose_a=True), tf.matmul(gates, kernel, transpose_b=True)]
         return found
 
-    def update(step: SessionBatch) -> list[tf.Tensor]:
-        loss, gradients = model._differentiate(step)
-        # Ones in the place of the gradients: XLA leaves out what would compute them.
-        ones = [
-            tf.IndexedSlices(tf.ones_like(each.values), each.indices)
-            if isinstance(each, tf.IndexedSlices)
-            else tf.ones_like(each)
-            for each in gradients
-        ]
-        model._apply(step, tf.zeros_like(loss), ones)
-        return [model.loss_tracker.total.read_value()]
-
-    return {"products of a step alone": multiply, "draws and updates alone": update}
+    return multiply
 
 
 def _milliseconds(model: GRU4Rec, part: Part, block: SessionBatch, steps: int) -> float:
