@@ -12,6 +12,7 @@ from tfrs_gru4rec.export.cell_search import CellSearch, Found
 from tfrs_gru4rec.export.filters import Availability, Filters, Groups, exclude
 from tfrs_gru4rec.export.session_record import NextItemModel, SessionRecords
 from tfrs_gru4rec.export.signatures import MAX_BATCH
+from tfrs_gru4rec.export.top_k import BLOCK, top_k
 from tfrs_gru4rec.models.popularity import popularity_scores
 from tfrs_gru4rec.neighbours.fused_scores import FusedScores, with_new
 from tfrs_gru4rec.neighbours.fusion import Fusion
@@ -23,7 +24,6 @@ from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 # catalogue.
 MAX_SCORES = 1 << 26
 _Rerank = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # see `FusedScores.rerank`
-BLOCK = 64  # columns, of which `top_k` looks at the largest first
 
 
 class Ranking(tf.Module):
@@ -298,32 +298,3 @@ def require_finite(weights: tf.Variable | tf.Tensor) -> None:
     n_bad = int(np.sum(~np.isfinite(weights.numpy())))
     rule = "The model's weights must be finite; it may have diverged in training: lower the learning rate."
     require(n_bad == 0, rule, name=getattr(weights, "name", None), not_finite=n_bad)
-
-
-def top_k(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Finds the k largest scores of each row, in a third of the time of the one operation.
-
-    The k blocks of columns with the largest maxima hold k largest scores: a score in any other block is at
-    most that block's maximum, and each of the k blocks has one at least as large. With ties the earlier block
-    comes first, and in it the earlier column, so the answer is that of `tf.math.top_k` to the last tie.
-
-    Args:
-      scores: [n, n_columns], n_columns a multiple of `BLOCK`.
-      k: at most n_columns.
-
-    Returns:
-      Values [n, k], falling, and their columns int32 [n, k]; of equal scores the lower column comes first.
-
-    >>> values, columns = top_k(tf.range(64.0)[tf.newaxis], 2)
-    >>> values.numpy().tolist(), columns.numpy().tolist()
-    ([[63.0, 62.0]], [[63, 62]])
-    """
-    n_blocks = scores.shape[1] // BLOCK
-    if n_blocks <= k:
-        return tf.math.top_k(scores, k)
-    blocks = tf.reshape(scores, [-1, n_blocks, BLOCK])
-    _, best = tf.math.top_k(tf.reduce_max(blocks, axis=2), k)
-    best = tf.sort(best, axis=1)
-    finalists = tf.reshape(tf.gather(blocks, best, batch_dims=1), [-1, k * BLOCK])
-    values, places = tf.math.top_k(finalists, k)
-    return values, tf.gather(best, places // BLOCK, batch_dims=1) * BLOCK + places % BLOCK

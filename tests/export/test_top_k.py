@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrs_gru4rec.export.ranking import BLOCK, top_k
+from tfrs_gru4rec.export.top_k import BLOCK, top_k
 
 
 @pytest.mark.parametrize("n_values", [2, 7, 10**6])

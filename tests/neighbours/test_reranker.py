@@ -105,3 +105,14 @@ def test_a_network_that_does_not_fit_is_refused(case, name):
     ):
         with pytest.raises(ValueError, match="network of a fusion must"):
             dataclasses.replace(fusion, network=fusion.network._replace(**{name: wrong}))
+
+
+def test_a_file_without_a_part_of_the_network_is_refused(case, tmp_path):
+    case[0].save(tmp_path)
+    path = tmp_path / "fusion.npz"
+    with np.load(path) as parts:
+        np.savez(path, **{name: parts[name] for name in parts if name != "network.second"})
+    with pytest.raises(
+        ValueError, match=r"fusion.npz is damaged: train again with --fusion, or remove it. .*second"
+    ):
+        Fusion.load(tmp_path)
