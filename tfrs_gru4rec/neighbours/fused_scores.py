@@ -7,7 +7,7 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.neighbours.fusion import EPSILON, FIRST_POSITIONS, FREE, Fusion
 from tfrs_gru4rec.neighbours.item_to_item import CLICK_DECAY, N_CLICKS
 from tfrs_gru4rec.neighbours.rerank_network import N_BEST
-from tfrs_gru4rec.neighbours.reranker import Reranker, Said
+from tfrs_gru4rec.neighbours.reranker import Reranker, Said, flat_places
 
 
 class TableRows(tf.Module):
@@ -173,9 +173,9 @@ def with_new(scores: tf.Tensor, rows: tf.Tensor, old: tf.Tensor, new: tf.Tensor)
       old: [n, k], their scores; what is minus infinity stays.
       new: [n, k].
     """
-    places = tf.range(tf.shape(rows)[0])[:, tf.newaxis] * scores.shape[1] + rows
+    places = tf.reshape(flat_places(rows, scores.shape[1]), [-1])
     gains = tf.where(old > -np.inf, new - old, 0.0)
-    return _add_at(scores, tf.reshape(places, [-1]), tf.reshape(gains, [-1]))
+    return _add_at(scores, places, tf.reshape(gains, [-1]))
 
 
 def _add_at(scores: tf.Tensor, places: tf.Tensor, gains: tf.Tensor) -> tf.Tensor:
@@ -194,7 +194,7 @@ def _add_at(scores: tf.Tensor, places: tf.Tensor, gains: tf.Tensor) -> tf.Tensor
 def _clicks(latest: tf.Tensor, n_columns: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns places in flattened scores, and columns, int32 [n, N_CLICKS]; without a click the last one once more."""
     columns = tf.maximum(tf.where(latest >= 0, latest, latest[:, :1]), 0)
-    return tf.range(tf.shape(latest)[0])[:, tf.newaxis] * n_columns + columns, columns
+    return flat_places(columns, n_columns), columns
 
 
 def _shares(latest: tf.Tensor, table: TableRows, n_columns: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -203,7 +203,7 @@ def _shares(latest: tf.Tensor, table: TableRows, n_columns: tf.Tensor | int) -> 
     decay = tf.constant(CLICK_DECAY ** np.arange(N_CLICKS), tf.float32)[:, tf.newaxis]
     # What is one for all entries of a row is computed by row.
     factors = tf.math.divide_no_nan(decay * (1 / EPSILON), tf.reduce_sum(sums * decay, axis=1, keepdims=True))
-    starts = tf.range(tf.shape(latest)[0])[:, tf.newaxis] * n_columns + tf.zeros_like(latest)
+    starts = flat_places(tf.zeros_like(latest), n_columns)
     values *= tf.gather(tf.reshape(factors, [-1, values.shape[1]]), rows)
     places, index = tf.unique(tf.gather(tf.reshape(starts, [-1]), rows) + columns)
     return places, tf.math.log1p(tf.math.unsorted_segment_sum(values, index, tf.size(places)))

@@ -43,6 +43,15 @@ class Said(NamedTuple):
     n_columns: int
 
 
+def flat_places(columns: tf.Tensor, n_columns: tf.Tensor | int) -> tf.Tensor:
+    """Returns where columns [n, k] of scores [n, n_columns] stand in the flattened scores.
+
+    >>> flat_places(tf.constant([[0, 2], [1, 1]]), 3).numpy().tolist()
+    [[0, 2], [4, 4]]
+    """
+    return tf.range(tf.shape(columns)[0])[:, tf.newaxis] * n_columns + columns
+
+
 def item_features(rows: tf.Tensor, fused: tf.Tensor, popularity: tf.Tensor, said: Said) -> tf.Tensor:
     """Finds x of the best items of sessions.
 
@@ -76,7 +85,7 @@ def item_features(rows: tf.Tensor, fused: tf.Tensor, popularity: tf.Tensor, said
 
 def _logs_at(rows: tf.Tensor, said: Said) -> tf.Tensor:
     """Looks up what the sides say of items [n, n_best], different ones in each session: [n, n_best, n_sides]."""
-    wanted = tf.reshape(tf.range(tf.shape(rows)[0])[:, tf.newaxis] * said.n_columns + rows, [-1])
+    wanted = tf.reshape(flat_places(rows, said.n_columns), [-1])
     distinct, index = tf.unique(tf.concat([wanted, said.places], axis=0))
     n = tf.size(wanted)
     logs = tf.math.unsorted_segment_sum(said.logs, index[n:], tf.size(distinct))[:n]
