@@ -54,9 +54,20 @@ class InPlaceRows:
         for gradient, (_, variable) in zip(prepared, used, strict=True):
             if isinstance(gradient, tf.IndexedSlices):
                 self._update_rows(gradient, variable, is_applied)
+            elif variable.shape.rank:
+                self._update_all_rows(gradient, variable, is_applied)
             else:
                 self._optimizer.update_whole(variable, gradient, is_applied)
         self._optimizer.iterations.assign_add(tf.cast(is_applied, tf.int64))
+
+    def _update_all_rows(self, gradient: tf.Tensor, weight: tf.Variable, is_applied: tf.Tensor) -> None:
+        """Updates a weight as a table of which every row is read.
+
+        Read whole, the weight would be overwritten by the very loop that reads it, which XLA does not vectorise: a
+        fifth of a small model's step.
+        """
+        rows = tf.where(is_applied, tf.range(weight.shape[0]), weight.shape[0])
+        self._optimizer.update_rows(weight, rows, rows, gradient)
 
     def _update_rows(self, gradient: tf.IndexedSlices, table: tf.Variable, is_applied: tf.Tensor) -> None:
         """Updates each row once; a row that occurs several times gets the sum of its gradients."""
