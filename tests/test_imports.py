@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from source_tree import source_files
 
-FLOOR = ("checks", "settings", "config", "atomic_files", "folder_lock", "_keras")
+FLOOR = ("checks", "settings", "config", "atomic_files", "folder_lock", "random_words", "_keras")
 BELOW_EVENTS = ("checks", "atomic_files")
 NEIGHBOURS = ("losses", "sampling", "layers", "metrics", "optimizers", "pipelines")
 BELOW_TASKS = (*FLOOR, "events", *NEIGHBOURS)
@@ -23,6 +23,7 @@ CONTRACT = ("export.signatures", "export.stock_operations", "export.version_fold
 
 MAY_KNOW = {
     "checks": (),
+    "random_words": (),
     "atomic_files": (),
     "folder_lock": ("atomic_files",),
     "_keras": (),

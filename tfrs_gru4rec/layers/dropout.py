@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfrs_gru4rec.random_words import random_words, words_below
+
 
 def dropout(values: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
     """Zeroes each value with probability `rate` and divides the kept ones by 1 - rate; shape and type stay.
@@ -17,5 +19,5 @@ def dropout(values: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor
     """
     if seed is None or rate == 0.0:
         return values
-    kept = tf.random.stateless_uniform(tf.shape(values), seed, alg="philox") >= rate
+    kept = random_words(tf.shape(values), seed) >= words_below(rate)
     return tf.where(kept, values / (1.0 - rate), 0.0)

@@ -29,6 +29,8 @@ from tfrs_gru4rec.tasks import SessionRetrieval
 
 NO_STEP = -1
 VALIDATION_K = 20
+# What is added to the seed of a run, so that no two kinds of draws share their random words; negatives add nothing.
+_HIDDEN_STREAM = 1 << 19
 _INPUT_STREAM = 1 << 20
 _VALIDATION_STREAM = 1 << 21
 _REPLICA_STREAM = 1 << 22
@@ -147,8 +149,10 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         if not training:
             return self.tower.step(inputs, state)
         seed = self._seed(training)
-        input_seed = seed + tf.constant([_INPUT_STREAM, 0], seed.dtype)
-        return self.tower.step(dropout(inputs, self.config.dropout_p_embed, input_seed), state, seed)
+        input_seed, hidden_seed = (
+            seed + tf.constant([stream, 0], seed.dtype) for stream in (_INPUT_STREAM, _HIDDEN_STREAM)
+        )
+        return self.tower.step(dropout(inputs, self.config.dropout_p_embed, input_seed), state, hidden_seed)
 
     def _follow(self, item_rows: tf.Tensor, state: State, training: bool) -> tuple[tf.Tensor, State]:
         """Follows sessions by the events [batch_size, length]; before its first event a session's query is 0."""

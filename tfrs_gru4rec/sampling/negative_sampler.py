@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require, require_at_least
+from tfrs_gru4rec.random_words import random_words
 from tfrs_gru4rec.sampling.alias import alias_table
 
 
@@ -42,9 +43,8 @@ def sampling_weights(counts: np.ndarray, sample_alpha: float) -> np.ndarray:
 class NegativeSampler:
     """Draws item rows with probability proportional to count ** sample_alpha.
 
-    Integers decide everything, so that a seed gives the same items eagerly, in a graph and under XLA
-    (whose random floats differ): the chance to keep a column is a threshold among the 2**32 values of
-    a word. The table, which follows from the counts, is no variable and in no checkpoint.
+    Integers decide everything, so that a seed gives the same items eagerly, in a graph and under XLA:
+    the chance to keep a column is a threshold among the 2**32 values of a word. The table, which follows from the counts, is no variable and in no checkpoint.
 
     >>> sampler = NegativeSampler(np.array([0, 5, 0, 0]), sample_alpha=0.75)
     >>> sampler.sample(3, seed=tf.constant([1, 2])).numpy()  # only item 1 was ever clicked
@@ -70,7 +70,7 @@ class NegativeSampler:
 
     def sample(self, n_sample: int, seed: tf.Tensor) -> tf.Tensor:
         """Draws item rows int32 `[n_sample]` with replacement; the same seed, integers `[2]`, gives the same draw."""
-        words = tf.random.stateless_uniform([2, n_sample], seed, None, None, tf.int32, alg="philox")
+        words = random_words((2, n_sample), seed)
         # A word, brought to 0 … 2**32 - 1, times n_items / 2**32, rounded down: a column.
         position = tf.cast(words[0], tf.int64) + 2**31
         columns = tf.cast(tf.bitwise.right_shift(position * self.n_items, 32), tf.int32)
