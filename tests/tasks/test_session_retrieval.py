@@ -86,17 +86,6 @@ def test_unknown_names_list_what_is_allowed():
         SessionRetrieval("bpr-max", final_act="gelu")
 
 
-@pytest.mark.parametrize("lanes", [127, 128])
-def test_few_and_many_lanes_have_the_same_scores(lanes):
-    query, weights, biases = random_step(lanes, 200, 5)
-    seen = []
-    task = SessionRetrieval("cross-entropy")
-    task._final_activation = lambda scores: (seen.append(scores), scores)[1]
-    task(query, weights, candidate_biases=biases)
-    expected = query.numpy().astype(float) @ weights.numpy().T + biases.numpy()
-    np.testing.assert_allclose(seen[0], expected, rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize(("n", "loss"), [(1, "cross-entropy"), (3, "cross-entropy"), (3, "bpr-max")])
 def test_hard_negatives_are_the_highest_of_a_sorted_row(n, loss):
     query, weights, biases = random_step(lanes=4, candidates=40)

@@ -46,6 +46,8 @@ class Replicas:
 
     def own(self, step: SessionBatch) -> SessionBatch:
         """Returns the lanes of this replica, of a step or a block in which they come first."""
+        if self.count == 1:
+            return step
         return SessionBatch(*[field[..., : field.shape[-1] // self.count] for field in step])
 
     def same_blocks(self, blocks: tf.data.Dataset) -> tf.distribute.DistributedDataset:

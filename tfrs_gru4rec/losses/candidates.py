@@ -1,8 +1,14 @@
-"""Which column of a score matrix is a row's target, and which are its negatives.
+"""Which candidates are a row's target and its negatives, and sums over them.
+
+A loss is given scores `[batch_size, n_candidates]` and works on them candidates first, `[n_candidates, batch_size]`:
+a sum over the candidates then adds vectors of rows, where it would walk along each row by itself. The task's products
+come in that order too, so that under XLA both transpositions vanish.
 
 Masked columns may hold anything, infinities and NaNs included: every loss replaces them by zero before
 it computes, so that neither the loss nor its gradient sees them.
 """
+
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -26,31 +32,50 @@ def as_scores(scores: tf.Tensor) -> tf.Tensor:
     return tf.cast(scores, tf.float32) if scores.dtype.size < 4 else scores
 
 
-def target_columns(scores: tf.Tensor, targets: tf.Tensor | None = None) -> tf.Tensor:
-    """Marks the target of each row, bool `[batch_size, n_candidates]`: those given, or column i of row i.
+class Parted(NamedTuple):
+    """The candidates of all rows, each `[n_candidates, batch_size]`."""
+
+    scores: tf.Tensor  # float32 or float64
+    is_target: tf.Tensor  # bool: those given, or candidate i of row i
+    is_negative: tf.Tensor  # bool: all that are neither the row's target nor masked by False
+
+    @property
+    def negatives(self) -> tf.Tensor:
+        """The scores of the negatives, zero elsewhere."""
+        return only(self.scores, self.is_negative)
+
+
+def parted(scores: tf.Tensor, mask: tf.Tensor | None = None, targets: tf.Tensor | None = None) -> Parted:
+    """Turns scores `[batch_size, n_candidates]` candidates first and says what they belong to.
+
+    Args:
+      scores: of floats, see `as_scores`.
+      mask: bool, broadcastable to scores, False where a column is no negative of a row; None if all are.
+      targets: bool, of the scores' shape, one True a row; None: candidate i of row i.
 
     Raises:
-      ValueError: there are known to be fewer candidates than rows, and no targets are given.
+      ValueError: scores are no matrix of floats, or there are known to be fewer candidates than rows and no targets
+        are given.
     """
-    if targets is not None:
-        return tf.cast(targets, tf.bool)
-    batch_size, n_candidates = scores.shape
+    scores = as_scores(scores)
+    turned = tf.transpose(scores)
+    is_target = _diagonal(turned) if targets is None else tf.transpose(tf.cast(targets, tf.bool))
+    is_negative = tf.logical_not(is_target)
+    if mask is not None:
+        is_negative &= tf.transpose(tf.broadcast_to(tf.cast(mask, tf.bool), tf.shape(scores)))
+    return Parted(turned, is_target, is_negative)
+
+
+def _diagonal(turned: tf.Tensor) -> tf.Tensor:
+    """Marks candidate i of row i."""
+    n_candidates, batch_size = turned.shape
     require(
         batch_size is None or n_candidates is None or n_candidates >= batch_size,
         "Column i is the target of row i, so there must be at least as many candidates as rows.",
-        shape=scores.shape,
+        shape=(batch_size, n_candidates),
     )
-    size = tf.shape(scores)
+    size = tf.shape(turned)
     return tf.range(size[0])[:, tf.newaxis] == tf.range(size[1])[tf.newaxis, :]
-
-
-def negative_columns(is_target: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Marks the negatives of each row: all columns that are neither its target nor masked by False.
-
-    The target and the negatives are bool `[batch_size, n_candidates]`, the mask is broadcastable to that.
-    """
-    others = tf.logical_not(is_target)
-    return others if mask is None else tf.logical_and(others, tf.cast(mask, tf.bool))
 
 
 def hardest_negatives(scores: tf.Tensor, mask: tf.Tensor | None, n: int) -> tf.Tensor:
@@ -71,42 +96,29 @@ def hardest_negatives(scores: tf.Tensor, mask: tf.Tensor | None, n: int) -> tf.T
     >>> hardest_negatives(scores, mask=None, n=2).numpy().tolist()
     [[False, False, True, True]]
     """
-    is_negative = negative_columns(target_columns(scores), mask)
-    scores = tf.stop_gradient(scores)
-    low = tf.reduce_min(tf.where(is_negative, scores, scores.dtype.max), axis=1, keepdims=True)
-    high = tf.reduce_max(tf.where(is_negative, scores, scores.dtype.min), axis=1, keepdims=True)
+    scores, _, is_negative = parted(tf.stop_gradient(scores), mask)
+    low = tf.reduce_min(tf.where(is_negative, scores, scores.dtype.max), axis=0)
+    high = tf.reduce_max(tf.where(is_negative, scores, scores.dtype.min), axis=0)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        n_above = tf.math.count_nonzero(
-            is_negative & (scores >= middle), axis=1, keepdims=True, dtype=tf.int32
-        )
+        n_above = tf.math.count_nonzero(is_negative & (scores >= middle), axis=0, dtype=tf.int32)
         low, high = tf.where(n_above >= n, middle, low), tf.where(n_above >= n, high, middle)
-    return is_negative & (scores >= low)
+    return tf.transpose(is_negative & (scores >= low))
 
 
 def only(values: tf.Tensor, where: tf.Tensor) -> tf.Tensor:
-    """Keeps `values` at the marked columns, zero elsewhere; `[batch_size, n_candidates]`."""
+    """Keeps `values` where they are marked, zero elsewhere; `[n_candidates, batch_size]`."""
     return tf.where(where, values, tf.zeros_like(values))
 
 
-def row_sum(values: tf.Tensor) -> tf.Tensor:
-    """Sum over the candidates, `[batch_size, 1]`."""
-    return tf.reduce_sum(values, axis=1, keepdims=True)
+def sum_of(values: tf.Tensor) -> tf.Tensor:
+    """Sum over the candidates, `[batch_size]`."""
+    return tf.reduce_sum(values, axis=0)
 
 
-def target_scores(scores: tf.Tensor, is_target: tf.Tensor) -> tf.Tensor:
-    """Picks the score of each row's target, `[batch_size, 1]`."""
-    return row_sum(only(scores, is_target))
-
-
-def parted(
-    scores: tf.Tensor, mask: tf.Tensor | None, targets: tf.Tensor | None
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns the targets' scores `[batch_size, 1]`, the negatives', zero elsewhere, and where these are, bool."""
-    scores = as_scores(scores)
-    is_target = target_columns(scores, targets)
-    is_negative = negative_columns(is_target, mask)
-    return target_scores(scores, is_target), only(scores, is_negative), is_negative
+def target_scores(scores: tf.Tensor, is_target: tf.Tensor, targets: tf.Tensor | None) -> tf.Tensor:
+    """Picks the score of each row's target, `[batch_size]`: those given, or the diagonal."""
+    return tf.linalg.diag_part(scores) if targets is None else sum_of(only(scores, is_target))
 
 
 def exponentials(scores: tf.Tensor, where: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -116,16 +128,15 @@ def exponentials(scores: tf.Tensor, where: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     its row's exponentials.
 
     Returns:
-      exp(s_j - highest) `[batch_size, n_candidates]`, zero at unmarked columns, and highest
-      `[batch_size, 1]`, the highest marked score, 0 in a row without any.
+      exp(s_j - highest) `[n_candidates, batch_size]`, zero where it is not marked, and highest `[batch_size]`, the
+      highest marked score, 0 in a row without any.
     """
     lowest = tf.fill(tf.shape(scores), scores.dtype.min)
-    highest = tf.reduce_max(tf.where(where, scores, lowest), axis=1, keepdims=True)
+    highest = tf.reduce_max(tf.where(where, scores, lowest), axis=0)
     highest = tf.stop_gradient(tf.where(highest > scores.dtype.min, highest, tf.zeros_like(highest)))
     return only(tf.exp(only(scores - highest, where)), where), highest
 
 
 def mean_over(values: tf.Tensor, where: tf.Tensor) -> tf.Tensor:
-    """Mean of each row's values at the marked columns, `[batch_size]`; 0 where there are none."""
-    total = tf.reduce_sum(only(values, where), axis=1)
-    return tf.math.divide_no_nan(total, tf.reduce_sum(tf.cast(where, values.dtype), axis=1))
+    """Mean of each row's values where they are marked, `[batch_size]`; 0 where there are none."""
+    return tf.math.divide_no_nan(sum_of(only(values, where)), sum_of(tf.cast(where, values.dtype)))

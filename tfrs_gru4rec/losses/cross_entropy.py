@@ -40,12 +40,10 @@ def cross_entropy(
     array([0.6931])
     """
     require_fraction(smoothing=smoothing)
-    scores = candidates.as_scores(scores)
-    is_target = candidates.target_columns(scores, targets)
-    is_live = tf.logical_or(candidates.negative_columns(is_target, mask), is_target)
+    scores, is_target, is_negative = candidates.parted(scores, mask, targets)
+    is_live = tf.logical_or(is_negative, is_target)
     powers, highest = candidates.exponentials(scores, is_live)
-    shifted = scores - highest
-    wanted = (1.0 - smoothing) * candidates.target_scores(shifted, is_target)[:, 0]
+    wanted = (1.0 - smoothing) * (candidates.target_scores(scores, is_target, targets) - highest)
     if smoothing:
-        wanted += smoothing * candidates.mean_over(shifted, is_live)
-    return tf.math.log(tf.reduce_sum(powers, axis=1)) - wanted
+        wanted += smoothing * candidates.mean_over(scores - highest, is_live)
+    return tf.math.log(candidates.sum_of(powers)) - wanted

@@ -38,7 +38,7 @@ class _CandidateLoss(keras.losses.Loss):
         scores = candidates.as_scores(y_pred)
         # A NaN is not ruled out: it has to stay in sight and make the loss a NaN.
         mask = tf.logical_or(scores > RULED_OUT, tf.math.is_nan(scores))
-        scores = self._activation(candidates.only(scores, mask))
+        scores = self._activation(tf.where(mask, scores, tf.zeros_like(scores)))
         return self._function(scores, mask=mask, targets=tf.cast(y_true, tf.bool))
 
     def get_config(self) -> dict[str, Any]:

@@ -20,9 +20,8 @@ def top1(scores: tf.Tensor, mask: tf.Tensor | None = None, targets: tf.Tensor | 
     >>> top1([[0.0, 0.0]]).numpy()
     array([1.], dtype=float32)
     """
-    target, negatives, is_negative = candidates.parted(scores, mask, targets)
-    values = tf.sigmoid(negatives - target) + tf.sigmoid(tf.square(negatives))
-    return candidates.mean_over(values, is_negative)
+    of_rows = candidates.parted(scores, mask, targets)
+    return candidates.mean_over(_values(of_rows, targets), of_rows.is_negative)
 
 
 def top1_max(scores: tf.Tensor, mask: tf.Tensor | None = None, targets: tf.Tensor | None = None) -> tf.Tensor:
@@ -40,7 +39,13 @@ def top1_max(scores: tf.Tensor, mask: tf.Tensor | None = None, targets: tf.Tenso
     >>> top1_max(np.array([[0.0, 0.0, np.log(3.0)]])).numpy().round(4)
     array([1.3898])
     """
-    target, negatives, is_negative = candidates.parted(scores, mask, targets)
-    powers, _ = candidates.exponentials(negatives, is_negative)
-    values = tf.sigmoid(negatives - target) + tf.sigmoid(tf.square(negatives))
-    return tf.math.divide_no_nan(tf.reduce_sum(powers * values, axis=1), tf.reduce_sum(powers, axis=1))
+    of_rows = candidates.parted(scores, mask, targets)
+    powers, _ = candidates.exponentials(of_rows.negatives, of_rows.is_negative)
+    weighted = candidates.sum_of(powers * _values(of_rows, targets))
+    return tf.math.divide_no_nan(weighted, candidates.sum_of(powers))
+
+
+def _values(of_rows: candidates.Parted, targets: tf.Tensor | None) -> tf.Tensor:
+    """sigmoid(s_j - t) + sigmoid(s_j^2) of all negatives, `[n_candidates, batch_size]`."""
+    target = candidates.target_scores(of_rows.scores, of_rows.is_target, targets)
+    return tf.sigmoid(of_rows.negatives - target) + tf.sigmoid(tf.square(of_rows.negatives))

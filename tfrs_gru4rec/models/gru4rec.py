@@ -18,6 +18,7 @@ from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.metrics import MRR, Recall, ranks
 from tfrs_gru4rec.models.candidates import Candidates
+from tfrs_gru4rec.models.item_rows import ItemRows, differentiate
 from tfrs_gru4rec.models.keras_file import SavedByKeras
 from tfrs_gru4rec.models.keras_training import LossTracker, TrainedByKeras
 from tfrs_gru4rec.models.lanes import LaneVariables
@@ -117,6 +118,7 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
             lanes=LaneVariables(self.tower), recall=Recall(VALIDATION_K), mrr=MRR(VALIDATION_K)
         )
         self._made = SimpleNamespace(by_key={})
+        self._step = SimpleNamespace(read=None)  # what the step that is being traced has read
         self.built = True
 
     @property
@@ -145,7 +147,7 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         state = self.initial_state(tf.shape(item_rows)[0]) if state is None else state
         if item_rows.shape.rank == 2:
             return self._follow(item_rows, state, training)
-        inputs = self.embedding.look_up(item_rows)
+        inputs = self._look_up(item_rows)
         if not training:
             return self.tower.step(inputs, state)
         seed = self._seed(training)
@@ -153,6 +155,12 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
             seed + tf.constant([stream, 0], seed.dtype) for stream in (_INPUT_STREAM, _HIDDEN_STREAM)
         )
         return self.tower.step(dropout(inputs, self.config.dropout_p_embed, input_seed), state, hidden_seed)
+
+    def _look_up(self, item_rows: tf.Tensor) -> tf.Tensor:
+        """Returns the input rows of items, which a training step may have read already."""
+        read = self._step.read
+        is_read = read is not None and read.input_rows is item_rows
+        return read.inputs if is_read else self.embedding.look_up(item_rows)
 
     def _follow(self, item_rows: tf.Tensor, state: State, training: bool) -> tuple[tf.Tensor, State]:
         """Follows sessions by the events [batch_size, length]; before its first event a session's query is 0."""
@@ -192,18 +200,19 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         # Of several replicas each follows its own lanes, and scores the targets of all.
         own = self._replicas.own(inputs) if training else inputs
         query = self._follow_lanes(own, training)
-        rows = self._candidates.rows(inputs, self._seed(training))
-        weights, biases = self.embedding.candidates(rows)
+        read = self._step.read or self._read(inputs, training)
+        places = {} if read.places is None else {"places": read.places}
         loss = self.task(
             query,
-            weights,
-            candidate_biases=biases,
+            read.vectors,
+            candidate_biases=read.biases,
             sample_weight=tf.cast(own.is_live, tf.float32),
-            score_mask=self._candidates.negatives(inputs, rows)[: own.is_live.shape[0]],
-            log_correction=self._candidates.log_correction(inputs, rows),
+            score_mask=self._candidates.negatives(inputs, read.candidate_rows)[: own.is_live.shape[0]],
+            log_correction=self._candidates.log_correction(inputs, read.candidate_rows),
+            **places,
         )
         if self.config.l2:
-            touched = [self.embedding.look_up(inputs.input_rows), weights, biases]
+            touched = [self._look_up(inputs.input_rows), *read.candidates()]
             touched += self.tower.trainable_variables
             loss += self.config.l2 * tf.add_n([tf.nn.l2_loss(values) for values in touched])
         return loss
@@ -269,16 +278,41 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         n_live = tf.math.count_nonzero(step.is_live, dtype=loss.dtype)
         self.loss_tracker.update_state(loss, tf.where(self._candidates.has_negatives(step), n_live, 0.0))
 
+    def _read(self, step: SessionBatch, training: bool) -> ItemRows:
+        """Reads the candidates of a step."""
+        rows = self._candidates.rows(step, self._seed(training))
+        return ItemRows(rows, *self.embedding.candidates(rows))
+
     def _differentiate(self, step: SessionBatch) -> tuple[tf.Tensor, list[Gradient | None]]:
         """Returns the loss of a step and its gradient by each trainable variable.
 
         The gradient stops at the previous step's state, which is read from the lanes' variables.
         """
         with tf.GradientTape() as tape:
-            loss = self.compute_loss(step, training=True)
-            if self.losses:
-                loss += tf.add_n(self.losses)
+            loss = self._loss(step)
         return loss, tape.gradient(loss, self.trainable_variables)
+
+    def _differentiate_summed(self, step: SessionBatch) -> tuple[tf.Tensor, list[Gradient | None]]:
+        """Returns the same as `_differentiate`, for an updater that has places; see `item_rows`."""
+        if not (self._updater.has_places and getattr(self.task, "takes_places", False)):
+            return self._differentiate(step)
+
+        def loss_of(read: ItemRows) -> tf.Tensor:
+            self._step.read = read
+            try:
+                return self._loss(step)
+            finally:
+                self._step.read = None
+
+        rows = self._candidates.rows(step, self._seed(training=True))
+        return differentiate(
+            loss_of, self.embedding, rows, step.input_rows, self._updater, self.trainable_variables
+        )
+
+    def _loss(self, step: SessionBatch) -> tf.Tensor:
+        """Returns what a step descends."""
+        loss = self.compute_loss(step, training=True)
+        return loss + tf.add_n(self.losses) if self.losses else loss
 
     def _seed(self, training: bool) -> tf.Tensor:
         """Returns int64 [2]: the stream and the step in it."""

@@ -36,6 +36,7 @@ class TrainedByKeras(keras.Model):
     wants_jit_compile: bool  # what `compile` was asked for
     _replicas: Replicas
     _differentiate: Callable[[SessionBatch], tuple[tf.Tensor, list[Gradient | None]]]
+    _differentiate_summed: Callable[[SessionBatch], tuple[tf.Tensor, list[Gradient | None]]]
     _train_on: Callable[[SessionBatch], None]
     _initial_step = 0
 
@@ -63,6 +64,8 @@ class TrainedByKeras(keras.Model):
         self._loss_and_gradients: Callable[..., Any] = self._differentiate
         if is_compiled and not self._updater.is_compiled:
             self._loss_and_gradients = tf.function(self._differentiate, jit_compile=True)
+        elif is_compiled and self._replicas.count == 1:
+            self._loss_and_gradients = self._differentiate_summed
         self._train_block: Callable[[SessionBatch], None] = self._train_one_by_one
         if self._replicas.count > 1:
             self.distribute_reduction_method = "first"  # all replicas report the same

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from tfrs_gru4rec.optimizers.row_updates import Gradient
+from tfrs_gru4rec.optimizers.row_updates import Gradient, SummedRows
 
 if TYPE_CHECKING:
     from tfrs_gru4rec.optimizers.adagrad_momentum import AdagradMomentum
@@ -45,6 +45,12 @@ class InPlaceRows:
             for table in variables
         }
 
+    @property
+    def has_places(self) -> bool:
+        """Whether it takes `SummedRows`: unless gradients are clipped, for Keras clips them before it sums rows."""
+        optimizer = self._optimizer
+        return not (optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue)
+
     def update(
         self, gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable], is_applied: tf.Tensor
     ) -> None:
@@ -53,6 +59,8 @@ class InPlaceRows:
         prepared = self._optimizer.prepare_step([gradient for gradient, _ in used])
         for gradient, (_, variable) in zip(prepared, used, strict=True):
             if isinstance(gradient, tf.IndexedSlices):
+                gradient = self._summed(gradient, variable)
+            if isinstance(gradient, SummedRows):
                 self._update_rows(gradient, variable, is_applied)
             elif variable.shape.rank:
                 self._update_all_rows(gradient, variable, is_applied)
@@ -69,35 +77,40 @@ class InPlaceRows:
         rows = tf.where(is_applied, tf.range(weight.shape[0]), weight.shape[0])
         self._optimizer.update_rows(weight, rows, rows, gradient)
 
-    def _update_rows(self, gradient: tf.IndexedSlices, table: tf.Variable, is_applied: tf.Tensor) -> None:
-        """Updates each row once; a row that occurs several times gets the sum of its gradients."""
+    def _summed(self, gradient: tf.IndexedSlices, table: tf.Variable) -> SummedRows:
+        """Sums the gradients of a row that occurs several times."""
         rows = tf.cast(gradient.indices, tf.int32)
+        places = self.places(table, rows)
+        return SummedRows(
+            tf.math.unsorted_segment_sum(gradient.values, places, rows.shape[0]), rows, places
+        )
+
+    def _update_rows(self, gradient: SummedRows, table: tf.Variable, is_applied: tf.Tensor) -> None:
+        """Updates each row once, chunk by chunk."""
+        values, rows, places = gradient
         n_rows, n_items = rows.shape[0], table.shape[0]
+        written = tf.where(is_applied & (places == tf.range(n_rows)), rows, n_items)
         row_bytes = table.shape.num_elements() // n_items * table.dtype.size
         n_chunks = max(1, n_rows * row_bytes // self._chunk_bytes)
-        size = -(-n_rows // n_chunks)
-        places = self._places(table, rows)
-        sums = tf.math.unsorted_segment_sum(gradient.values, places, n_chunks * size)
-        is_written = is_applied & (places == tf.range(n_rows))
-        written = tf.where(is_written, rows, n_items)
         if n_chunks == 1:
-            self._optimizer.update_rows(table, rows, written, sums)
+            self._optimizer.update_rows(table, rows, written, values)
             return
-        filling = [[0, n_chunks * size - n_rows]]
-        rows, written = tf.pad(rows, filling), tf.pad(written, filling, constant_values=n_items)
+        size = -(-n_rows // n_chunks)
+        n_chunks = -(-n_rows // size)  # none of which is empty
 
         def update_chunk(chunk: tf.Tensor) -> tuple[tf.Tensor]:
-            at = tf.range(size) + chunk * size
-            self._optimizer.update_rows(table, *(tf.gather(part, at) for part in (rows, written, sums)))
+            # What goes beyond the last row is that row once more.
+            at = tf.minimum(tf.range(size) + chunk * size, n_rows - 1)
+            self._optimizer.update_rows(table, *(tf.gather(part, at) for part in (rows, written, values)))
             return (chunk + 1,)
 
         tf.while_loop(lambda chunk: chunk < n_chunks, update_chunk, [tf.constant(0)])
 
-    def _places(self, table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
-        """Numbers the rows so that equal rows have one number: rows [n_rows] → int32 [n_rows], each below n_rows.
+    def places(self, table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
+        """Numbers rows, see `RowUpdater`.
 
-        The number of a row is a place in `rows` where the row stands. Every place writes its number into a list of all
-        items, which keeps one for each row; then the rows are looked up there. (`tf.unique` has no static shape.)
+        Every place writes its number into a list of all items, which keeps one for each row; then the rows are looked
+        up there. (`tf.unique` has no static shape.)
         """
         last_places = self._last_places[table.ref()]
         last_places.scatter_update(tf.IndexedSlices(tf.range(rows.shape[0], dtype=tf.int64), rows))

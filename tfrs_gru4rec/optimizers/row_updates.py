@@ -5,13 +5,25 @@ they belong to, a row perhaps several times. Who updates such a table is asked o
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 from absl import logging
 
-Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
+
+class SummedRows(NamedTuple):
+    """The gradient of rows that a step has read, by an updater that numbers them, see `RowUpdater.places`.
+
+    That of a row which was read several times stands at the row's place, and zero at the other times.
+    """
+
+    values: tf.Tensor  # [n, ...]
+    rows: tf.Tensor  # int32 [n]
+    places: tf.Tensor  # int32 [n]
+
+
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices | SummedRows
 
 
 class RowUpdater(Protocol):
@@ -23,6 +35,16 @@ class RowUpdater(Protocol):
         """Makes what is kept for each variable from step to step, the optimizer's slots included.
 
         Made before a step is traced: a variable that is made while a `tf.function` is traced has it traced twice.
+        """
+
+    @property
+    def has_places(self) -> bool:
+        """Whether it numbers rows and takes `SummedRows`."""
+
+    def places(self, table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
+        """Numbers the rows that a step reads of a table, int32 [n] → int32 [n], so that equal rows have one number.
+
+        The number of a row is a place in `rows` where the row stands.
         """
 
     def update(
@@ -41,6 +63,7 @@ class KerasRows:
     """Leaves it to the optimizer's own `apply_gradients`, outside XLA: Keras sums equal rows with `tf.unique`."""
 
     is_compiled = False
+    has_places = False
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, obstacle: str = "") -> None:
         """Says once that training is slower than it could be, and why: the obstacle, "" if nothing is to be said."""
@@ -53,6 +76,10 @@ class KerasRows:
     def build(self, variables: list[tf.Variable]) -> None:
         """Makes the optimizer's slots, see `RowUpdater`."""
         self._optimizer.build(variables)
+
+    def places(self, table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
+        """Has none, see `has_places`."""
+        raise NotImplementedError
 
     def update(
         self, gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable], is_applied: tf.Tensor

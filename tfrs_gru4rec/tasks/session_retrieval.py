@@ -7,10 +7,6 @@ from tfrs_gru4rec import losses
 from tfrs_gru4rec.checks import require_at_least
 from tfrs_gru4rec.losses import activations, candidates
 
-# Below this many queries XLA's product of candidates and queries takes half the time of that of queries and candidates;
-# above it the transposition costs more than that.
-FEW_QUERIES = 128
-
 
 class SessionRetrieval(tfrs.tasks.Retrieval):
     """A `tfrs.tasks.Retrieval` with item biases, a final activation, masked lanes and the papers' losses.
@@ -48,6 +44,11 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
         self._n_hard_negatives = n_hard_negatives
         self.built = True
 
+    @property
+    def takes_places(self) -> bool:
+        """Whether `call` takes places; a subclass may not know of them."""
+        return type(self) is SessionRetrieval
+
     def call(
         self,
         query_embeddings: tf.Tensor,
@@ -56,6 +57,7 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
         sample_weight: tf.Tensor | None = None,
         score_mask: tf.Tensor | None = None,
         log_correction: tf.Tensor | None = None,
+        places: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Computes the loss of one step.
 
@@ -63,19 +65,28 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
 
         Args:
           query_embeddings: [batch_size, units], the GRU's output h of each lane.
-          candidate_embeddings: [n_candidates, units], the items' weights W, n_candidates ≥ batch_size.
-          candidate_biases: [n_candidates], the items' biases b.
+          candidate_embeddings: [n_candidates, units], the items' weights W, n_candidates ≥ batch_size; [n, units]
+            with `places`.
+          candidate_biases: [n_candidates], the items' biases b; [n] with `places`.
           sample_weight: [batch_size], 1.0 for a live lane and 0.0 for an empty one.
           score_mask: bool, broadcastable to [batch_size, n_candidates]: False where a column is no negative for a row.
           log_correction: [n_candidates], the logQ term to subtract.
+          places: int32 [n_candidates], where each candidate stands among the n embeddings and biases. Equal candidates
+            may share one, and then a gradient. None: candidate j stands at j.
 
         Returns:
           Scalar: the sum over rows divided by the nominal batch_size, empty lanes included in the divisor.
         """
-        scores = _products(query_embeddings, candidate_embeddings, candidate_biases)
+        scores = tf.matmul(candidate_embeddings, query_embeddings, transpose_b=True)
+        if candidate_biases is not None:
+            scores += candidate_biases[:, tf.newaxis]
+        if places is not None:
+            scores = tf.gather(scores, places)
         scores = self._final_activation(scores)
         if log_correction is not None:
-            scores -= log_correction
+            scores -= log_correction[:, tf.newaxis]
+        # The loss turns them back: candidates first is the quicker order, see `losses.candidates`.
+        scores = tf.transpose(scores)
         if self._n_hard_negatives:
             score_mask = candidates.hardest_negatives(scores, score_mask, self._n_hard_negatives)
         row_losses = self._loss(scores, score_mask)
@@ -84,11 +95,3 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
             row_losses = tf.where(sample_weight > 0, row_losses * sample_weight, 0.0)
         return tf.reduce_sum(row_losses) / tf.cast(tf.shape(query_embeddings)[0], row_losses.dtype)
 
-
-def _products(queries: tf.Tensor, candidates: tf.Tensor, biases: tf.Tensor | None) -> tf.Tensor:
-    """h_i · W_j + b_j, [batch_size, n_candidates]."""
-    if biases is None or (queries.shape[0] or FEW_QUERIES) >= FEW_QUERIES:
-        scores = tf.matmul(queries, candidates, transpose_b=True)
-        return scores if biases is None else scores + biases
-    # The biases, added first, keep XLA from exchanging the operands again.
-    return tf.transpose(tf.matmul(candidates, queries, transpose_b=True) + biases[:, tf.newaxis])

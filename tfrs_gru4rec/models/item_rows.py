@@ -1,0 +1,107 @@
+"""What a training step reads of the items: each row once, to be scored once and updated once."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfrs_gru4rec.layers import ItemEmbedding
+from tfrs_gru4rec.optimizers.row_updates import Gradient, RowUpdater, SummedRows
+
+
+class ItemRows(NamedTuple):
+    """The items of one step, read: n rows, of which the candidates are the first."""
+
+    candidate_rows: tf.Tensor  # int32 [n_candidates]
+    vectors: tf.Tensor  # [n, units], output weights
+    biases: tf.Tensor  # [n]
+    places: tf.Tensor | None = None  # int32 [n_candidates], see `SessionRetrieval.call`
+    input_rows: tf.Tensor | None = None  # int32 [lanes], where the input reads the same table
+    inputs: tf.Tensor | None = None  # [lanes, units], what it reads there
+
+    def candidates(self) -> list[tf.Tensor]:
+        """Returns the output weights [n_candidates, units] and biases [n_candidates] of all candidates."""
+        parts = [self.vectors, self.biases]
+        return parts if self.places is None else [tf.gather(part, self.places) for part in parts]
+
+
+def differentiate(
+    loss_of: Callable[[ItemRows], tf.Tensor],
+    embedding: ItemEmbedding,
+    candidate_rows: tf.Tensor,
+    input_rows: tf.Tensor,
+    updater: RowUpdater,
+    variables: Sequence[tf.Variable],
+) -> tuple[tf.Tensor, list[Gradient | None]]:
+    """Returns the loss of a step and its gradient by each variable, that by what the step reads as `SummedRows`.
+
+    Of the gradients of an item that is several times among the candidates the scores' are summed, [lanes] numbers,
+    where summing those of its vector would take [units] for each time.
+
+    Args:
+      loss_of: computes the loss, of what has been read.
+      embedding: of the model.
+      candidate_rows: int32 [n_candidates].
+      input_rows: int32 [lanes]; read here if the input shares the output's table.
+      updater: that numbers rows, see `RowUpdater.places`.
+      variables: of the model.
+    """
+    rows, n_candidates = candidate_rows, candidate_rows.shape[0]
+    is_shared = embedding.input_table is embedding.output_table
+    if is_shared:
+        # By a scatter, whose result XLA keeps: a concatenation is computed anew wherever it is read.
+        last = n_candidates + tf.range(input_rows.shape[0])
+        rows = tf.pad(rows, [[0, input_rows.shape[0]]])
+        rows = tf.tensor_scatter_nd_update(rows, last[:, tf.newaxis], input_rows)
+    places = updater.places(embedding.output_table, rows)
+    read = ItemRows(rows[:n_candidates], *embedding.candidates(rows), places[:n_candidates])
+    leaves = [read.vectors, read.biases]
+    with tf.GradientTape() as tape:
+        tape.watch(leaves)
+        if is_shared:
+            vectors, inputs = _with_some(read.vectors, places[n_candidates:])
+            read = read._replace(vectors=vectors, inputs=inputs, input_rows=input_rows)
+        loss = loss_of(read)
+    *gradients, of_vectors, of_biases = tape.gradient(loss, [*variables, *leaves])
+    of_read = {
+        embedding.output_table.ref(): (of_vectors, rows),
+        embedding.output_bias.ref(): (of_biases, _only_candidates(rows, read.places, embedding)),
+    }
+    for number, variable in enumerate(variables):
+        values, its_rows = of_read.get(variable.ref(), (None, rows))
+        if values is not None:
+            gradients[number] = _total(SummedRows(values, its_rows, places), gradients[number])
+    return loss, gradients
+
+
+def _only_candidates(rows: tf.Tensor, candidate_places: tf.Tensor, embedding: ItemEmbedding) -> tf.Tensor:
+    """Replaces rows that only an input has read by one behind the end of the table, which is left alone.
+
+    Their biases have no gradient, and momentum must not move them.
+    """
+    is_candidate = tf.scatter_nd(candidate_places[:, tf.newaxis], tf.ones_like(candidate_places), rows.shape)
+    return tf.where(is_candidate > 0, rows, embedding.output_bias.shape[0])
+
+
+@tf.custom_gradient
+def _with_some(
+    vectors: tf.Tensor, places: tf.Tensor
+) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., tuple[tf.Tensor, None]]]:
+    """Returns vectors [n, units] and those at some places; the gradient of these is added to that of all in place."""
+
+    def gradient(of_all: tf.Tensor, of_some: tf.Tensor) -> tuple[tf.Tensor, None]:
+        return tf.tensor_scatter_nd_add(of_all, places[:, tf.newaxis], of_some), None
+
+    return (tf.identity(vectors), tf.gather(vectors, places)), gradient
+
+
+def _total(read: SummedRows, other: Gradient | None) -> Gradient:
+    """Adds what the loss took from a table otherwise than by what was read: an override of `call` or `compute_loss`."""
+    if other is None:
+        return read
+    if isinstance(other, tf.IndexedSlices):
+        return tf.IndexedSlices(
+            tf.concat([read.values, other.values], 0),
+            tf.concat([read.rows, tf.cast(other.indices, read.rows.dtype)], 0),
+        )
+    return tf.tensor_scatter_nd_add(other, read.rows[:, tf.newaxis], read.values)
