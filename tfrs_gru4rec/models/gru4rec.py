@@ -18,7 +18,7 @@ from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.metrics import MRR, Recall, ranks
 from tfrs_gru4rec.models.candidates import Candidates
-from tfrs_gru4rec.models.item_rows import ItemRows, differentiate
+from tfrs_gru4rec.models.item_rows import ItemRows, differentiate, rows_to_read
 from tfrs_gru4rec.models.keras_file import SavedByKeras
 from tfrs_gru4rec.models.keras_training import LossTracker, TrainedByKeras
 from tfrs_gru4rec.models.lanes import LaneVariables
@@ -239,8 +239,18 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         inputs.for_each_live_step(self._validate_on)
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def _train_on(self, step: SessionBatch) -> None:
-        self._apply(step, *self._loss_and_gradients(step))
+    def _rows_ahead(self, block: SessionBatch) -> list[tf.Tensor]:
+        """Returns the rows that each step reads, int32 [block_steps, n], if it can read them by itself, else nothing."""
+        knows_how = self._updater.has_places and getattr(self.task, "takes_places", False)
+        if not knows_how or self._replicas.count > 1:
+            return []
+        candidate_rows = self._candidates.rows_of_block(block, self._seed(training=True))
+        return [rows_to_read(self.embedding, candidate_rows, block.input_rows)]
+
+    def _train_on(self, step: SessionBatch, rows: tf.Tensor | None = None) -> None:
+        """Trains on a step, of which perhaps the rows are known that it reads."""
+        is_read_here = rows is not None
+        self._apply(step, *(self._differentiate_read(step, rows) if is_read_here else self._loss_and_gradients(step)))
 
     def _apply(self, step: SessionBatch, loss: tf.Tensor, gradients: list[Gradient | None]) -> None:
         """Changes the weights by the gradients of a step, unless it has no negative or its loss is not finite."""
@@ -292,10 +302,10 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
             loss = self._loss(step)
         return loss, tape.gradient(loss, self.trainable_variables)
 
-    def _differentiate_summed(self, step: SessionBatch) -> tuple[tf.Tensor, list[Gradient | None]]:
-        """Returns the same as `_differentiate`, for an updater that has places; see `item_rows`."""
-        if not (self._updater.has_places and getattr(self.task, "takes_places", False)):
-            return self._differentiate(step)
+    def _differentiate_read(
+        self, step: SessionBatch, rows: tf.Tensor
+    ) -> tuple[tf.Tensor, list[Gradient | None]]:
+        """Returns the same as `_differentiate`, with each row read, scored and summed once; see `item_rows`."""
 
         def loss_of(read: ItemRows) -> tf.Tensor:
             self._step.read = read
@@ -304,10 +314,8 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
             finally:
                 self._step.read = None
 
-        rows = self._candidates.rows(step, self._seed(training=True))
-        return differentiate(
-            loss_of, self.embedding, rows, step.input_rows, self._updater, self.trainable_variables
-        )
+        variables = self.trainable_variables
+        return differentiate(loss_of, self.embedding, rows, step.input_rows, self._updater, variables)
 
     def _loss(self, step: SessionBatch) -> tf.Tensor:
         """Returns what a step descends."""

@@ -25,10 +25,20 @@ class ItemRows(NamedTuple):
         return parts if self.places is None else [tf.gather(part, self.places) for part in parts]
 
 
+def rows_to_read(embedding: ItemEmbedding, candidate_rows: tf.Tensor, input_rows: tf.Tensor) -> tf.Tensor:
+    """Returns the rows of the output's table that steps read: of candidates, then of inputs that share the table.
+
+    The steps [block_steps] of a block have candidate rows int32 [block_steps, n_candidates] and input rows int32
+    [block_steps, lanes].
+    """
+    is_shared = embedding.input_table is embedding.output_table
+    return tf.concat([candidate_rows, input_rows], axis=1) if is_shared else candidate_rows
+
+
 def differentiate(
     loss_of: Callable[[ItemRows], tf.Tensor],
     embedding: ItemEmbedding,
-    candidate_rows: tf.Tensor,
+    rows: tf.Tensor,
     input_rows: tf.Tensor,
     updater: RowUpdater,
     variables: Sequence[tf.Variable],
@@ -41,18 +51,13 @@ def differentiate(
     Args:
       loss_of: computes the loss, of what has been read.
       embedding: of the model.
-      candidate_rows: int32 [n_candidates].
-      input_rows: int32 [lanes]; read here if the input shares the output's table.
+      rows: int32 [n], see `rows_to_read`.
+      input_rows: int32 [lanes].
       updater: that numbers rows, see `RowUpdater.places`.
       variables: of the model.
     """
-    rows, n_candidates = candidate_rows, candidate_rows.shape[0]
     is_shared = embedding.input_table is embedding.output_table
-    if is_shared:
-        # By a scatter, whose result XLA keeps: a concatenation is computed anew wherever it is read.
-        last = n_candidates + tf.range(input_rows.shape[0])
-        rows = tf.pad(rows, [[0, input_rows.shape[0]]])
-        rows = tf.tensor_scatter_nd_update(rows, last[:, tf.newaxis], input_rows)
+    n_candidates = rows.shape[0] - (input_rows.shape[0] if is_shared else 0)
     places = updater.places(embedding.output_table, rows)
     read = ItemRows(rows[:n_candidates], *embedding.candidates(rows), places[:n_candidates])
     leaves = [read.vectors, read.biases]

@@ -36,8 +36,8 @@ class TrainedByKeras(keras.Model):
     wants_jit_compile: bool  # what `compile` was asked for
     _replicas: Replicas
     _differentiate: Callable[[SessionBatch], tuple[tf.Tensor, list[Gradient | None]]]
-    _differentiate_summed: Callable[[SessionBatch], tuple[tf.Tensor, list[Gradient | None]]]
-    _train_on: Callable[[SessionBatch], None]
+    _train_on: Callable[..., None]
+    _rows_ahead: Callable[[SessionBatch], list[tf.Tensor]]
     _initial_step = 0
 
     def compile(self, optimizer: Any = "adagrad", jit_compile: bool = True, **kwargs: Any) -> None:
@@ -64,8 +64,6 @@ class TrainedByKeras(keras.Model):
         self._loss_and_gradients: Callable[..., Any] = self._differentiate
         if is_compiled and not self._updater.is_compiled:
             self._loss_and_gradients = tf.function(self._differentiate, jit_compile=True)
-        elif is_compiled and self._replicas.count == 1:
-            self._loss_and_gradients = self._differentiate_summed
         self._train_block: Callable[[SessionBatch], None] = self._train_one_by_one
         if self._replicas.count > 1:
             self.distribute_reduction_method = "first"  # all replicas report the same
@@ -114,7 +112,7 @@ class TrainedByKeras(keras.Model):
 
     def _train_one_by_one(self, block: SessionBatch) -> None:
         self.lanes.build(block.is_live.shape[1])
-        block.for_each_live_step(self._train_on)
+        block.for_each_live_step(self._train_on, *self._rows_ahead(block))
 
     def _require_one_replica(self, is_validation: bool) -> None:
         rule = "Several replicas do not validate: call tfrs_gru4rec.evaluate on one worker."

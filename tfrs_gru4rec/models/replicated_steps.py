@@ -33,7 +33,9 @@ class ReplicatedSteps:
         self._differentiate = tf.function(model._differentiate, jit_compile=True)
         self._apply = tf.function(model._apply, jit_compile=True)
         self._train_alone = tf.function(model._train_one_by_one, jit_compile=True)
-        self._candidate_rows = tf.function(self._rows_of_candidates, jit_compile=True)
+        self._candidate_rows = tf.function(
+            lambda block: model._candidates.rows_of_block(block, model._seed(training=True)), jit_compile=True
+        )
 
         def with_slots(*variables: tf.Variable) -> list[tf.Variable]:
             return [part for each in variables for part in optimizer.with_slots(each) if part is not None]
@@ -91,17 +93,6 @@ class ReplicatedSteps:
             part.scatter_update(tf.IndexedSlices(old, rows))
             for theirs, change in zip(by_replica, tf.split(everyones, sizes), strict=True):
                 part.scatter_add(tf.IndexedSlices(change, theirs))
-
-    def _rows_of_candidates(self, block: SessionBatch) -> tf.Tensor:
-        """Returns the rows that the steps of a block will score, int32 [block_steps, n_candidates]."""
-        model, seed = self._model, self._model._seed(training=True)
-
-        def rows(number: tf.Tensor) -> tf.Tensor:
-            return model._candidates.rows(block.at(number), seed + tf.stack([0, tf.cast(number, seed.dtype)]))
-
-        numbers = tf.range(block.is_live.shape[0])
-        n_candidates = block.is_live.shape[1] + model.config.n_sample
-        return tf.map_fn(rows, numbers, fn_output_signature=tf.TensorSpec([n_candidates], tf.int32))
 
 
 def require_no_own_loss(model: "GRU4Rec") -> None:

@@ -51,12 +51,15 @@ class SessionBatch(NamedTuple):
         """Returns how many steps of a block have a live lane, an int32 scalar."""
         return tf.math.count_nonzero(tf.reduce_any(self.is_live, axis=1), dtype=tf.int32)
 
-    def for_each_live_step(self, act: "Callable[[SessionBatch], None]") -> None:
-        """Calls a function with each live step of a block in turn, as a loop in the graph."""
+    def for_each_live_step(self, act: Callable[..., None], *more: tf.Tensor) -> None:
+        """Calls a function with each live step of a block in turn, as a loop in the graph.
+
+        Of more tensors [block_steps, ...] it is given the values of the step too.
+        """
         n_steps = self.n_live_steps()
 
         def one_step(number: tf.Tensor) -> tuple[tf.Tensor]:
-            act(self.at(number))
+            act(self.at(number), *[each[number] for each in more])
             return (number + 1,)
 
         tf.while_loop(lambda number: number < n_steps, one_step, [tf.constant(0)])
