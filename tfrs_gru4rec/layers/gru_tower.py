@@ -84,20 +84,22 @@ class GRULayer(keras.layers.Layer):
         Returns:
           [batch_size, units], at once the layer's output and its next state.
         """
-        units = self.units
         projected = (inputs if self.kernel is None else inputs @ self.kernel) + self.bias
+        # Split, not sliced: the gradient of slices is a sum of padded parts.
+        to_reset, to_update, to_candidate = tf.split(projected, 3, axis=1)
         if self.recurrent_bias is None:
-            recurrent = state @ self.recurrent_kernel[:, : 2 * units]
+            of_gates, of_candidate = tf.split(self.recurrent_kernel, [2 * self.units, self.units], axis=1)
+            recurrent = tf.split(state @ of_gates, 2, axis=1)
         else:
-            recurrent = state @ self.recurrent_kernel + self.recurrent_bias
+            recurrent = tf.split(state @ self.recurrent_kernel + self.recurrent_bias, 3, axis=1)
         # Each gate by itself: the sigmoid of both would overwrite its argument, which XLA does not vectorise.
-        reset = tf.sigmoid(projected[:, :units] + recurrent[:, :units])
-        update = tf.sigmoid(projected[:, units : 2 * units] + recurrent[:, units : 2 * units])
+        reset = tf.sigmoid(to_reset + recurrent[0])
+        update = tf.sigmoid(to_update + recurrent[1])
         if self.recurrent_bias is None:
-            from_state = (reset * state) @ self.recurrent_kernel[:, 2 * units :]
+            from_state = (reset * state) @ of_candidate
         else:
-            from_state = reset * recurrent[:, 2 * units :]
-        candidate = tf.tanh(projected[:, 2 * units :] + from_state)
+            from_state = reset * recurrent[2]
+        candidate = tf.tanh(to_candidate + from_state)
         return state + update * (candidate - state)
 
 
