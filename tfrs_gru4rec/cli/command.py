@@ -11,6 +11,7 @@ import tfrs_gru4rec
 from tfrs_gru4rec.cli import presets
 from tfrs_gru4rec.cli.flag_groups import FlagGroup, UsageError, flag_groups, require_flags
 from tfrs_gru4rec.cli.help_text import help_text
+from tfrs_gru4rec.cli.processor import use_whole_registers
 from tfrs_gru4rec.cli.quiet_logs import hide_native_lines, quieten_tensorflow, speak_plainly
 
 FAILED = 1
@@ -69,6 +70,7 @@ class Command:
         except flags.Error as error:
             raise UsageError(error if str(error).endswith(("?", ".")) else f"{error}.") from None
         quieten_tensorflow()
+        use_whole_registers()
         require_flags(not words, "Give flags only, as in --name=value.", words=" ".join(words))
         missing = [name for group in groups for name in group.missing(values)]
         if missing:
