@@ -17,9 +17,9 @@ _NAMES = """
     OnesLike Pack Pad PadV2 PartitionedCall Placeholder RaggedGather Range Rank ReadVariableOp Reshape
     ResourceAccumulatorApplyGradient ResourceAccumulatorTakeGradient ResourceConditionalAccumulator ResourceGather
     ResourceGatherNd ResourceScatterNdUpdate RestoreV2 SaveV2 ScatterNd Select SelectV2 Shape ShardedFilename
-    Sigmoid Size SparseTensorDenseAdd SplitV StatefulPartitionedCall StatelessIf StaticRegexFullMatch StridedSlice
-    StringJoin StringLength StringToHashBucketStrong Sqrt Sub Sum Tanh TensorListConcatV2 TensorListReserve
-    TensorListSetItem TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack UnsortedSegmentMax
+    Sigmoid Size SparseTensorDenseAdd Split SplitV StatefulPartitionedCall StatelessIf StaticRegexFullMatch
+    StridedSlice StringJoin StringLength StringToHashBucketStrong Sqrt Sub Sum Tanh TensorListConcatV2
+    TensorListReserve TensorListSetItem TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack UnsortedSegmentMax
     UnsortedSegmentSum VarHandleOp Where While ZerosLike
 """
 ALLOWED = frozenset(_NAMES.split())

@@ -95,6 +95,19 @@ def test_refit_trains_the_best_number_of_epochs_on_all_and_reads_the_test_last(
     assert evaluate(first, valid).recall(20) == validation["recall"]["20"] == max(recalls)
 
 
+@pytest.mark.usefixtures("uncompiled")
+def test_epochs_are_measured_on_some_clicks_and_the_best_on_all(train_path, tmp_path):
+    _, valid = SessionLog.from_file(train_path).split_by_time(share=0.3)
+    some = valid.some_sessions(20, seed=0)
+    assert 10 < some.n_pairs <= 20 < valid.n_pairs
+    run(train_path=train_path, model_dir=tmp_path / "m", valid_share=0.3, n_epochs=2, valid_clicks=20)
+    found = json.loads((tmp_path / "m" / "report.json").read_text())["validation"]
+    model, best = load_model(tmp_path / "m"), found["best_epoch"] - 1
+    assert found["recall"]["20"] == evaluate(model, valid).recall(20)
+    assert found["epochs"][best]["val_recall_at_20"] == evaluate(model, some).recall(20)
+    assert found["recall"]["20"] != found["epochs"][best]["val_recall_at_20"]
+
+
 def test_a_validation_file_is_joined_for_the_refit(frame, train_path, tmp_path):
     cut = frame["SessionId"].searchsorted(80)
     frame[:cut].to_csv(tmp_path / "a.csv", index=False)
@@ -128,6 +141,7 @@ def test_dwell_time_repeats_no_event_of_the_validation(train_path):
         ({"valid_share": 0.1, "valid_days": 2}, "one source of validation.*valid_days=2"),
         ({"refit": True}, "need validation: valid_path"),
         ({"early_stop_epochs": 3}, "need validation"),
+        ({"valid_clicks": 3}, "need validation"),
         ({"valid_share": 1.5}, "valid_share must be at least 0 and below 1"),
     ],
 )

@@ -241,3 +241,25 @@ def test_a_split_with_an_empty_part_is_refused():
     for wrong in ({}, {"days": 1, "share": 0.5}, {"share": 1.0}, {"days": float("nan")}):
         with pytest.raises(ValueError, match="days|share"):
             log.split_by_time(**wrong)
+
+
+def test_some_sessions_are_whole_sessions_of_the_log_and_differ_by_seed():
+    sessions = [list(range(3 * number, 3 * number + 2 + number % 3)) for number in range(60)]
+    frame = pd.DataFrame(
+        [(number, item, item) for number, items in enumerate(sessions) for item in items],
+        columns=["SessionId", "ItemId", "Time"],
+    )
+    log = SessionLog.from_frame(frame)
+
+    def drawn(n_pairs, seed):
+        some = log.some_sessions(n_pairs, seed)
+        assert some.vocabulary is log.vocabulary
+        assert some.n_pairs <= max(n_pairs, 3)
+        parts = np.split(some.vocabulary.ids[some.items], some.offsets[1:-1])
+        return [sessions.index(part.tolist()) for part in parts]
+
+    first, other = drawn(30, 0), drawn(30, 1)
+    assert first == sorted(first) == drawn(30, 0) != other
+    assert 12 <= len(first) <= 22  # two pairs a session in the mean, so about 15
+    assert len(drawn(0, 0)) == 1
+    assert drawn(10_000, 0) == list(range(60))

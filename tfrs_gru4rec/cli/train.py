@@ -169,9 +169,9 @@ def _train_and_fuse(
     validation, chosen, fusion = logs.validation, {}, None
     if logs.valid is not None:
         first_folder = folder / "validation" if validation.refit else folder
-        trained = train(training, first_folder, logs.train, logs.valid, validation.early_stop_epochs)
+        trained = train(training, first_folder, logs.train, logs.valid, validation)
         if trained.epochs:
-            chosen = {"validation": _describe_validation(validation, logs.valid, trained.epochs)}
+            chosen = {"validation": _describe_validation(validation, logs.valid, trained)}
             _print_validation(chosen["validation"])
     if validation.fusion != "none" and is_chief:
         logging.info("Learning what neighbours weigh.")
@@ -232,6 +232,7 @@ class _Trained:
     log: Any
     valid: Any
     epochs: list[dict[str, Any]]
+    best: dict[str, float]  # the figures of the best epoch on all of the validation, if there is one
     start: Any
 
     def earlier_counts(self) -> dict[str, Any]:
@@ -248,12 +249,14 @@ def _train(
     path: Path,
     log: Any,
     valid: Any = None,
-    early_stop_epochs: int = 0,
+    validation: ValidationConfig | None = None,
 ) -> _Trained:
     """Trains a model in a folder, or goes on with it there."""
     from tfrs_gru4rec.distribution import Workers
     from tfrs_gru4rec.models import GRU4Rec
     from tfrs_gru4rec.training import ModelFolder, fit
+    from tfrs_gru4rec.training.best_epoch import best_epoch
+    from tfrs_gru4rec.training.callbacks import measure
     from tfrs_gru4rec.upkeep.carried_rows import in_rows_of, last_seen
     from tfrs_gru4rec.upkeep.warm_start import keep_last_seen
 
@@ -262,7 +265,9 @@ def _train(
     valid = in_rows_of(valid, log.vocabulary) if start and valid is not None else valid
     with strategy.scope():
         recommender = GRU4Rec(log.vocabulary, model)
-    folder = ModelFolder(path)
+    folder, measured = ModelFolder(path), valid
+    if valid is not None and validation and validation.valid_clicks:
+        measured = valid.some_sessions(validation.valid_clicks, model.seed)
     epochs = fit(
         recommender,
         log,
@@ -271,30 +276,30 @@ def _train(
         checkpoints=checkpoints,
         verbose=1 if output.progress else 2,
         prepare=start.apply if start else None,
-        validation_log=valid,
-        early_stop_epochs=early_stop_epochs,
+        validation_log=measured,
+        early_stop_epochs=validation.early_stop_epochs if validation else 0,
         allow_changed=output.allow_changed,
     )
     if Workers(strategy).is_chief:
         keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
-    return _Trained(recommender, log, valid, epochs, start)
+    best: dict[str, float] = {}
+    if valid is not None and epochs:
+        best = epochs[best_epoch(epochs) or 0] if measured is valid else measure(recommender, valid)
+    return _Trained(recommender, log, valid, epochs, best, start)
 
 
-def _describe_validation(
-    validation: ValidationConfig, valid: Any, epochs: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _describe_validation(validation: ValidationConfig, valid: Any, trained: _Trained) -> dict[str, Any]:
     from tfrs_gru4rec.training.best_epoch import MRR, RECALL, best_epoch
 
-    best = best_epoch(epochs) or 0
     return {
         "sessions_of": validation.source,
         "sessions": valid.n_sessions,
         "events": valid.n_events,
-        "best_epoch": best + 1,
-        "recall": {"20": epochs[best][RECALL]},
-        "mrr": {"20": epochs[best][MRR]},
+        "best_epoch": (best_epoch(trained.epochs) or 0) + 1,
+        "recall": {"20": trained.best[RECALL]},
+        "mrr": {"20": trained.best[MRR]},
         "refit": validation.refit,
-        "epochs": epochs,
+        "epochs": trained.epochs,
     }
 
 
