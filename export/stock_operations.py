@@ -19,8 +19,8 @@ _NAMES = """
     ResourceGatherNd ResourceScatterNdUpdate RestoreV2 SaveV2 ScatterNd Select SelectV2 Shape ShardedFilename
     Sigmoid Size SparseTensorDenseAdd Split SplitV StatefulPartitionedCall StatelessIf StaticRegexFullMatch
     StridedSlice StringJoin StringLength StringToHashBucketStrong Sqrt Sub Sum Tanh TensorListConcatV2
-    TensorListReserve TensorListSetItem TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack UnsortedSegmentMax
-    UnsortedSegmentSum VarHandleOp Where While ZerosLike
+    TensorListReserve TensorListSetItem TensorScatterMin TensorScatterUpdate Timestamp TopKV2 Unique Unpack
+    UnsortedSegmentMax UnsortedSegmentSum VarHandleOp Where While ZerosLike
 """
 ALLOWED = frozenset(_NAMES.split())
 

@@ -85,20 +85,19 @@ class GRULayer(keras.layers.Layer):
           [batch_size, units], at once the layer's output and its next state.
         """
         projected = (inputs if self.kernel is None else inputs @ self.kernel) + self.bias
-        # Split, not sliced: the gradient of slices is a sum of padded parts.
+        # Split, not sliced: the gradient of slices is a sum of padded parts. And each gate by itself: the sigmoid of
+        # both would overwrite its argument, which XLA does not vectorise.
         to_reset, to_update, to_candidate = tf.split(projected, 3, axis=1)
         if self.recurrent_bias is None:
             of_gates, of_candidate = tf.split(self.recurrent_kernel, [2 * self.units, self.units], axis=1)
-            recurrent = tf.split(state @ of_gates, 2, axis=1)
-        else:
-            recurrent = tf.split(state @ self.recurrent_kernel + self.recurrent_bias, 3, axis=1)
-        # Each gate by itself: the sigmoid of both would overwrite its argument, which XLA does not vectorise.
-        reset = tf.sigmoid(to_reset + recurrent[0])
-        update = tf.sigmoid(to_update + recurrent[1])
-        if self.recurrent_bias is None:
+            from_reset, from_update = tf.split(state @ of_gates, 2, axis=1)
+            reset = tf.sigmoid(to_reset + from_reset)
             from_state = (reset * state) @ of_candidate
         else:
-            from_state = reset * recurrent[2]
+            recurrent = state @ self.recurrent_kernel + self.recurrent_bias
+            from_reset, from_update, from_state = tf.split(recurrent, 3, axis=1)
+            from_state *= tf.sigmoid(to_reset + from_reset)
+        update = tf.sigmoid(to_update + from_update)
         candidate = tf.tanh(to_candidate + from_state)
         return state + update * (candidate - state)
 

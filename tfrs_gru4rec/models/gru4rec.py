@@ -18,12 +18,12 @@ from tfrs_gru4rec.layers.gru_tower import State
 from tfrs_gru4rec.layers.session_fold import fold_session
 from tfrs_gru4rec.metrics import MRR, Recall, ranks
 from tfrs_gru4rec.models.candidates import Candidates
-from tfrs_gru4rec.models.item_rows import ItemRows, differentiate, rows_to_read
+from tfrs_gru4rec.models.item_rows import ItemRows
 from tfrs_gru4rec.models.keras_file import SavedByKeras
-from tfrs_gru4rec.models.keras_training import LossTracker, TrainedByKeras
+from tfrs_gru4rec.models.keras_training import TrainedByKeras
 from tfrs_gru4rec.models.lanes import LaneVariables
 from tfrs_gru4rec.models.recommend import recommend
-from tfrs_gru4rec.optimizers.row_updates import Gradient
+from tfrs_gru4rec.models.training_steps import LossTracker
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
 from tfrs_gru4rec.tasks import SessionRetrieval
@@ -118,7 +118,6 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
             lanes=LaneVariables(self.tower), recall=Recall(VALIDATION_K), mrr=MRR(VALIDATION_K)
         )
         self._made = SimpleNamespace(by_key={})
-        self._step = SimpleNamespace(read=None)  # what the step that is being traced has read
         self.built = True
 
     @property
@@ -158,7 +157,7 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
 
     def _look_up(self, item_rows: tf.Tensor) -> tf.Tensor:
         """Returns the input rows of items, which a training step may have read already."""
-        read = self._step.read
+        read = self._reading.read
         is_read = read is not None and read.input_rows is item_rows
         return read.inputs if is_read else self.embedding.look_up(item_rows)
 
@@ -200,7 +199,8 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         # Of several replicas each follows its own lanes, and scores the targets of all.
         own = self._replicas.own(inputs) if training else inputs
         query = self._follow_lanes(own, training)
-        read = self._step.read or self._read(inputs, training)
+        is_read = training and self._reading.step is inputs
+        read = self._reading.read if is_read else self._read(inputs, training)
         places = {} if read.places is None else {"places": read.places}
         loss = self.task(
             query,
@@ -239,28 +239,6 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         inputs.for_each_live_step(self._validate_on)
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def _rows_ahead(self, block: SessionBatch) -> list[tf.Tensor]:
-        """Returns the rows that each step reads, int32 [block_steps, n], if it can read them by itself, else nothing."""
-        knows_how = self._updater.has_places and getattr(self.task, "takes_places", False)
-        if not knows_how or self._replicas.count > 1:
-            return []
-        candidate_rows = self._candidates.rows_of_block(block, self._seed(training=True))
-        return [rows_to_read(self.embedding, candidate_rows, block.input_rows)]
-
-    def _train_on(self, step: SessionBatch, rows: tf.Tensor | None = None) -> None:
-        """Trains on a step, of which perhaps the rows are known that it reads."""
-        is_read_here = rows is not None
-        self._apply(step, *(self._differentiate_read(step, rows) if is_read_here else self._loss_and_gradients(step)))
-
-    def _apply(self, step: SessionBatch, loss: tf.Tensor, gradients: list[Gradient | None]) -> None:
-        """Changes the weights by the gradients of a step, unless it has no negative or its loss is not finite."""
-        has_negatives, is_finite = self._candidates.has_negatives(step), tf.math.is_finite(loss)
-        self._updater.update(gradients, self.trainable_variables, has_negatives & is_finite)
-        is_first_bad = has_negatives & ~is_finite & (self.first_bad_step < 0)
-        self.first_bad_step.assign(tf.where(is_first_bad, self.train_steps, self.first_bad_step))
-        self.train_steps.assign_add(tf.cast(tf.reduce_any(step.is_live), tf.int64))
-        self._track(loss, step)
-
     def _follow_lanes(self, step: SessionBatch, training: bool) -> tf.Tensor:
         """Moves the lanes of training or of validation on by a step; returns the queries [lanes, units]."""
         lanes = self.lanes if training else self._validation.lanes
@@ -280,47 +258,10 @@ class GRU4Rec(TrainedByKeras, SavedByKeras, tfrs.Model):
         for metric in (self._validation.recall, self._validation.mrr):
             metric.update_state(found, sample_weight=tf.cast(step.is_live, tf.float64))
 
-    def _track(self, loss: tf.Tensor, step: SessionBatch) -> None:
-        """Adds a step to the reported loss: the mean over steps, each weighted by its live lanes.
-
-        So the papers' codes report it; a step's loss is the sum over its rows divided by all lanes.
-        """
-        n_live = tf.math.count_nonzero(step.is_live, dtype=loss.dtype)
-        self.loss_tracker.update_state(loss, tf.where(self._candidates.has_negatives(step), n_live, 0.0))
-
     def _read(self, step: SessionBatch, training: bool) -> ItemRows:
         """Reads the candidates of a step."""
         rows = self._candidates.rows(step, self._seed(training))
         return ItemRows(rows, *self.embedding.candidates(rows))
-
-    def _differentiate(self, step: SessionBatch) -> tuple[tf.Tensor, list[Gradient | None]]:
-        """Returns the loss of a step and its gradient by each trainable variable.
-
-        The gradient stops at the previous step's state, which is read from the lanes' variables.
-        """
-        with tf.GradientTape() as tape:
-            loss = self._loss(step)
-        return loss, tape.gradient(loss, self.trainable_variables)
-
-    def _differentiate_read(
-        self, step: SessionBatch, rows: tf.Tensor
-    ) -> tuple[tf.Tensor, list[Gradient | None]]:
-        """Returns the same as `_differentiate`, with each row read, scored and summed once; see `item_rows`."""
-
-        def loss_of(read: ItemRows) -> tf.Tensor:
-            self._step.read = read
-            try:
-                return self._loss(step)
-            finally:
-                self._step.read = None
-
-        variables = self.trainable_variables
-        return differentiate(loss_of, self.embedding, rows, step.input_rows, self._updater, variables)
-
-    def _loss(self, step: SessionBatch) -> tf.Tensor:
-        """Returns what a step descends."""
-        loss = self.compute_loss(step, training=True)
-        return loss + tf.add_n(self.losses) if self.losses else loss
 
     def _seed(self, training: bool) -> tf.Tensor:
         """Returns int64 [2]: the stream and the step in it."""

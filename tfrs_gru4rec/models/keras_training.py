@@ -8,36 +8,19 @@ from tfrs_gru4rec._keras import keras, require_keras_2  # isort: skip
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
-from tfrs_gru4rec.distribution import Replicas
 from tfrs_gru4rec.models.keras_file import require_keras_file
 from tfrs_gru4rec.models.lanes import LaneVariables
 from tfrs_gru4rec.models.replicated_steps import ReplicatedSteps
-from tfrs_gru4rec.optimizers.row_updates import Gradient, row_updater_of
+from tfrs_gru4rec.models.training_steps import TrainedInSteps
+from tfrs_gru4rec.optimizers.row_updates import row_updater_of
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 
 
-class LossTracker(keras.metrics.Mean):
-    """The mean loss, of which several replicas hold the same, so that checkpoints need no sum of theirs."""
-
-    def add_weight(self, *args: Any, **kwargs: Any) -> tf.Variable:
-        """Makes a variable that each replica writes for itself."""
-        kwargs |= {
-            "synchronization": tf.VariableSynchronization.AUTO,
-            "aggregation": tf.VariableAggregation.NONE,
-        }
-        return super().add_weight(*args, **kwargs)
-
-
-class TrainedByKeras(keras.Model):
+class TrainedByKeras(TrainedInSteps):
     """The part of `GRU4Rec` that Keras calls before and around the steps."""
 
-    lanes: LaneVariables  # the state of each lane in training
     _validation: SimpleNamespace
     wants_jit_compile: bool  # what `compile` was asked for
-    _replicas: Replicas
-    _differentiate: Callable[[SessionBatch], tuple[tf.Tensor, list[Gradient | None]]]
-    _train_on: Callable[..., None]
-    _rows_ahead: Callable[[SessionBatch], list[tf.Tensor]]
     _initial_step = 0
 
     def compile(self, optimizer: Any = "adagrad", jit_compile: bool = True, **kwargs: Any) -> None:
@@ -61,7 +44,7 @@ class TrainedByKeras(keras.Model):
         # Slots exist from now on, so that a checkpoint can be restored before the first step.
         self._updater.build(self.trainable_variables)
         self.jit_compile = self._updater.is_compiled
-        self._loss_and_gradients: Callable[..., Any] = self._differentiate
+        self._loss_and_gradients = self._differentiate
         if is_compiled and not self._updater.is_compiled:
             self._loss_and_gradients = tf.function(self._differentiate, jit_compile=True)
         self._train_block: Callable[[SessionBatch], None] = self._train_one_by_one
@@ -109,10 +92,6 @@ class TrainedByKeras(keras.Model):
         self._require_one_replica(True)
         _prepare(self._validation.lanes, x, "evaluate")
         return super().evaluate(x, *args, **kwargs)
-
-    def _train_one_by_one(self, block: SessionBatch) -> None:
-        self.lanes.build(block.is_live.shape[1])
-        block.for_each_live_step(self._train_on, *self._rows_ahead(block))
 
     def _require_one_replica(self, is_validation: bool) -> None:
         rule = "Several replicas do not validate: call tfrs_gru4rec.evaluate on one worker."

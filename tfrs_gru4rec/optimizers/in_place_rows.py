@@ -81,9 +81,7 @@ class InPlaceRows:
         """Sums the gradients of a row that occurs several times."""
         rows = tf.cast(gradient.indices, tf.int32)
         places = self.places(table, rows)
-        return SummedRows(
-            tf.math.unsorted_segment_sum(gradient.values, places, rows.shape[0]), rows, places
-        )
+        return SummedRows(tf.math.unsorted_segment_sum(gradient.values, places, rows.shape[0]), rows, places)
 
     def _update_rows(self, gradient: SummedRows, table: tf.Variable, is_applied: tf.Tensor) -> None:
         """Updates each row once, chunk by chunk."""

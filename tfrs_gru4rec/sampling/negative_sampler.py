@@ -43,8 +43,9 @@ def sampling_weights(counts: np.ndarray, sample_alpha: float) -> np.ndarray:
 class NegativeSampler:
     """Draws item rows with probability proportional to count ** sample_alpha.
 
-    Integers decide everything, so that a seed gives the same items eagerly, in a graph and under XLA:
-    the chance to keep a column is a threshold among the 2**32 values of a word. The table, which follows from the counts, is no variable and in no checkpoint.
+    Integers decide everything, so that a seed gives the same items eagerly, in a graph and under XLA: the chance to
+    keep a column is a threshold among the 2**32 values of a word. The table, which follows from the counts, is no
+    variable and in no checkpoint.
 
     >>> sampler = NegativeSampler(np.array([0, 5, 0, 0]), sample_alpha=0.75)
     >>> sampler.sample(3, seed=tf.constant([1, 2])).numpy()  # only item 1 was ever clicked

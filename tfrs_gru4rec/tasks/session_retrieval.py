@@ -94,4 +94,3 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
             # where, not a product: an empty lane's loss may be anything, and 0 * inf is NaN.
             row_losses = tf.where(sample_weight > 0, row_losses * sample_weight, 0.0)
         return tf.reduce_sum(row_losses) / tf.cast(tf.shape(query_embeddings)[0], row_losses.dtype)
-
