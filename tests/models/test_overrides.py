@@ -1,5 +1,7 @@
 """The contract of tfrs.Model: what a subclass overrides is what trains."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -82,15 +84,46 @@ class Regularised(GRU4Rec):
         return super().call(item_rows, state, training)
 
 
-class AllOfThem(Scaled, WholeTable, Regularised, Halved, NegatedTask):
-    """Each override above at once."""
+class AllButTask(Scaled, WholeTable, Regularised, Halved):
+    """Each override above but one at once; a step reads each row once."""
 
 
-@pytest.mark.parametrize("optimizer", [AdagradMomentum, keras.optimizers.SGD], ids=["in place", "by Keras"])
-def test_overrides_are_compiled_as_they_run_eagerly(optimizer):
-    compiled, before, loss = trained(AllOfThem, optimizer(0.1), run_eagerly=False)
-    eager, _, expected = trained(AllOfThem, optimizer(0.1))
-    assert compiled.jit_compile == (optimizer is AdagradMomentum)
+class AllOfThem(AllButTask, NegatedTask):
+    """With a task of its own, which knows nothing of rows that are read once."""
+
+
+class OtherRows(GRU4Rec):
+    """Follows other inputs than the step's."""
+
+    def call(self, item_rows, state=None, training=False):
+        return super().call((item_rows + 1) % N_ITEMS, state, training)
+
+
+class OtherTargets(GRU4Rec):
+    """Scores other targets than the step's, so other candidates."""
+
+    def compute_loss(self, inputs, training=False):
+        others = (inputs.target_rows + 2) % N_ITEMS
+        return super().compute_loss(inputs._replace(target_rows=others), training)
+
+
+IN_PLACE = functools.partial(AdagradMomentum, momentum=0.3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "optimizer"),
+    [
+        (AllOfThem, IN_PLACE),
+        (AllOfThem, keras.optimizers.SGD),
+        (AllButTask, IN_PLACE),
+        (OtherRows, IN_PLACE),
+        (OtherTargets, IN_PLACE),
+    ],
+)
+def test_overrides_are_compiled_as_they_run_eagerly(kind, optimizer):
+    compiled, before, loss = trained(kind, optimizer(0.1), run_eagerly=False)
+    eager, _, expected = trained(kind, optimizer(0.1))
+    assert compiled.jit_compile == (optimizer is IN_PLACE)
     # Two steps of some 20 float32 operations each, on values of about 1.
     assert loss == pytest.approx(expected, rel=1e-5)
     for found, weight in zip(compiled.trainable_variables, eager.trainable_variables, strict=True):

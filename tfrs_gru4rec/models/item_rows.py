@@ -63,29 +63,34 @@ def differentiate(
     leaves = [read.vectors, read.biases]
     with tf.GradientTape() as tape:
         tape.watch(leaves)
+        vectors, inputs = _with_some(read.vectors, places[n_candidates:])
         if is_shared:
-            vectors, inputs = _with_some(read.vectors, places[n_candidates:])
             read = read._replace(vectors=vectors, inputs=inputs, input_rows=input_rows)
         loss = loss_of(read)
-    *gradients, of_vectors, of_biases = tape.gradient(loss, [*variables, *leaves])
-    of_read = {
-        embedding.output_table.ref(): (of_vectors, rows),
-        embedding.output_bias.ref(): (of_biases, _only_candidates(rows, read.places, embedding)),
-    }
+    *gradients, of_vectors, of_biases, of_inputs = tape.gradient(loss, [*variables, *leaves, inputs])
+    # An override may have scored other candidates or followed other inputs: then these rows are left alone.
+    used = [] if of_biases is None else [places[:n_candidates]]
+    of_read = {embedding.output_bias.ref(): (of_biases, used)}
+    used = used if of_inputs is None else [*used, places[n_candidates:]]
+    of_read[embedding.output_table.ref()] = of_vectors, used
     for number, variable in enumerate(variables):
-        values, its_rows = of_read.get(variable.ref(), (None, rows))
+        values, used = of_read.get(variable.ref(), (None, []))
         if values is not None:
+            its_rows = _only(used, rows, variable.shape[0])
             gradients[number] = _total(SummedRows(values, its_rows, places), gradients[number])
     return loss, gradients
 
 
-def _only_candidates(rows: tf.Tensor, candidate_places: tf.Tensor, embedding: ItemEmbedding) -> tf.Tensor:
-    """Replaces rows that only an input has read by one behind the end of the table, which is left alone.
+def _only(used: list[tf.Tensor], rows: tf.Tensor, n_items: int) -> tf.Tensor:
+    """Keeps the rows at the places that are used; others become a row behind the table's end, which is left alone.
 
-    Their biases have no gradient, and momentum must not move them.
+    Their gradient is zero, but momentum would move them: so it would the bias of an item that only an input has read.
     """
-    is_candidate = tf.scatter_nd(candidate_places[:, tf.newaxis], tf.ones_like(candidate_places), rows.shape)
-    return tf.where(is_candidate > 0, rows, embedding.output_bias.shape[0])
+    used_places = tf.concat(used, 0) if used else tf.zeros([0], tf.int32)
+    if used_places.shape == rows.shape:
+        return rows
+    is_used = tf.scatter_nd(used_places[:, tf.newaxis], tf.ones_like(used_places), rows.shape)
+    return tf.where(is_used > 0, rows, n_items)
 
 
 @tf.custom_gradient
