@@ -9,7 +9,8 @@ from export_support.loaders import loaded_with_deadlines
 
 from tfrs_gru4rec.export.locked_memory import Lock
 
-SLOW, FAST = 600, 2
+FAST = 2  # rows of a matrix
+SLOW_SECONDS = 0.3
 
 
 class Guarded(tf.Module):
@@ -36,12 +37,23 @@ def call(tmp_path_factory):
     work = tf.function(guarded.work).get_concrete_function(tf.TensorSpec([], tf.int32, "size"))
     tf.saved_model.save(guarded, str(path), signatures={"work": work})
     with loaded_with_deadlines(path) as function:
-        function("work", 0, size=SLOW)
+        function("work", 0, size=FAST)
         yield function
 
 
-def hold_in_thread(call, times):
-    thread = threading.Thread(target=lambda: times.append(call("work", 0, size=SLOW)))
+@pytest.fixture(scope="module")
+def slow(call):
+    """A size that takes this machine SLOW_SECONDS or more."""
+    size, seconds = 500, 0.0
+    while seconds < SLOW_SECONDS:
+        size = int(1.2 * size)
+        section = call("work", 0, size=size)
+        seconds = section["end"] - section["start"]
+    return size
+
+
+def hold_in_thread(call, times, slow):
+    thread = threading.Thread(target=lambda: times.append(call("work", 0, size=slow)))
     thread.start()
     time.sleep(0.05)
     return thread
@@ -58,9 +70,9 @@ def test_one_at_a_time(call):
     assert all(earlier["end"] <= later["start"] for earlier, later in zip(times, times[1:], strict=False))
 
 
-def test_a_waiting_call_that_is_cancelled_does_not_free_the_lock(call):
+def test_a_waiting_call_that_is_cancelled_does_not_free_the_lock(call, slow):
     times = []
-    thread = hold_in_thread(call, times)
+    thread = hold_in_thread(call, times, slow)
     with pytest.raises(tf.errors.DeadlineExceededError):
         call("work", 20, size=FAST)
     later = call("work", 20_000, size=FAST)
@@ -68,7 +80,7 @@ def test_a_waiting_call_that_is_cancelled_does_not_free_the_lock(call):
     assert later["start"] >= times[0]["end"]
 
 
-def test_a_call_cancelled_while_it_holds_the_lock_gives_it_back(call):
+def test_a_call_cancelled_while_it_holds_the_lock_gives_it_back(call, slow):
     with pytest.raises(tf.errors.DeadlineExceededError):
-        call("work", 50, size=SLOW)
+        call("work", 50, size=slow)
     call("work", 20_000, size=FAST)
