@@ -41,8 +41,14 @@ def test_words_are_those_of_the_equation(options):
 
 
 def test_the_hash_is_one_to_one():
-    some = np.random.default_rng(0).integers(0, 2**32, 100_000, dtype=np.uint32)
-    assert len(np.unique(mixed(some).numpy())) == len(np.unique(some))
+    some = np.random.default_rng(0).integers(0, 2**32, 1000, dtype=np.uint32)
+    for word, found in zip(some.tolist(), mixed(some).numpy().tolist(), strict=True):
+        # Backwards: a shift of 16 undoes itself, one of 13 in three parts, and an odd factor has an inverse.
+        found ^= found >> 16
+        found = found * pow(0xC2B2AE35, -1, 2**32) % 2**32
+        found ^= found >> 13 ^ found >> 26
+        found = found * pow(0x85EBCA6B, -1, 2**32) % 2**32
+        assert found ^ found >> 16 == word
 
 
 def test_every_bit_of_every_place_is_a_coin(words):
@@ -61,11 +67,11 @@ def test_neighbours_are_independent(words, axis, shift):
     assert abs(chi_squared - 255) < 6 * 22.6
 
 
-@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.999])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.999, 1 - 2**-40])
 def test_words_below_a_bound_have_its_share(words, share):
     n_below = np.count_nonzero(words.view(np.int32) < words_below(share))
     deviation = np.sqrt(share * (1 - share) * words.size)
-    assert abs(n_below - share * words.size) <= 6 * deviation
+    assert abs(n_below - share * words.size) <= 6 * deviation + 1
 
 
 def test_streams_of_a_run_differ():

@@ -181,7 +181,8 @@ class ValidationConfig(Settings):
             bool(given)
             or self.valid_auto
             or not (self.refit or self.valid_clicks or self.early_stop_epochs or self.fusion != "none"),
-            "Early stopping, refit and fusion need validation: valid_path, valid_split, valid_days or valid_share.",
+            "Measuring, early stopping, refit and fusion need validation: valid_path, valid_split, valid_days or "
+            "valid_share.",
             valid_clicks=self.valid_clicks,
             early_stop_epochs=self.early_stop_epochs,
             refit=self.refit,

@@ -39,7 +39,7 @@ def words_below(share: float) -> int:
     >>> words_below(0.5)
     0
     """
-    return round(share * 2**32) - 2**31
+    return min(round(share * 2**32) - 2**31, 2**31 - 1)
 
 
 def mixed(words: tf.Tensor) -> tf.Tensor:

@@ -8,8 +8,8 @@ import pytest
 
 from tfrs_gru4rec.cli.processor import WIDE, use_whole_registers
 
-KNOWS = "processor\t: 0\nmodel name\t: avx512_bf16 by name\nflags\t\t: fpu sse2 avx512f avx512_bf16\n"
-KNOWS_NOT = "processor\t: 0\nmodel name\t: avx512_bf16 by name\nflags\t\t: fpu sse2 avx512f\n"
+KNOWS = "processor\t: 0\nmodel name\t: of some make\nflags\t\t: fpu avx_vnni sse2 avx512f avx512_bf16\n"
+KNOWS_NOT = "processor\t: 0\nmodel name\t: avx_vnni\nflags\t\t: fpu sse2 avx512f avx512_bf16\n"
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,15 @@ def test_xla_knows_the_flag():
     environment = {**os.environ, "XLA_FLAGS": WIDE}
     ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_commands_ask_before_tensorflow_is_loaded():
+    code = (
+        "import os, sys\nfrom tfrs_gru4rec.cli import train\n"
+        "train.COMMAND.parse(['train', '--train_path=-', '--model_dir=-'])\n"
+        "print('tensorflow' in sys.modules, os.environ.get('XLA_FLAGS', ''))"
+    )
+    environment, expected = {**os.environ, "XLA_FLAGS": ""}, {}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    use_whole_registers(expected)  # what this machine is told
+    assert ended.stdout.strip() == f"False {expected.get('XLA_FLAGS', '')}".strip()

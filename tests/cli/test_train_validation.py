@@ -244,7 +244,7 @@ def test_neighbours_are_a_model_by_themselves(frame, train_path, tmp_path, capsy
 
 
 def test_a_fusion_without_validation_is_refused(train_path, tmp_path):
-    with pytest.raises(UsageError, match="Early stopping, refit and fusion need validation"):
+    with pytest.raises(UsageError, match="refit and fusion need validation"):
         run(train_path=train_path, model_dir=tmp_path / "m", fusion="auto")
 
 

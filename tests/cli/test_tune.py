@@ -67,6 +67,12 @@ def test_a_study_needs_sessions_to_choose_by(settings):
     assert not settings["output_dir"].exists()
 
 
+def test_what_a_study_decides_itself_is_no_flag(settings):
+    for name in ("valid_clicks", "refit"):
+        with pytest.raises(UsageError, match=f"Unknown command line flag '{name}'"):
+            run({**settings, name: 3})
+
+
 def test_a_wrong_space_is_named_before_anything_is_written(settings):
     settings["space"].write_text("[bpr-max]\nlayers = []\n")
     with pytest.raises(ValueError, match=r"space\.toml: layers needs a value"):

@@ -11,6 +11,7 @@ from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
+from tfrs_gru4rec.random_words import random_words
 
 N_ITEMS = 15
 
@@ -281,3 +282,18 @@ def test_a_changed_learning_rate_holds_in_a_traced_loop(model):
     model.optimizer.with_slots(model.embedding.output_table).velocity.assign(tf.zeros_like(before))
     train_on(model, batch([0, 1], [2, 3]))
     np.testing.assert_array_equal(model.embedding.output_table, before)
+
+
+def test_no_two_kinds_of_draws_share_their_words():
+    settings = {"dropout_p_embed": 0.5, "dropout_p_hidden": 0.5, "n_sample": 64}
+    model = GRU4Rec(Vocabulary(np.arange(9), np.full(9, 2)), GRU4RecConfig(layers=(32,), **settings))
+    model.embedding.output_table.assign(tf.ones_like(model.embedding.output_table))
+    rows, is_below = tf.constant([1, 2]), random_words((2, 32), model._seed(training=True)) < 0
+    seen = {}
+    model.tower.step = lambda inputs, state, seed: seen.update(inputs=inputs, seed=seed) or (inputs, state)
+    model(rows, training=True)
+    of_hidden = random_words((2, 32), seen["seed"]) < 0
+    # Three times 64 coins, those of the negatives' words, of the hidden values and of the inputs.
+    coins = np.stack([np.ravel(each) for each in (is_below, of_hidden, seen["inputs"] == 0)])
+    agreement = (coins[:, np.newaxis] == coins).mean(axis=2)[np.triu_indices(3, 1)]
+    assert np.all(np.abs(agreement - 0.5) < 0.35)  # more in one of 50 million runs

@@ -9,6 +9,7 @@ from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 
 from tfrs_gru4rec.config import GRU4RecConfig
+from tfrs_gru4rec.layers import ItemEmbedding
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.optimizers import AdagradMomentum
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
@@ -107,6 +108,27 @@ class OtherTargets(GRU4Rec):
         return super().compute_loss(inputs._replace(target_rows=others), training)
 
 
+class Doubled(ItemEmbedding):
+    """An embedding of one's own: the input reads twice the rows."""
+
+    def look_up(self, rows):
+        return 2.0 * super().look_up(rows)
+
+
+class OwnEmbedding(GRU4Rec):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.embedding = Doubled(N_ITEMS, output_width=4, first_units=4)
+
+
+class FixedItems(GRU4Rec):
+    """Trains the GRU alone."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.embedding.trainable = False
+
+
 IN_PLACE = functools.partial(AdagradMomentum, momentum=0.3)
 
 
@@ -118,6 +140,8 @@ IN_PLACE = functools.partial(AdagradMomentum, momentum=0.3)
         (AllButTask, IN_PLACE),
         (OtherRows, IN_PLACE),
         (OtherTargets, IN_PLACE),
+        (OwnEmbedding, IN_PLACE),
+        (FixedItems, IN_PLACE),
     ],
 )
 def test_overrides_are_compiled_as_they_run_eagerly(kind, optimizer):

@@ -79,6 +79,24 @@ def test_masked_column_is_no_negative():
     assert float(masked) == pytest.approx(float(fewer), rel=1e-5)
 
 
+def test_candidates_that_share_a_place_share_a_gradient():
+    query, weights, biases = random_step(candidates=5)
+    places = tf.constant([3, 0, 3, 4, 4, 1])  # item 2 is no candidate
+    task = SessionRetrieval("top1-max")
+    results = []
+    for chosen in (places, None):
+        with tf.GradientTape() as tape:
+            tape.watch([query, weights, biases])
+            parts = (
+                (weights, biases) if chosen is not None else [tf.gather(p, places) for p in (weights, biases)]
+            )
+            loss = task(query, parts[0], candidate_biases=parts[1], places=chosen)
+        results.append([loss, *map(tf.convert_to_tensor, tape.gradient(loss, [query, weights, biases]))])
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert np.all(results[0][2][2] == 0)
+
+
 def test_unknown_names_list_what_is_allowed():
     with pytest.raises(ValueError, match="cross-entropy"):
         SessionRetrieval("softmax")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
 WIDE = "--xla_cpu_prefer_vector_width=512"
-# Processors that know these instructions do not slow down when they use whole registers of 512 bits, for which XLA
-# takes halves of them by default.
-_SIGN = "avx512_bf16"
+# Processors that know both kinds of instructions compute with whole registers of 512 bits at once (AMD's since Zen 5,
+# Intel's since Sapphire Rapids). Older ones take two halves, or a lower clock, and XLA's default of 256 bits is right.
+_SIGNS = {"avx512f", "avx_vnni"}
 
 
 def use_whole_registers(
@@ -28,5 +28,5 @@ def use_whole_registers(
         lines = cpu_info.read_text(errors="replace").splitlines()
     except OSError:
         return
-    if any(line.startswith("flags") and _SIGN in line.split() for line in lines):
+    if any(line.startswith("flags") and set(line.split()) >= _SIGNS for line in lines):
         environment["XLA_FLAGS"] = WIDE

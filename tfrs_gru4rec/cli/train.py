@@ -231,6 +231,7 @@ class _Trained:
     model: Any
     log: Any
     valid: Any
+    measured: Any  # the part of the validation that each epoch was measured on
     epochs: list[dict[str, Any]]
     best: dict[str, float]  # the figures of the best epoch on all of the validation, if there is one
     start: Any
@@ -266,7 +267,7 @@ def _train(
     with strategy.scope():
         recommender = GRU4Rec(log.vocabulary, model)
     folder, measured = ModelFolder(path), valid
-    if valid is not None and validation and validation.valid_clicks:
+    if valid is not None and validation and 0 < validation.valid_clicks < valid.n_pairs:
         measured = valid.some_sessions(validation.valid_clicks, model.seed)
     epochs = fit(
         recommender,
@@ -284,8 +285,9 @@ def _train(
         keep_last_seen(folder, log.vocabulary, start.last_seen if start else last_seen(log))
     best: dict[str, float] = {}
     if valid is not None and epochs:
-        best = epochs[best_epoch(epochs) or 0] if measured is valid else measure(recommender, valid)
-    return _Trained(recommender, log, valid, epochs, best, start)
+        with Workers(strategy).together():
+            best = epochs[best_epoch(epochs) or 0] if measured is valid else measure(recommender, valid)
+    return _Trained(recommender, log, valid, measured, epochs, best, start)
 
 
 def _describe_validation(validation: ValidationConfig, valid: Any, trained: _Trained) -> dict[str, Any]:
@@ -295,6 +297,8 @@ def _describe_validation(validation: ValidationConfig, valid: Any, trained: _Tra
         "sessions_of": validation.source,
         "sessions": valid.n_sessions,
         "events": valid.n_events,
+        "clicks": valid.n_pairs,
+        "clicks_of_an_epoch": trained.measured.n_pairs,
         "best_epoch": (best_epoch(trained.epochs) or 0) + 1,
         "recall": {"20": trained.best[RECALL]},
         "mrr": {"20": trained.best[MRR]},
@@ -304,9 +308,10 @@ def _describe_validation(validation: ValidationConfig, valid: Any, trained: _Tra
 
 
 def _print_validation(found: Mapping[str, Any]) -> None:
+    by = "" if found["clicks"] == found["clicks_of_an_epoch"] else f" of {found['clicks_of_an_epoch']} clicks"
     print(
-        f"Best of {len(found['epochs'])} epochs: {found['best_epoch']}, by recall@20 {found['recall']['20']:.4f} "
-        f"(MRR@20 {found['mrr']['20']:.4f}) on {found['sessions_of']}."
+        f"Best of {len(found['epochs'])} epochs: {found['best_epoch']}, by recall@20{by}. It has "
+        f"{found['recall']['20']:.4f} (MRR@20 {found['mrr']['20']:.4f}) on {found['sessions_of']}."
     )
 
 

@@ -33,7 +33,9 @@ from tfrs_gru4rec.settings import OneOf, Range, Settings
 _DEFAULT_MINUTES = 60.0
 _NOT_SETTINGS = ("trial", "recall", "mrr", "epochs", "seconds", "reason")
 # The study has a patience of its own, and always trains its best model again.
-_NOT_OF_A_STUDY = dict.fromkeys(("valid_auto", "early_stop_epochs", "refit", "fusion", "rerank"))
+_NOT_OF_A_STUDY = dict.fromkeys(
+    ("valid_auto", "valid_clicks", "early_stop_epochs", "refit", "fusion", "rerank")
+)
 
 
 @dataclasses.dataclass(frozen=True)

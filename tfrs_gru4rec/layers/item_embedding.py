@@ -17,6 +17,7 @@ class ItemEmbedding(keras.layers.Layer):
       output_table: [n_items, output_width] weights W that score a query.
       output_bias: [n_items] bias b of each item's score.
       input_table: [n_items, input_width] rows of the input; the same variable as `output_table` if shared.
+      is_shared: whether the input reads the output's table.
       looks_up_gates: whether input rows are the first GRU layer's projected inputs (one-hot).
 
     >>> items = ItemEmbedding(n_items=20, output_width=5, first_units=4, shared=False)
@@ -49,6 +50,7 @@ class ItemEmbedding(keras.layers.Layer):
         output = uniform_block(n_items, output_width, (seed, 101))
         self.output_table = tf.Variable(output, name="item_embedding/output_table")
         self.output_bias = tf.Variable(tf.zeros([n_items]), name="item_embedding/output_bias")
+        self.is_shared = shared
         self.looks_up_gates = not shared and not width
         if shared:
             self.input_table = self.output_table

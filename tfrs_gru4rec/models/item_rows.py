@@ -26,13 +26,11 @@ class ItemRows(NamedTuple):
 
 
 def rows_to_read(embedding: ItemEmbedding, candidate_rows: tf.Tensor, input_rows: tf.Tensor) -> tf.Tensor:
-    """Returns the rows of the output's table that steps read: of candidates, then of inputs that share the table.
+    """Returns the rows of the output's table that a step reads: of candidates, then of inputs that share the table.
 
-    The steps [block_steps] of a block have candidate rows int32 [block_steps, n_candidates] and input rows int32
-    [block_steps, lanes].
+    Candidate rows int32 [..., n_candidates] and input rows int32 [..., lanes] of one step, or of all of a block.
     """
-    is_shared = embedding.input_table is embedding.output_table
-    return tf.concat([candidate_rows, input_rows], axis=1) if is_shared else candidate_rows
+    return tf.concat([candidate_rows, input_rows], axis=-1) if embedding.is_shared else candidate_rows
 
 
 def differentiate(
@@ -56,23 +54,27 @@ def differentiate(
       updater: that numbers rows, see `RowUpdater.places`.
       variables: of the model.
     """
-    is_shared = embedding.input_table is embedding.output_table
-    n_candidates = rows.shape[0] - (input_rows.shape[0] if is_shared else 0)
+    n_candidates = rows.shape[0] - (input_rows.shape[0] if embedding.is_shared else 0)
     places = updater.places(embedding.output_table, rows)
     read = ItemRows(rows[:n_candidates], *embedding.candidates(rows), places[:n_candidates])
     leaves = [read.vectors, read.biases]
     with tf.GradientTape() as tape:
         tape.watch(leaves)
-        vectors, inputs = _with_some(read.vectors, places[n_candidates:])
-        if is_shared:
+        if embedding.is_shared:
+            vectors, inputs = _with_some(read.vectors, places[n_candidates:])
             read = read._replace(vectors=vectors, inputs=inputs, input_rows=input_rows)
         loss = loss_of(read)
-    *gradients, of_vectors, of_biases, of_inputs = tape.gradient(loss, [*variables, *leaves, inputs])
+    inputs_here = [read.inputs] if embedding.is_shared else []
+    gradients, (of_vectors, of_biases), of_inputs = tape.gradient(
+        loss, [list(variables), leaves, inputs_here]
+    )
     # An override may have scored other candidates or followed other inputs: then these rows are left alone.
-    used = [] if of_biases is None else [places[:n_candidates]]
-    of_read = {embedding.output_bias.ref(): (of_biases, used)}
-    used = used if of_inputs is None else [*used, places[n_candidates:]]
-    of_read[embedding.output_table.ref()] = of_vectors, used
+    scored = [] if of_biases is None else [places[:n_candidates]]
+    followed = [places[n_candidates:] for gradient in of_inputs if gradient is not None]
+    of_read = {
+        embedding.output_table.ref(): (of_vectors, scored + followed),
+        embedding.output_bias.ref(): (of_biases, scored),
+    }
     for number, variable in enumerate(variables):
         values, used = of_read.get(variable.ref(), (None, []))
         if values is not None:

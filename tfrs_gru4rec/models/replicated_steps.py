@@ -41,8 +41,7 @@ class ReplicatedSteps:
             return [part for each in variables for part in optimizer.with_slots(each) if part is not None]
 
         self._scored = with_slots(embedding.output_table, embedding.output_bias)
-        is_shared = embedding.input_table is embedding.output_table
-        self._clicked = [] if is_shared else with_slots(embedding.input_table)
+        self._clicked = [] if embedding.is_shared else with_slots(embedding.input_table)
         tables = {id(part) for part in self._scored + self._clicked}
         weights = with_slots(*model.trainable_variables) + model.loss_tracker.variables
         self._whole = [part for part in weights if id(part) not in tables]

@@ -14,6 +14,7 @@ from tfrs_gru4rec.models.item_rows import ItemRows, differentiate, rows_to_read
 from tfrs_gru4rec.models.lanes import LaneVariables
 from tfrs_gru4rec.optimizers.row_updates import Gradient, RowUpdater
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
+from tfrs_gru4rec.tasks import SessionRetrieval
 
 
 class LossTracker(keras.metrics.Mean):
@@ -33,6 +34,7 @@ class TrainedInSteps(keras.Model):
 
     embedding: ItemEmbedding
     task: Any
+    has_own_sampler: bool
     lanes: LaneVariables
     train_steps: tf.Variable
     first_bad_step: tf.Variable
@@ -54,23 +56,40 @@ class TrainedInSteps(keras.Model):
         self.lanes.build(block.is_live.shape[1])
         block.for_each_live_step(self._train_on, *self._rows_ahead(block))
 
-    def _rows_ahead(self, block: SessionBatch) -> list[tf.Tensor]:
-        """Returns the rows that each step is to read once, int32 [block_steps, n], see `item_rows`.
+    def _reads_once(self) -> bool:
+        """Whether a step may read each row once, see `item_rows`: its parts know of that, and the tables are trained.
 
-        Nothing if its parts do not know of this: then each step draws and reads for itself.
+        A task or an embedding of another class may not, and several replicas follow but a part of the inputs.
         """
-        knows_how = self._updater.has_places and getattr(self.task, "takes_places", False)
-        if not knows_how or self._replicas.count > 1:
+        trained = {variable.ref() for variable in self.trainable_variables}
+        tables = {self.embedding.output_table.ref(), self.embedding.output_bias.ref()}
+        return (
+            getattr(self._updater, "has_places", False)
+            and (type(self.task), type(self.embedding)) == (SessionRetrieval, ItemEmbedding)
+            and tables <= trained
+            and self._replicas.count == 1
+        )
+
+    def _rows_ahead(self, block: SessionBatch) -> list[tf.Tensor]:
+        """Returns the rows that each step will read, int32 [block_steps, n], if they can be drawn before the first.
+
+        A sampler of the user's draws when its step comes.
+        """
+        if not self._reads_once() or self.has_own_sampler:
             return []
-        candidate_rows = self._candidates.rows_of_block(block, self._seed(training=True))
-        return [rows_to_read(self.embedding, candidate_rows, block.input_rows)]
+        return [self._rows(block, self._candidates.rows_of_block)]
+
+    def _rows(self, steps: SessionBatch, draw: Callable[..., tf.Tensor]) -> tf.Tensor:
+        candidate_rows = draw(steps, self._seed(training=True))
+        return rows_to_read(self.embedding, candidate_rows, steps.input_rows)
 
     def _train_on(self, step: SessionBatch, rows: tf.Tensor | None = None) -> None:
-        """Trains on a step, by rows that it is to read once if they are given."""
-        if rows is None:
-            loss, gradients = self._loss_and_gradients(step)
-        else:
+        """Trains on a step; the rows that it reads may have been drawn before."""
+        if self._reads_once():
+            rows = self._rows(step, self._candidates.rows) if rows is None else rows
             loss, gradients = self._differentiate_by_rows(step, rows)
+        else:
+            loss, gradients = self._loss_and_gradients(step)
         self._apply(step, loss, gradients)
 
     def _apply(self, step: SessionBatch, loss: tf.Tensor, gradients: list[Gradient | None]) -> None:

@@ -145,7 +145,7 @@ def _order(order: str | GateOrder) -> GateOrder:
 def _variables(model: GRU4Rec) -> dict[str, tf.Variable]:
     items = model.embedding
     found = {"output_table": items.output_table, "output_bias": items.output_bias}
-    if items.input_table is not items.output_table:
+    if not items.is_shared:
         found["input_table"] = items.input_table
     for number, layer in enumerate(model.tower.gru_layers):
         for name in ("kernel", "recurrent_kernel", "bias", "recurrent_bias"):

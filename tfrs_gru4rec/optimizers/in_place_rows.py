@@ -38,8 +38,9 @@ class InPlaceRows:
     def build(self, variables: list[tf.Variable]) -> None:
         """Makes what is kept for each variable, see `RowUpdater`."""
         self._optimizer.build(variables)
-        # Their values mean nothing between two steps. One for each table: XLA copies what a step writes twice. Of
-        # int64: beside a GPU variables of int32 stay with the host, where no compiled program reaches them.
+        # Their values mean nothing between two steps. One for each table: XLA copies what a step writes twice, as it
+        # does where an override adds `tf.IndexedSlices` to what a step has read. Of int64: beside a GPU variables of
+        # int32 stay with the host, where no compiled program reaches them.
         self._last_places = {
             table.ref(): tf.Variable(tf.zeros(table.shape[:1], tf.int64), trainable=False, name="last_places")
             for table in variables

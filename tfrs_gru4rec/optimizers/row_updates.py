@@ -1,7 +1,8 @@
 """How the gradients of one training step reach the weights: the protocol, and the way of any Keras optimizer.
 
 Of a table of items a step touches only some rows, and its gradient is `tf.IndexedSlices`: the values, and the rows that
-they belong to, a row perhaps several times. Who updates such a table is asked of the optimizer (`row_updater_of`).
+they belong to, a row perhaps several times; or `SummedRows`, in which those of a row are summed already. Who updates
+such a table is asked of the optimizer (`row_updater_of`).
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class RowUpdater(Protocol):
 
     @property
     def has_places(self) -> bool:
-        """Whether it numbers rows and takes `SummedRows`."""
+        """Whether it numbers rows, by `places`, and takes `SummedRows`."""
 
     def places(self, table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
         """Numbers the rows that a step reads of a table, int32 [n] → int32 [n], so that equal rows have one number.

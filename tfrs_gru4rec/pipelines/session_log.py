@@ -89,17 +89,17 @@ class SessionLog:
         return SessionLog(self.items[:end], self.offsets[: n_sessions + 1], self.times[:end], self.vocabulary)
 
     def some_sessions(self, n_pairs: int, seed: int = 0) -> "SessionLog":
-        """Returns sessions drawn at random, in the order and the vocabulary of this log.
+        """Returns sessions of two events or more drawn at random, in the order and the vocabulary of this log.
 
         Args:
-          n_pairs: they have so many pairs at most (clicks after the first of a session), and one session at least.
+          n_pairs: they have so many pairs at most (clicks after the first of a session); one session is always drawn.
           seed: of the draw.
 
         >>> frame = pd.DataFrame({"SessionId": [1, 1, 2, 2, 2, 3], "ItemId": list("abbaca"), "Time": range(6)})
         >>> SessionLog.from_frame(frame).some_sessions(2).n_pairs in (1, 2)
         True
         """
-        order = np.random.default_rng(seed).permutation(self.n_sessions)
+        order = np.random.default_rng(seed).permutation(np.flatnonzero(self.lengths > 1))
         n_chosen = max(1, int(np.searchsorted(np.cumsum(self.lengths[order] - 1), n_pairs, side="right")))
         is_chosen = np.isin(np.arange(self.n_sessions), order[:n_chosen])
         return self._part(np.repeat(is_chosen, self.lengths), self.vocabulary)

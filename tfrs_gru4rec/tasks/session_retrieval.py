@@ -44,11 +44,6 @@ class SessionRetrieval(tfrs.tasks.Retrieval):
         self._n_hard_negatives = n_hard_negatives
         self.built = True
 
-    @property
-    def takes_places(self) -> bool:
-        """Whether `call` takes places; a subclass may not know of them."""
-        return type(self) is SessionRetrieval
-
     def call(
         self,
         query_embeddings: tf.Tensor,

@@ -135,7 +135,7 @@ def set_first_vectors(model: GRU4Rec, log: SessionLog, has_workers: bool = False
         return
     started, embedding = time.monotonic(), model.embedding
     tables = [embedding.output_table]
-    if embedding.input_table is not embedding.output_table and not embedding.looks_up_gates:
+    if not embedding.is_shared and not embedding.looks_up_gates:
         tables.append(embedding.input_table)
     for number, table in enumerate(tables):
         vectors = first_vectors(log, table.shape[1], model.config.seed + number)
