@@ -49,7 +49,8 @@ class Recipe:
 RECIPES = {name: Recipe(*settings_of(f"--flagfile={name}")) for name in ("retailrocket", "rsc15")}
 
 
-Part = Callable[[SessionBatch], list[tf.Tensor]]
+# Of a step and the rows that it reads, see `tfrs_gru4rec.models.item_rows`.
+Part = Callable[[SessionBatch, tf.Tensor], list[tf.Tensor]]
 
 
 class Stopwatch(keras.callbacks.Callback):
@@ -102,18 +103,18 @@ def measure_parts(recipe: Recipe, log: SessionLog, steps: int = 512) -> dict[str
 def _parts(model: GRU4Rec) -> dict[str, Part]:
     """Returns more and more of a step."""
 
-    def draw(step: SessionBatch) -> list[tf.Tensor]:
-        return [model._candidates.rows(step, model._seed(training=True))]
+    def draw(step: SessionBatch, rows: tf.Tensor) -> list[tf.Tensor]:
+        return [rows]
 
-    def read(step: SessionBatch) -> list[tf.Tensor]:
-        return [model.embedding.look_up(step.input_rows), *model.embedding.candidates(draw(step)[0])]
+    def read(step: SessionBatch, rows: tf.Tensor) -> list[tf.Tensor]:
+        return [*model.embedding.candidates(rows)]
 
-    def differentiate(step: SessionBatch) -> list[tf.Tensor]:
-        loss, gradients = model._differentiate(step)
+    def differentiate(step: SessionBatch, rows: tf.Tensor) -> list[tf.Tensor]:
+        loss, gradients = model._differentiate_by_rows(step, rows)
         return [loss, *(getattr(gradient, "values", gradient) for gradient in gradients)]
 
-    def train(step: SessionBatch) -> list[tf.Tensor]:
-        model._train_on(step)
+    def train(step: SessionBatch, rows: tf.Tensor) -> list[tf.Tensor]:
+        model._train_on(step, rows)
         return [model.loss_tracker.total.read_value()]
 
     return {
@@ -132,7 +133,7 @@ def _products(model: GRU4Rec, recipe: Recipe) -> Part:
     )
     kernels = [tf.random.stateless_uniform([units, 3 * units], [0, seed]) for seed in (2, 3)]
 
-    def multiply(step: SessionBatch) -> list[tf.Tensor]:
+    def multiply(step: SessionBatch, rows: tf.Tensor) -> list[tf.Tensor]:
         query = model.embedding.look_up(step.input_rows)
         scores = tf.matmul(candidates, query, transpose_b=True)
         found = [scores @ query, tf.matmul(scores, candidates, transpose_a=True)]
@@ -148,10 +149,10 @@ def _milliseconds(model: GRU4Rec, part: Part, block: SessionBatch, steps: int) -
     @tf.function(jit_compile=True)
     def loop(n_steps: tf.Tensor) -> tf.Tensor:
         total = tf.zeros([])
+        (rows,) = model._rows_ahead(block)
         for number in tf.range(n_steps):
-            model.train_steps.assign_add(1)  # other draws in each step
             # All of it is summed, or XLA would leave out what nobody reads.
-            for values in part(block.at(number)):
+            for values in part(block.at(number), rows[number]):
                 total += tf.reduce_sum(tf.cast(values, tf.float32))
         return total
 
