@@ -38,7 +38,7 @@ def eagerly():
 
 @pytest.fixture(scope="module")
 def logs():
-    return ring_log(40, n_items=50, below_length=5, below_noise=3, seed=5).split_by_time(share=0.3)
+    return ring_log(80, n_items=50, below_length=5, below_noise=3, seed=5).split_by_time(share=0.3)
 
 
 @pytest.fixture(scope="module")
