@@ -26,9 +26,10 @@ class ItemRows(NamedTuple):
 
 
 def rows_to_read(embedding: ItemEmbedding, candidate_rows: tf.Tensor, input_rows: tf.Tensor) -> tf.Tensor:
-    """Returns the rows of the output's table that a step reads: of candidates, then of inputs that share the table.
+    """Returns the rows of the output's table that are read: of candidates, then of inputs that share the table.
 
-    Candidate rows int32 [..., n_candidates] and input rows int32 [..., lanes] of one step, or of all of a block.
+    Candidate rows int32 [..., n_candidates] and input rows int32 [..., lanes] of one step, or of all of a block; or
+    both of a block in one axis.
     """
     return tf.concat([candidate_rows, input_rows], axis=-1) if embedding.is_shared else candidate_rows
 
@@ -86,7 +87,7 @@ def differentiate(
 def _only(used: list[tf.Tensor], rows: tf.Tensor, n_items: int) -> tf.Tensor:
     """Keeps the rows at the places that are used; others become a row behind the table's end, which is left alone.
 
-    Their gradient is zero, but momentum would move them: so it would the bias of an item that only an input has read.
+    Their gradient is zero, but momentum would move them, such as the bias of an item that only an input has read.
     """
     used_places = tf.concat(used, 0) if used else tf.zeros([0], tf.int32)
     if used_places.shape == rows.shape:

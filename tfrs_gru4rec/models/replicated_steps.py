@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require
+from tfrs_gru4rec.models.item_rows import rows_to_read
 from tfrs_gru4rec.pipelines.session_parallel import SessionBatch
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class ReplicatedSteps:
         """
         inputs = tf.reshape(self._replicas.own(block).input_rows, [-1])
         candidates = tf.reshape(self._candidate_rows(block), [-1])
-        scored = tf.unique(candidates if self._clicked else tf.concat([inputs, candidates], 0)).y
+        scored = tf.unique(rows_to_read(self._model.embedding, candidates, inputs)).y
         of_rows = [(scored, self._scored), (tf.unique(inputs).y, self._clicked)]
         before = [[tf.gather(part, rows) for part in parts] for rows, parts in of_rows]
         whole_before = [part.read_value() for part in self._whole]
