@@ -30,14 +30,19 @@ class Candidates:
         """Returns the rows of the candidates of all steps, int32 [block_steps, n_candidates].
 
         The seed is that of the first step. Drawn one step after the other, the sampler's table stays in the cache: for
-        2,048 negatives and 43,000 items 3 µs a step, where a draw between two steps takes 34.
+        2,048 negatives and 43,000 items 5 µs a step, where a draw between two steps takes 34.
         """
+        if not self._config.n_sample:
+            return block.target_rows
 
-        def rows(number: tf.Tensor) -> tf.Tensor:
-            return self.rows(block.at(number), seed + tf.stack([0, tf.cast(number, seed.dtype)]))
+        def draw(number: tf.Tensor) -> tf.Tensor:
+            step_seed = seed + tf.stack([0, tf.cast(number, seed.dtype)])
+            return self._sampler.sample(self._config.n_sample, step_seed)
 
-        spec = tf.TensorSpec([block.is_live.shape[1] + self._config.n_sample], tf.int32)
-        return tf.map_fn(rows, tf.range(tf.shape(block.is_live)[0]), fn_output_signature=spec)
+        # Joined with the targets afterwards: XLA would join within the loop that draws, and not vectorise it.
+        spec = tf.TensorSpec([self._config.n_sample], tf.int32)
+        negatives = tf.map_fn(draw, tf.range(tf.shape(block.is_live)[0]), fn_output_signature=spec)
+        return tf.concat([block.target_rows, negatives], axis=1)
 
     def has_negatives(self, step: SessionBatch) -> tf.Tensor:
         """Returns a bool scalar: whether a live lane has a candidate beside its own target."""
