@@ -166,7 +166,7 @@ class ValidationConfig(Settings):
     valid_days: _NotNegative = 0.0
     valid_share: Annotated[float, Range(at_least=0, below=1)] = 0.0
     valid_auto: bool = False
-    valid_clicks: _Count = 0
+    valid_clicks: _Count = 10_000
     early_stop_epochs: _Count = 0
     refit: bool = False
     fusion: Annotated[str, OneOf(FUSIONS)] = "none"
@@ -177,16 +177,16 @@ class ValidationConfig(Settings):
         names = ("valid_path", "valid_split", "valid_days", "valid_share")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         require(len(given) < 2, "Give one source of validation at most.", **given)
+        asked = {
+            name: getattr(self, name)
+            for name in ("valid_clicks", "early_stop_epochs", "refit", "fusion")
+            if getattr(self, name) != getattr(type(self), name)
+        }
         require(
-            bool(given)
-            or self.valid_auto
-            or not (self.refit or self.valid_clicks or self.early_stop_epochs or self.fusion != "none"),
+            bool(given) or self.valid_auto or not asked,
             "Measuring, early stopping, refit and fusion need validation: valid_path, valid_split, valid_days or "
             "valid_share.",
-            valid_clicks=self.valid_clicks,
-            early_stop_epochs=self.early_stop_epochs,
-            refit=self.refit,
-            fusion=self.fusion,
+            **asked,
         )
 
     def of(self, n_sessions: int, n_events: int) -> "ValidationConfig":

@@ -188,7 +188,7 @@ def _train_and_fuse(
         training = dataclasses.replace(training, n_epochs=chosen["validation"]["best_epoch"])
         print(f"Training again on all sessions: {logs.whole.n_events} events, epochs: {training.n_epochs}.")
     if validation.refit or logs.valid is None:
-        trained = train(training, folder, logs.whole)
+        trained = train(training, folder, logs.whole, None, ValidationConfig())
         if fusion:
             fusion = fusion.recounted(trained.log, **trained.earlier_counts())
     if trained.start and validation.fusion == "none":
@@ -249,8 +249,8 @@ def _train(
     training: TrainingConfig,
     path: Path,
     log: Any,
-    valid: Any = None,
-    validation: ValidationConfig | None = None,
+    valid: Any,
+    validation: ValidationConfig,
 ) -> _Trained:
     """Trains a model in a folder, or goes on with it there."""
     from tfrs_gru4rec.distribution import Workers
@@ -267,7 +267,7 @@ def _train(
     with strategy.scope():
         recommender = GRU4Rec(log.vocabulary, model)
     folder, measured = ModelFolder(path), valid
-    if valid is not None and validation and 0 < validation.valid_clicks < valid.n_pairs:
+    if valid is not None and 0 < validation.valid_clicks < valid.n_pairs:
         measured = valid.some_sessions(validation.valid_clicks, model.seed)
     epochs = fit(
         recommender,
@@ -278,7 +278,7 @@ def _train(
         verbose=1 if output.progress else 2,
         prepare=start.apply if start else None,
         validation_log=measured,
-        early_stop_epochs=validation.early_stop_epochs if validation else 0,
+        early_stop_epochs=validation.early_stop_epochs,
         allow_changed=output.allow_changed,
     )
     if Workers(strategy).is_chief:
