@@ -134,6 +134,7 @@ def test_validation_may_have_other_lanes_and_leaves_training_alone(log, model, t
         pytest.param({"n_sample": 0}, marks=pytest.mark.slow),
         {"layers": (4, 6), "constrained_embedding": False, "l2": 0.01},
         pytest.param({"l2": 0.01}, marks=pytest.mark.slow),
+        pytest.param({"n_hard_negatives": 2}, marks=pytest.mark.slow),
         {
             "dropout_p_embed": 0.3,
             "dropout_p_hidden": 0.2,
