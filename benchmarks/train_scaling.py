@@ -41,7 +41,7 @@ def measure_point(varied: str, value: int, steps: int) -> Point:
     # Enough sessions for the steps at the largest batch, and for every item to occur.
     log = random_log(max(settings["batch_size"] * (steps + 300) // 3, settings["items"]), settings["items"])
     sgemm = sgemm_rate(0.5)
-    rate = measure(recipe, log, steps)
+    rate = max(measure(recipe, log, steps))
     sgemm = max(sgemm, sgemm_rate(0.5))
     return Point(varied, value, 1e3 / rate, rate * recipe.step_flop / sgemm)
 
@@ -87,6 +87,6 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("steps", 512, "Steps to time after the warm-up.")
+    flags.DEFINE_integer("steps", 512, "Steps to time after the first 256.", lower_bound=256)
     flags.DEFINE_string("plot_path", None, "Write the plot here.")
     app.run(main)

@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
         for _ in range(clicks):
             answer = client.click(session_id, next_item)
             show(next_item, answer)
-            next_item = answer.item_ids[1]
+            next_item = answer.item_ids[:2][-1]
     print("The server is restarted, and has forgotten everything:")
     with serving(export_dir, int(address.rsplit(":", 1)[1])), client:
         show(next_item, client.click(session_id, next_item))

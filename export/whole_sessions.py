@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tfrs_gru4rec.events.raw_ids import integers
 from tfrs_gru4rec.export.contract import Contract, read_contract, served_contract
 from tfrs_gru4rec.export.serving.config import ServerConfig
 from tfrs_gru4rec.export.serving.servable import Servable
@@ -109,7 +110,7 @@ class ExportedModel:
             texts = [str(item).encode() for item in latest]
             return [text if len(text) <= MAX_ITEM_ID_BYTES else PAD_STRING for text in texts]
         try:
-            return [int(item) for item in latest]
+            return integers(latest)
         except ValueError as error:
             raise ValueError(f"The export's item ids are integers. Received: session={latest!r}.") from error
 

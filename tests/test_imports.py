@@ -45,6 +45,7 @@ MAY_KNOW = {
     # An export is checked by the loader that serves it.
     "export": (
         *FLOOR,
+        "events.raw_ids",
         "pipelines.vocabulary",
         "layers",
         "models",

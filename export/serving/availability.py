@@ -49,7 +49,7 @@ class Availability:
             return
         ids: list[Any] = sorted(self._unavailable)
         if definition.inputs["item_id"].dtype != types_pb2.DT_STRING:
-            foreign = [item_id for item_id in ids if not re.fullmatch(rb"-?[0-9]{1,18}", item_id)]
+            foreign = [item_id for item_id in ids if not _is_int64(item_id)]
             if foreign:
                 logging.error("These items to leave out are no integers: %s.", foreign)
             ids = [int(item_id) for item_id in ids if item_id not in foreign]
@@ -57,3 +57,7 @@ class Availability:
             part = ids[start : start + MAX_BATCH]
             model.call(SET_AVAILABILITY.name, item_id=part, available=[False] * len(part))
         logging.info("Version %d leaves out %d items that are not available.", model.version, len(ids))
+
+
+def _is_int64(item_id: bytes) -> bool:
+    return bool(re.fullmatch(rb"-?[0-9]{1,19}", item_id)) and -(1 << 63) <= int(item_id) < 1 << 63

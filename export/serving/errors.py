@@ -70,7 +70,7 @@ def to_status(error: BaseException) -> tuple[grpc.StatusCode, str]:
 
     Args:
       error: a `ServingError`, an error raised by a TensorFlow graph, or anything unforeseen, which
-        is logged with its traceback and told as INTERNAL without details.
+        is logged with its traceback and told without details.
 
     Returns:
       The status code, and a message of at most 1,024 characters.
@@ -84,4 +84,4 @@ def to_status(error: BaseException) -> tuple[grpc.StatusCode, str]:
     if isinstance(error, asyncio.TimeoutError):
         return code_of(error), "The request did not come in, or was not answered, in time."
     logging.error("Unforeseen error in a call.", exc_info=error)
-    return grpc.StatusCode.INTERNAL, "Internal error; the server's log has the details."
+    return code_of(error), "Internal error; the server's log has the details."

@@ -136,7 +136,7 @@ def id_dtype(name: str, ids: Sequence[ItemId]) -> str:
     if bad is not None:
         beside = f", beside {ids[0]!r}" if bad else ""
         raise ValueError(f"Ids must be all integers or all strings. Received: {name}={ids[bad]!r}{beside}.")
-    return kinds[0] or ""
+    return (kinds or [None])[0] or ""
 
 
 def _id_dtype(value: Any) -> str | None:

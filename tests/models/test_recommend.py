@@ -66,8 +66,13 @@ def test_no_session_gives_an_empty_frame(model):
 def test_text_is_taken_for_integer_ids():
     vocabulary = Vocabulary.from_items([7, 7, 8])
     assert session_rows(vocabulary, ["7", "9"]).tolist() == [0, -1]
-    with pytest.raises(ValueError, match=r"item ids are integers.*seven"):
-        recommend(GRU4Rec(vocabulary, CONFIG), [["seven"]])
+    assert session_rows(vocabulary, [8.0]).tolist() == [1]
+
+
+@pytest.mark.parametrize("item", ["seven", 7.9, 10**20, float("inf"), float("nan"), None])
+def test_what_is_no_integer_is_refused_where_ids_are(item):
+    with pytest.raises(ValueError, match=rf"item ids are integers.*{item}"):
+        session_rows(Vocabulary.from_items([7, 7, 8]), [item])
 
 
 def test_what_is_no_list_of_sessions_is_refused(model):

@@ -37,7 +37,10 @@ def as_id_array(raw_ids: Iterable[int] | Iterable[str] | np.ndarray) -> np.ndarr
     require(array.dtype.kind in "OUS", _KIND_RULE, dtype=str(array.dtype))
     kinds = {type(value) for value in array}
     if all(issubclass(kind, (int, np.integer)) and kind is not bool for kind in kinds):
-        return array.astype(np.int64)
+        try:
+            return array.astype(np.int64)
+        except OverflowError as error:
+            raise ValueError(f"Integer ids must fit in 64 bits, signed: {error}.") from error
     if any(issubclass(kind, bytes) for kind in kinds):
         array = _object_array([value.decode() if isinstance(value, bytes) else value for value in array])
         kinds = {type(value) for value in array}
@@ -45,6 +48,27 @@ def as_id_array(raw_ids: Iterable[int] | Iterable[str] | np.ndarray) -> np.ndarr
     return (
         array if kinds == {str} and array.dtype == object else _object_array([str(value) for value in array])
     )
+
+
+def integers(ids: Iterable[Any]) -> list[int]:
+    """Reads ids as integers: numbers without a fraction, and text that spells one.
+
+    Raises:
+      ValueError: an id is no integer, or does not fit in 64 bits.
+
+    >>> integers(["8", 9.0])
+    [8, 9]
+    """
+    values = list(ids)
+    try:
+        numbers = [int(value) for value in values]
+    except (OverflowError, TypeError) as error:  # an infinite number; no number at all
+        raise ValueError(f"Ids must be integers: {error}.") from error
+    for value, number in zip(values, numbers, strict=True):
+        fits = -_LARGEST - 1 <= number <= _LARGEST
+        require(fits, "Integer ids must fit in 64 bits, signed.", id=value)
+        require(isinstance(value, (str, bytes)) or value == number, "Ids must be integers.", id=value)
+    return numbers
 
 
 def _object_array(values: list[Any]) -> np.ndarray:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.config import RecommendConfig
+from tfrs_gru4rec.events.raw_ids import integers
 from tfrs_gru4rec.metrics import block_rows
 from tfrs_gru4rec.models.popularity import popularity_scores
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
@@ -103,7 +104,7 @@ def session_rows(vocabulary: Vocabulary, session: Any) -> np.ndarray:
     if not vocabulary.is_integer:
         return vocabulary.rows(np.array([str(item) for item in session], dtype=object))
     try:
-        return vocabulary.rows(np.array([int(item) for item in session], dtype=np.int64))
+        return vocabulary.rows(np.array(integers(session), dtype=np.int64))
     except ValueError as error:
         raise ValueError(
             f"The model's item ids are integers. Received: session={list(session)!r}."

@@ -1,10 +1,15 @@
 """Items out of stock: set by a client while the server runs, and kept over a version push."""
 
+import types
+
 import pytest
 from serving_support.exports import ITEMS, UNKNOWN_ITEM, publish_copy
 from serving_support.servers import serving, until
+from tensorflow.core.framework import types_pb2
 
+from tfrs_gru4rec.export.serving.availability import Availability
 from tfrs_gru4rec.export.serving.client import Filters, SessionClient
+from tfrs_gru4rec.export.signatures import SET_AVAILABILITY
 
 
 def test_what_is_withdrawn_stays_withdrawn_over_a_version_push(real_export, tmp_path):
@@ -31,6 +36,22 @@ def test_what_is_withdrawn_stays_withdrawn_over_a_version_push(real_export, tmp_
         clicked = client.click("a", ITEMS[7], Filters(exclude_seen=True))
         assert ITEMS[7] not in clicked.item_ids
         assert client.click("a", ITEMS[9], Filters(allow_groups=["no group"])).item_ids == []
+
+
+def test_a_new_version_is_told_of_all_that_are_ids_of_its(caplog):
+    availability, told = Availability(), []
+    integers = [2**63 - 1, -(2**63), 0]
+    foreign = [b"lamp", b"9223372036854775808", b"1_0"]
+    availability.remember([*integers, *foreign], [False] * 6)
+    item_id = types.SimpleNamespace(dtype=types_pb2.DT_INT64)
+    definitions = {SET_AVAILABILITY.name: types.SimpleNamespace(inputs={"item_id": item_id})}
+    availability.tell(
+        types.SimpleNamespace(
+            version=2, signature_defs=definitions, call=lambda name, item_id, available: told.extend(item_id)
+        )
+    )
+    assert sorted(told) == sorted(integers)
+    assert all(item.decode() in caplog.text for item in foreign)
 
 
 @pytest.mark.slow

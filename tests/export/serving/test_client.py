@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from serving_support.fake_server import FakeServer, running
 
-from tfrs_gru4rec.export.serving.client import SessionClient
+from tfrs_gru4rec.export.serving.client import Filters, SessionClient
 from tfrs_gru4rec.export.serving.retry import Deadline, RetryPolicy
 from tfrs_gru4rec.export.signatures import Status
 
@@ -221,6 +221,7 @@ def test_score_replays_a_forgotten_session(client, server):
 def test_arguments_are_checked(client):
     for call in (
         lambda: client.recommend([]),
+        lambda: client.recommend([], Filters(exclude_seen=True)),
         lambda: client.recommend(["x"] * 1025),
         lambda: client.score("a", []),
     ):

@@ -38,3 +38,4 @@ def test_unforeseen_errors_are_logged_and_not_told(caplog):
     assert "secret" not in message
     assert "the secret" in caplog.text
     assert errors.code_of(KeyError()) is grpc.StatusCode.INTERNAL
+    assert errors.to_status(MemoryError())[0] is errors.code_of(MemoryError())
