@@ -205,5 +205,5 @@ class SparkFolder:
         return f"{self._target}/{name}"
 
     def _path(self, name: str) -> Any:
-        path = f"{self._target}/{name}" if name else self._target
-        return self.spark.sparkContext._jvm.org.apache.hadoop.fs.Path(path)
+        # With the slash the root of a file system is a path too: "hdfs://shop" is none.
+        return self.spark.sparkContext._jvm.org.apache.hadoop.fs.Path(f"{self._target}/{name}")

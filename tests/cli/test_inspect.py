@@ -1,5 +1,8 @@
 """gru4rec-inspect on a folder that gru4rec-train wrote, with weights set by hand."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from google.protobuf import text_format
@@ -44,6 +47,26 @@ def test_what_a_folder_holds(model_dir, tmp_path, capsys):
     assert found["exports"] == "3"
     assert found["largest bias"] == "green (2.000), red (0.500)"
     assert found["smallest bias"] == "blue (-1.000), red (0.500)"
+
+
+def test_what_recommends_is_named_and_checkpoints_are_in_order(model_dir, tmp_path, capsys):
+    copied = shutil.copytree(model_dir, tmp_path / "model")
+    report = json.loads((copied / "report.json").read_text())
+    report["test"]["recommender"] = "neighbours"
+    (copied / "report.json").write_text(json.dumps(report))
+    newest = sorted((copied / "checkpoints").glob("ckpt-*"))
+    for path in newest:
+        shutil.copy(path, path.with_name(path.name.replace(path.stem, f"{path.stem}0", 1)))
+    lines = shown(capsys, f"--model_dir={copied}")
+    assert any(line.startswith("neighbours") for line in lines)
+    numbers = [
+        int(name[5:])
+        for line in lines
+        if line.startswith("checkpoints")
+        for name in line.split(": ")[1].split(", ")
+    ]
+    assert numbers == sorted(numbers)
+    assert len({len(str(number)) for number in numbers}) == 2
 
 
 def test_nearest_items(model_dir, capsys):

@@ -333,6 +333,13 @@ def test_a_log_of_bad_rows_alone_is_refused(tmp_path):
         run(tmp_path / "log.csv", tmp_path / "out", *KEYS, "--bad_rows=skip")
 
 
+def test_a_log_whose_wanted_rows_are_all_bad_is_refused(tmp_path):
+    (tmp_path / "log.csv").write_text("session,sku,when,kind\n1,,5,view\n1,x,6,search\n")
+    keys = ("--session_key=session", "--item_key=sku", "--time_key=when", "--event_key=kind")
+    with pytest.raises(ValueError, match="at least one event.*1 row"):
+        run(tmp_path / "log.csv", tmp_path / "out", *keys, "--event_values=view", "--bad_rows=skip")
+
+
 def test_the_command_teaches_and_fails_in_one_line(tmp_path):
     def shell(*arguments):
         command = [sys.executable, "-m", "tfrs_gru4rec.cli.prepare", *arguments]

@@ -77,6 +77,9 @@ def test_bad_files_are_named(run, tmp_path):
     bad.write_text('{"session": 1, "items": [1]}\n{"session": 1, "items": [2]}\n')
     with pytest.raises(ValueError, match="one line.*line=2, session=1"):
         run(sessions_path=bad, output_path=tmp_path / "found.csv")
+    bad.write_text('{"session": "a", "items": [1]}\n{"session": 1, "items": [2]}\n')
+    with pytest.raises(ValueError, match="all numbers or all strings.*line=2, session=1"):
+        run(sessions_path=bad, output_path=tmp_path / "found.parquet")
     with pytest.raises(ValueError, match="must end in one of .parquet"):
         run(sessions_path=bad, output_path=tmp_path / "found.xls")
     with pytest.raises(ValueError, match="needs --sessions_path"):

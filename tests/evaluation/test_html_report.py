@@ -76,6 +76,11 @@ def test_the_page_has_a_table_for_each_part():
         ["GRU4Rec", "0.7500 [0.5000, 1.0000]"],
         ["session_knn", "0.2500 [0.0000, 0.5000]"],
     ]
+    named = report()
+    named["test"]["recommender"] = "neighbours"
+    tables_of_it = Page(html_page(named)).tables
+    assert tables_of_it["recall by k"][1][0] == "neighbours"
+    assert "By how much neighbours is ahead on the same pairs, recall by k" in tables_of_it
     ahead = tables["By how much GRU4Rec is ahead on the same pairs, recall by k"]
     assert ahead == [["", "5"], ["session_knn", "0.5000 [0.0000, 1.0000]"]]
     all_pairs = tables["By k, with the 20.0% of pairs that have an unknown item as misses"]

@@ -63,6 +63,7 @@ def test_the_first_trials_are_the_default_settings():
         ({"bpr-max": {"learning_rate": {"min": 0.1, "max": 0.2}}}, "needs low and high"),
         ({"bpr-max": {"dropout_p_embed": {"low": 0.5, "high": 1.0}}}, "below 1.*dropout_p_embed=1.0"),
         ({"bpr-max": {"n_sample": ["many"]}}, "n_sample must be a whole number"),
+        ({"bpr-max": {"constrained_embedding": "false"}}, "true or false.*'false'"),
     ],
 )
 def test_a_space_that_cannot_be_is_refused(losses, message):

@@ -353,9 +353,9 @@ def test_days_without_training_need_neighbours(short):
 
 
 def test_day_files(tmp_path):
-    for name in ("b.csv", "a.tsv.gz", ".c.tsv", "notes.md", "d.parquet.tmp"):
+    for name in ("b.csv", "a.tsv.gz", ".c.tsv", "notes.md", "d.parquet.tmp", "e.TSV.Gz"):
         (tmp_path / name).touch()
-    assert list(day_files(tmp_path)) == ["a", "b"]
+    assert list(day_files(tmp_path)) == ["a", "b", "e"]
     (tmp_path / "a.parquet").touch()
     with pytest.raises(ValueError, match=r"one log.*a\.parquet.*a\.tsv\.gz"):
         day_files(tmp_path)

@@ -64,7 +64,7 @@ def main(data: DataConfig, columns: ColumnConfig, evaluation: EvaluationConfig, 
     log = data.read_test_log(columns, model.vocabulary)
     found, test = evaluate_test(model, log, evaluation)
     print(f"{events_line(test)} in {found.seconds:.1f} s, ties {evaluation.tie}:")
-    print(figures_table({"GRU4Rec": test}, evaluation.k))
+    print(figures_table({test.get("recommender", "GRU4Rec"): test}, evaluation.k))
     if test["known_share"] < 1:
         print(all_pairs_line(test, max(evaluation.k)))
     print(f"\nWhat is recommended, in {test['lists']['lists']} lists:")

@@ -21,7 +21,7 @@ from absl import logging
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.cli.command import Command
 from tfrs_gru4rec.cli.item_names import NamesConfig
-from tfrs_gru4rec.cli.tables import figures_table
+from tfrs_gru4rec.cli.tables import print_test
 from tfrs_gru4rec.settings import Range, Settings
 
 
@@ -49,6 +49,7 @@ def main(look: InspectConfig, item_names: NamesConfig) -> int:
     names = item_names.read()
     logging.info("Loading the model in %s.", look.model_dir)
     from tfrs_gru4rec.training import ModelFolder, load_model
+    from tfrs_gru4rec.training.checkpoints import checkpoint_numbers
 
     folder = ModelFolder(look.model_dir)
     settings = folder.settings()
@@ -56,8 +57,8 @@ def main(look: InspectConfig, item_names: NamesConfig) -> int:
         print(f"{part}: {_words(settings[part])}")
     if report := folder.report():
         _print_report(report)
-    checkpoints = sorted(path.stem for path in folder.checkpoints_path.glob("*.index"))
-    print(f"checkpoints: {', '.join(checkpoints) or 'none'}")
+    checkpoints = checkpoint_numbers(folder.checkpoints_path)
+    print(f"checkpoints: {', '.join(f'ckpt-{number}' for number in checkpoints) or 'none'}")
     if look.export_dir:
         from tfrs_gru4rec.export.publishing import versions
 
@@ -78,8 +79,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
     losses = ", ".join(f"{epoch['loss']:.4f}" for epoch in report["epochs"])
     print(f"epochs: {len(report['epochs'])}{', loss ' if losses else ''}{losses}")
     if "test" in report:
-        rows = {"GRU4Rec": report["test"], **report.get("baselines", {})}
-        print(figures_table(rows, [int(k) for k in report["test"]["recall"]]))
+        print_test(report, [int(k) for k in report["test"]["recall"]])
 
 
 def _print_items(model: Any, look: InspectConfig, label: Callable[[Any], str]) -> None:

@@ -97,7 +97,9 @@ class DataConfig(Settings):
             whole = whole.joined_with(self._read(*place)) if validation.refit else whole
         if valid is not None and valid.n_pairs < _FEW_CLICKS:
             logging.warning(_FEW, valid.n_pairs)
-        return TrainingLogs(self._augmented(train), valid, self._augmented(whole), validation)
+        augmented = self._augmented(train)
+        whole = augmented if whole is train else self._augmented(whole)
+        return TrainingLogs(augmented, valid, whole, validation)
 
     @property
     def has_test(self) -> bool:
@@ -114,8 +116,8 @@ class DataConfig(Settings):
         return self._read(self.test_path, self.test_split, columns, vocabulary)
 
     def best_possible(self) -> dict[str, Any]:
-        """Returns the row of the best figures that any recommender can reach, where a simulated data set knows them."""
-        if not self.dataset or self.test_path:
+        """Returns the row of the best figures that can be reached on the test, where a simulated data set knows them."""
+        if not self.dataset or self.test_path or self.test_split != "test":
             return {}
         from tfrs_gru4rec.pipelines.tfds_log import load_builder
 

@@ -125,8 +125,8 @@ def _recommend_on_spark(
     is_parquet = bool(path) and target.endswith(".parquet")
     rule = "--engine spark needs --sessions_path and an --output_path that ends in .parquet."
     require_flags(is_parquet, rule, sessions_path=path, output_path=target)
-    output_dir, _, name = target.rpartition("/")
-    with spark.folder(output_dir or ".") as folder:
+    name = target.rpartition("/")[2]
+    with spark.folder(target[: -len(name)] or ".") as folder:
         from tfrs_gru4rec.cli import spark_recommend
 
         n_found, n_sessions = spark_recommend.write_recommendations(

@@ -56,6 +56,8 @@ def _read_lines(path: pathlib.Path) -> dict[Any, list[Any]]:
             rule = 'A line must be a session, as {"session": 17, "items": [214, 9]}.'
             require(is_good, rule, **place, value=line[:80])
             require(session not in found, "A session must have one line.", **place, session=session)
+            is_alike = type(session) is type(next(iter(found), session))
+            require(is_alike, "Sessions must be all numbers or all strings.", **place, session=session)
             found[session] = items
     return found
 

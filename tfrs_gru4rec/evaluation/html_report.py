@@ -81,14 +81,15 @@ def _test(test: Mapping[str, Any], baselines: _Rows) -> Iterable[str]:
     if "log" in test:
         counted = f"On {escape(test['log'])}: {counted}"
     yield f"<p>{counted}. In brackets: 95 % intervals, by resampling sessions.</p>"
-    rows = {"GRU4Rec": test, **baselines}
+    model = test.get("recommender", "GRU4Rec")
+    rows = {model: test, **baselines}
     for figure in _TITLES:
         yield _table(
             f"{_TITLES[figure]} by k", {name: _with_intervals(row, figure) for name, row in rows.items()}
         )
     ahead = {name: row["model_ahead"] for name, row in baselines.items() if "model_ahead" in row}
     for figure in ("recall", "mrr") if ahead else ():
-        caption = f"By how much GRU4Rec is ahead on the same pairs, {_TITLES[figure]} by k"
+        caption = f"By how much {model} is ahead on the same pairs, {_TITLES[figure]} by k"
         yield _table(caption, {name: _with_intervals(row, figure) for name, row in ahead.items()})
     caption = f"By k, with the {1 - test['known_share']:.1%} of pairs that have an unknown item as misses"
     yield _table(

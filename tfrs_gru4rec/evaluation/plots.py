@@ -37,7 +37,7 @@ def plot_report(report: Mapping[str, Any], path: str | os.PathLike[str]) -> bool
     if epochs:
         panels.append(functools.partial(_epochs, epochs))
     if test:
-        rows = {"GRU4Rec": test, **(report.get("baselines") or {})}
+        rows = {test.get("recommender", "GRU4Rec"): test, **(report.get("baselines") or {})}
         panels.append(functools.partial(_baselines, rows))
         k = max(map(int, test["recall"]))
         for name, title, label in (

@@ -20,6 +20,8 @@ def evaluate_test(
 ) -> tuple[RankedPairs, dict[str, Any]]:
     """Measures a model on a test log; returns the ranks, and the part of a report made from them (`describe_test`).
 
+    That of a model with neighbours says so, as `recommender`.
+
     Args:
       model: to measure.
       log: test sessions in the model's vocabulary.
@@ -39,7 +41,10 @@ def evaluate_test(
     """
     found = evaluate(model, log, config.tie, config.lanes)
     lists = list_figures(model, log, config.k)
-    return found, describe_test(found, config.k, model.vocabulary.counts, lists)
+    test = describe_test(found, config.k, model.vocabulary.counts, lists)
+    if isinstance(model, FusedModel):
+        test["recommender"] = "neighbours" if model.fusion.is_alone else "GRU4Rec, fused"
+    return found, test
 
 
 def evaluate_parts(
@@ -48,8 +53,8 @@ def evaluate_parts(
     """Measures a model, and one that is fused without its neighbours too; arguments and errors as `evaluate_test`.
 
     Returns:
-      The ranks, and the parts of a report: `test`, with the name of the `recommender`, and `test_alone` of the model
-      without its neighbours, unless these are alone.
+      The ranks, and the parts of a report: `test`, and `test_alone` of the model without its neighbours, unless these
+      are alone.
 
     Example:
       >>> import pandas as pd
@@ -60,12 +65,10 @@ def evaluate_parts(
       ['test']
     """
     found, test = evaluate_test(model, log, config)
-    if not isinstance(model, FusedModel):
-        return found, {"test": test}
-    if model.fusion.is_alone:
-        return found, {"test": {**test, "recommender": "neighbours"}}
-    test["recommender"] = "GRU4Rec, fused"
-    return found, {"test": test, "test_alone": evaluate_test(model.model, log, config)[1]}
+    parts = {"test": test}
+    if isinstance(model, FusedModel) and not model.fusion.is_alone:
+        parts["test_alone"] = evaluate_test(model.model, log, config)[1]
+    return found, parts
 
 
 def describe_test(

@@ -121,7 +121,8 @@ def read_raw_log(
     skipped: list[BadRows] = []
     if skip_bad_rows:
         is_bad, skipped = find_bad_rows(columns[0], columns[1], columns[2], is_wanted)
-        require(not is_bad.all(), EVENTS_RULE, file=os.fspath(path), skipped=list(map(str, skipped)))
+        is_kept = is_wanted & ~is_bad
+        require(bool(is_kept.any()), EVENTS_RULE, file=os.fspath(path), skipped=list(map(str, skipped)))
         columns = [column.take(np.flatnonzero(~is_bad)) for column in columns]
         is_wanted = is_wanted[~is_bad]
     times = event_times(columns.pop(), time_unit)

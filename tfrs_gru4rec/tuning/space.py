@@ -173,7 +173,10 @@ def _to_try(setting: Setting, values: Any) -> _Choices | _Between:
     choices = values if is_list and (not setting.container or _are_lists(values)) else [values]
     require(len(choices) > 0, f"{setting.name} needs a value to choose.", **{setting.name: values})
     for choice in choices:
-        setting.check(choice if setting.kind is bool else setting.parse(_spelled(choice)))
+        if setting.kind is bool:
+            require(isinstance(choice, bool), f"{setting.name} is true or false.", **{setting.name: choice})
+        else:
+            setting.check(setting.parse(_spelled(choice)))
     is_plain = setting.kind in (int, float, bool) and not setting.container
     return _Choices(tuple(choice if is_plain else _spelled(choice) for choice in choices))
 

@@ -33,11 +33,11 @@ def day_files(folder: str | os.PathLike[str]) -> dict[str, Path]:
         )
     days: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
-        name = file.name.removesuffix(".gz")
-        suffix = next((each for each in _SUFFIXES if name.endswith(each)), None)
+        name = file.name[:-3] if file.name.lower().endswith(".gz") else file.name
+        suffix = next((each for each in _SUFFIXES if name.lower().endswith(each)), None)
         if suffix is None or name.startswith(".") or not file.is_file():
             continue
-        day = name.removesuffix(suffix)
+        day = name[: -len(suffix)]
         rule = "A day must have one log; give each day's file a name of its own."
         require(day not in days, rule, files=[days.get(day, file).name, file.name])
         days[day] = file
