@@ -116,7 +116,7 @@ class DataConfig(Settings):
         return self._read(self.test_path, self.test_split, columns, vocabulary)
 
     def best_possible(self) -> dict[str, Any]:
-        """Returns the row of the best figures that can be reached on the test, where a simulated data set knows them."""
+        """Returns the row of the best figures to be reached on the test, where a simulated data set knows them."""
         if not self.dataset or self.test_path or self.test_split != "test":
             return {}
         from tfrs_gru4rec.pipelines.tfds_log import load_builder
