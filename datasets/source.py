@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from tfrs_gru4rec.datasets.recipe import Recipe, augment_training, divide_sessions, prepare_sessions
 from tfrs_gru4rec.events import converters
@@ -78,12 +79,12 @@ def read_files(
     readers = {
         columns.session: converters.texts if is_text else converters.integers,
         columns.time: columns.read_time,
-        columns.item: converters.categories if is_text else converters.integer_categories,
+        columns.item: pc.dictionary_encode if is_text else converters.integer_categories,
     }
     if day:
         readers[day] = converters.date_milliseconds
     if kind and has_all_kinds:
-        readers[kind[0]] = converters.equals(kind[1])
+        readers[kind[0]] = lambda texts: pc.equal(texts, kind[1])
     table = read_raw_columns(files, layout, readers, keep=None if has_all_kinds else kind)
     items, item_ids = converters.pop_codes(table, columns.item)
     if is_text:
