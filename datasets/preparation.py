@@ -42,14 +42,6 @@ def drop_rare_items(events: Events, min_support: int) -> Events:
     return events if is_frequent.all() else events.select(is_frequent)
 
 
-def keep_items_of(events: Events, reference: Events) -> Events:
-    """Keeps the events whose item occurs in `reference`."""
-    n_items = 1 + max(events.items.max(initial=-1), reference.items.max(initial=-1))
-    occurs = np.zeros(n_items, bool)
-    occurs[reference.items] = True
-    return events.select(occurs[events.items])
-
-
 def filter_until_stable(
     events: Events, min_length: int = 2, min_support: int = 5, observe: Observer | None = None
 ) -> Events:

@@ -99,7 +99,7 @@ def prepare_sessions(
 
     >>> from tfrs_gru4rec.events.raw_log import RawLog
     >>> views = Events(np.array([1, 1, 1]), np.array([0, 0, 1], np.int32), np.array([5, 6, 7]))
-    >>> log = RawLog(views, np.ones(3, bool), item_ids=np.array([214, 305]))
+    >>> log = RawLog(views, item_ids=np.array([214, 305]))
     >>> prepare_sessions(log, Recipe(min_support=1)).times.tolist()  # the repeat is gone
     [5, 7]
     """

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from tfrs_gru4rec.datasets.recipe import Recipe, augment_training, divide_sessions, prepare_sessions
 from tfrs_gru4rec.events import converters
@@ -69,7 +70,7 @@ def read_files(
     """Reads raw files of one layout, the events in file order.
 
     Sessions are numbers as they stand, or codes that sort as their text does. Events of other kinds than `columns.kind`
-    are kept, marked as unwanted, with `has_all_kinds`; otherwise they are not even parsed.
+    are kept, with -1 as their item, with `has_all_kinds`; otherwise they are not even parsed.
 
     Raises:
       ValueError: a file cannot be read; the message names file, column, line and value.
@@ -78,26 +79,27 @@ def read_files(
     readers = {
         columns.session: converters.texts if is_text else converters.integers,
         columns.time: columns.read_time,
-        columns.item: converters.categories if is_text else converters.integer_categories,
+        columns.item: pc.dictionary_encode if is_text else converters.integer_categories,
     }
     if day:
         readers[day] = converters.date_milliseconds
     if kind and has_all_kinds:
-        readers[kind[0]] = converters.equals(kind[1])
+        readers[kind[0]] = lambda texts: pc.equal(texts, kind[1])
     table = read_raw_columns(files, layout, readers, keep=None if has_all_kinds else kind)
     items, item_ids = converters.pop_codes(table, columns.item)
     if is_text:
         sessions, _ = converters.pop_codes(table, columns.session)
     else:
         sessions = converters.pop_ids(table, columns.session)
-    is_wanted = converters.pop_array(table, kind[0]) if kind and has_all_kinds else np.ones(len(items), bool)
     if is_text:
-        is_wanted &= (item_ids != "")[items]
+        items[(item_ids == "")[items]] = -1
+    if kind and has_all_kinds:
+        items[~converters.pop_array(table, kind[0])] = -1
     times = converters.pop_array(table, columns.time)
     if day:
         days = pd.Series(converters.pop_array(table, day))
         times = times + days.groupby(sessions).transform("min").to_numpy()
-    return RawLog(Events(sessions, items, times), is_wanted, item_ids, None, columns.ticks_per_second)
+    return RawLog(Events(sessions, items, times), item_ids, None, columns.ticks_per_second)
 
 
 def read_source(source: Source, folder: str | os.PathLike[str]) -> RawLog:

@@ -38,23 +38,19 @@ class SparkEvents:
     short however many rounds the filters take, and a worker that is lost costs its own tasks alone.
 
     Attributes:
+      rows: the table, perhaps only a plan of it.
       folder: where tables are written aside.
     """
 
     def __init__(self, rows: DataFrame, folder: SparkFolder) -> None:
-        self._rows, self._is_saved, self._count = rows, False, -1
+        self.rows, self._is_saved, self._count = rows, False, -1
         self.folder = folder
-
-    @property
-    def rows(self) -> DataFrame:
-        """The table, perhaps only a plan of it."""
-        return self._rows
 
     def saved(self) -> DataFrame:
         """The table, written aside."""
         if not self._is_saved:
-            self._rows, self._is_saved = self.folder.save(self._rows), True
-        return self._rows
+            self.rows, self._is_saved = self.folder.save(self.rows), True
+        return self.rows
 
     def __len__(self) -> int:
         if self._count < 0:

@@ -102,7 +102,7 @@ def read_source(folder: SparkFolder, source: Source, path: str) -> SparkLog:
     for file in files[1:]:
         rows = rows.unionByName(folder.spark.read.csv(file, **options))
     needed = [columns.session, columns.item, columns.time, *filter(None, [columns.day])]
-    require_keys(path, rows.columns, needed)
+    require_keys(rows.columns, needed, file=path)
     wanted = F.lit(True)
     if columns.kind:
         wanted = F.coalesce(F.col(columns.kind[0]) == columns.kind[1], F.lit(False))
@@ -169,7 +169,7 @@ def _read(folder: SparkFolder, path: str, keys: Sequence[str]) -> tuple[DataFram
         rows = folder.spark.read.csv(path, sep=separator, **_CSV)
     else:
         rows = folder.spark.read.parquet(path)
-    require_keys(path, rows.columns, keys)
+    require_keys(rows.columns, keys, file=path)
     return rows, is_text
 
 

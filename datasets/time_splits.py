@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_gru4rec.datasets.preparation import drop_short_sessions, keep_items_of
+from tfrs_gru4rec.datasets.preparation import drop_short_sessions
 from tfrs_gru4rec.events.events import Events, engine_rule
 from tfrs_gru4rec.events.order import start_of_last, visiting_order
 
@@ -41,8 +41,8 @@ def split_by_end(events: Events, split_time: float, min_length: int = 2) -> tupl
     """
     is_test = events.last_times >= split_time
     train = events.select_sessions(~is_test)
-    test = keep_items_of(events.select_sessions(is_test), train)
-    return train, drop_short_sessions(test, min_length)
+    test = events.select_sessions(is_test)
+    return train, drop_short_sessions(test.select(np.isin(test.items, train.items)), min_length)
 
 
 @engine_rule

@@ -1,5 +1,7 @@
 """One process at a time in a folder, and no lock that outlives its process."""
 
+import threading
+
 import pytest
 
 from tfrs_gru4rec.folder_lock import lock_folder
@@ -39,3 +41,18 @@ with lock_folder({str(tmp_path)!r}):
     assert (ended.stdout.strip(), ended.returncode) == ("in", 9)
     with lock_folder(tmp_path):
         pass
+
+
+def test_who_waits_gets_the_folder_once_it_is_free(tmp_path):
+    def work():
+        with lock_folder(tmp_path, wait=True):
+            done.append("waited")
+
+    done = []
+    waiting = threading.Thread(target=work)
+    with lock_folder(tmp_path):
+        waiting.start()
+        waiting.join(timeout=0.2)
+        done.append("locked")
+    waiting.join(timeout=60)
+    assert done == ["locked", "waited"]

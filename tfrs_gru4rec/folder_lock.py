@@ -12,15 +12,19 @@ _LOCK_FILE = ".lock"
 
 
 @contextmanager
-def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
+def lock_folder(path: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
     """Keeps other processes, and other blocks of this one, out of a folder for the length of a `with` block.
 
     The operating system holds the lock and lets it go when the process ends, however it ends: a lock is never left
     behind. It holds among processes of one machine; on a network drive it may not. The folder is made if need be; its
     file .lock stays and means nothing by itself.
 
+    Args:
+      path: the folder.
+      wait: whether to wait for a folder that is locked, which is for blocks that take no time.
+
     Raises:
-      BlockingIOError: another process is at work in the folder.
+      BlockingIOError: another process is at work in the folder, and there is no waiting.
       NotADirectoryError: there is a file of this name.
       OSError: the folder cannot be written to.
 
@@ -43,7 +47,7 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
     with (folder / _LOCK_FILE).open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise BlockingIOError(
                 f"Another process is at work in {folder}; wait until it has ended."

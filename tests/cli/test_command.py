@@ -282,14 +282,12 @@ def test_a_default_of_a_function_is_that_of_its_dataclass():
     from tfrs_gru4rec.export.saved_model import export_saved_model
     from tfrs_gru4rec.models.recommend import recommend
     from tfrs_gru4rec.pipelines.session_log import SessionLog
-    from tfrs_gru4rec.upkeep.day_loop import DayLoopConfig
 
     for function, settings in (
         (evaluate, config.EvaluationConfig),
         (export_saved_model, config.ExportConfig),
         (recommend, config.RecommendConfig),
         (SessionLog.from_file, config.ColumnConfig),
-        (DayLoopConfig, config.DailyConfig),
     ):
         shared = {each.name: each.default for each in settings_of(settings)}.items()
         parameters = inspect.signature(function).parameters

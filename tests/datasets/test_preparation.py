@@ -46,9 +46,3 @@ def test_filters_may_leave_nothing():
     left = preparation.filter_until_stable(events, 2, 5)
     assert len(left) == 0
     assert left.offsets.tolist() == [0]
-
-
-def test_items_of_a_reference_are_kept_whatever_the_codes():
-    events, reference = _events((1, 9, 0), (1, 3, 1)), _events((1, 3, 0), (1, 1, 0))
-    assert preparation.keep_items_of(events, reference).items.tolist() == [3]
-    assert preparation.keep_items_of(reference, events).items.tolist() == [3]

@@ -22,11 +22,10 @@ def _events(*rows):
     return Events(np.array(sessions), np.array(items, np.int32), np.array(times))
 
 
-def _log(*rows, is_wanted=None, ticks_per_second=1):
+def _log(*rows, ticks_per_second=1):
     events = _events(*rows)
-    is_wanted = np.ones(len(rows), bool) if is_wanted is None else np.array(is_wanted)
     item_ids = np.arange(events.items.max() + 1)
-    return RawLog(events, is_wanted, item_ids, ticks_per_second=ticks_per_second)
+    return RawLog(events, item_ids, ticks_per_second=ticks_per_second)
 
 
 def _rows(events):
@@ -52,7 +51,7 @@ def test_repeats_stay_if_asked_for():
 
 
 def test_unwanted_events_count_for_pauses_only_if_asked_for():
-    log = _log((7, 1, 0), (7, 9, 50), (7, 2, 100), is_wanted=[True, False, True])
+    log = _log((7, 1, 0), (7, -1, 50), (7, 2, 100))
     of_wanted = Recipe(gap_seconds=60, min_length=1, min_support=1)
     of_all = Recipe(gap_seconds=60, gap_over_all_events=True, min_length=1, min_support=1)
     assert _rows(prepare_sessions(log, of_wanted)) == [(0, 1, 0), (1, 2, 100)]
@@ -60,9 +59,7 @@ def test_unwanted_events_count_for_pauses_only_if_asked_for():
 
 
 def test_a_user_of_many_events_keeps_the_last_ones():
-    log = _log(
-        (7, 1, 0), (7, 9, 2), (7, 2, 2), (7, 3, 1), (8, 4, 9), is_wanted=[True, False, True, True, True]
-    )
+    log = _log((7, 1, 0), (7, -1, 2), (7, 2, 2), (7, 3, 1), (8, 4, 9))
     of_wanted = Recipe(max_user_events=2, min_length=1, min_support=1)
     seen = {}
     found = prepare_sessions(log, of_wanted, lambda rule, events: seen.setdefault(rule, _rows(events)))

@@ -30,11 +30,10 @@ def test_a_source_is_read_and_follows_its_recipe(tmp_path):
 def test_events_of_other_kinds_are_read_only_if_they_count_for_pauses(tmp_path):
     log = read_source(shop(tmp_path), tmp_path)
     assert log.item_ids[log.events.items].tolist() == [50, 50, 70]
-    assert log.is_wanted.all()
     bridged = shop(tmp_path, recipe=Recipe(**RULES, gap_over_all_events=True, collapse_repeats=False))
     log = read_source(bridged, tmp_path)
-    assert log.item_ids[log.events.items].tolist() == [50, 60, 50, 70]
-    assert log.is_wanted.tolist() == [True, False, True, True]
+    assert log.item_ids.tolist() == [50, 60, 70]
+    assert log.events.items.tolist() == [0, -1, 0, 2]
     assert load_splits(bridged, tmp_path).splits["train"].sessions.tolist() == [0, 0, 1]
 
 
@@ -43,7 +42,8 @@ def test_text_ids_may_lack_the_item_which_makes_no_event_to_keep(tmp_path):
     (tmp_path / "log.csv").write_text("user;item;at\nbob;lamp;1\nann;;2\nann;desk;3\n")
     log = read_source(source, tmp_path)
     assert log.events.sessions.tolist() == [1, 0, 0]  # they sort as the names do
-    assert log.item_ids[log.wanted().items].tolist() == ["lamp", "desk"]
+    assert log.item_ids.tolist() == ["", "desk", "lamp"]
+    assert log.events.items.tolist() == [2, -1, 1]
 
 
 def test_times_may_count_from_the_first_day_of_the_session(tmp_path):

@@ -1,5 +1,7 @@
 """Figures of the recommended items, against asking for each prefix by itself."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,7 +25,7 @@ def describe(items, counts):
     }
 
 
-def test_figures_of_the_items_of_all_lists():
+def test_figures_of_the_items_of_all_lists(monkeypatch):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"SessionId": np.arange(100) // 5, "ItemId": rng.permutation(100) % 60})
     log = SessionLog.from_frame(frame.assign(Time=np.arange(100)))
@@ -45,4 +47,5 @@ def test_figures_of_the_items_of_all_lists():
         "clicked": describe(clicked, counts),
     }
     assert 2 < len(np.unique(lists)) < 60
-    assert list_figures(model, log, k=(2,), max_lists=1)["by_k"]["2"]["items"] == 2
+    monkeypatch.setattr(sys.modules[list_figures.__module__], "LISTS", 1)
+    assert list_figures(model, log, k=(2,))["by_k"]["2"]["items"] == 2

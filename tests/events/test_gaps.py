@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfrs_gru4rec.events.events import Events
-from tfrs_gru4rec.events.gaps import cut_at_gaps, cut_at_gaps_of_all
+from tfrs_gru4rec.events.gaps import cut_at_gaps
+from tfrs_gru4rec.events.raw_log import RawLog
 
 
 def test_a_pause_longer_than_the_gap_cuts_and_one_as_long_does_not():
@@ -14,8 +15,8 @@ def test_a_pause_longer_than_the_gap_cuts_and_one_as_long_does_not():
 
 
 def test_events_of_other_kinds_bridge_a_gap_before_they_are_dropped():
-    events = Events(np.array([7, 7, 7]), np.array([3, 1, 2], np.int32), np.array([18, 0, 9]))
-    views = cut_at_gaps_of_all(events, np.array([True, True, False]), gap=10)  # at 9 the visitor was there
+    events = Events(np.array([7, 7, 7]), np.array([3, 1, -1], np.int32), np.array([18, 0, 9]))
+    views = RawLog(events, np.arange(4)).cut_at_gaps(10, over_all_events=True)  # at 9 the visitor was there
     assert views.sessions.tolist() == [0, 0]
     assert views.items.tolist() == [1, 3]
 

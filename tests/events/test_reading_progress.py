@@ -13,7 +13,7 @@ def lines(caplog):
 
 def test_lines_come_at_intervals_and_tell_count_and_rate(lines):
     clock = iter([100.0, 104.0, 110.0, 114.0, 125.0, 150.0])
-    progress = Progress("a.tsv", clock=clock.__next__, seconds_between_lines=10.0)
+    progress = Progress("a.tsv", clock=clock.__next__)
     for count in (40, 60, 20, 130):
         progress.add(count)
     progress.end()
@@ -26,7 +26,7 @@ def test_lines_come_at_intervals_and_tell_count_and_rate(lines):
 
 
 def test_what_took_no_time_has_no_rate(lines):
-    progress = Progress("a.csv", "rows", clock=iter([5.0, 5.0, 5.05]).__next__, shortest_seconds=0.1)
+    progress = Progress("a.csv", "rows", clock=iter([5.0, 5.0, 5.05]).__next__)
     progress.add(7)
     progress.end()
     assert lines() == ["Read a.csv: 7 rows."]

@@ -11,7 +11,7 @@ import pandas as pd
 
 import tfrs_gru4rec
 from tfrs_gru4rec.cli import daily, prepare, train
-from tfrs_gru4rec.config import CheckpointConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.config import CheckpointConfig, DailyConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation import plots
 from tfrs_gru4rec.evaluation.fused import FusedModel, with_fusion
 from tfrs_gru4rec.export.publishing import publish, versions
@@ -31,13 +31,14 @@ COMPILE = GRU4Rec.compile
 
 
 def make_small() -> None:
-    """Leaves out what takes most of the time of a tiny run: compiling, tracing, drawing."""
+    """Leaves out what takes most of the time of a tiny run: compiling, tracing, ranking, drawing."""
 
     def compile_eagerly(self, *arguments, **settings):
         COMPILE(self, *arguments, **{**settings, "jit_compile": False, "run_eagerly": True})
 
     GRU4Rec.compile = compile_eagerly
     plots.plot_report = lambda *_: False
+    day_loop.measure_day = lambda model, *_: ({"recall": float(np.abs(table_of(model)).sum() > 0)}, None)
     day_loop.plot_days = lambda days, path, k: bool(Path(path).write_text(str(len(days))))
 
 
@@ -105,13 +106,17 @@ def run_daily(inputs: Path, root: Path) -> None:
         GRU4RecConfig(layers=(3,), n_sample=4),
         TrainingConfig(batch_size=4, n_epochs=1),
         WarmStartConfig(),
-        first_model=old_model(inputs),
-        margin=1.0,
-        keep_days=1,
+        DailyConfig(
+            inputs,
+            root / "work",
+            root / "versions",
+            margin=1.0,
+            warm_start_from=old_model(inputs),
+            keep_days=1,
+        ),
         checkpoints=CheckpointConfig(keep_checkpoints=1),
     )
-    measure = lambda model, log, k: ({"recall": float(np.abs(table_of(model)).sum() > 0)}, None)  # noqa: E731
-    day_loop.DayLoop(inputs, root / "work", Versions(root / "versions", {}), config, measure).run()
+    day_loop.DayLoop(Versions(root / "versions", {}), config).run()
 
 
 def run_prepare(inputs: Path, root: Path, min_item_support: int = 1) -> None:

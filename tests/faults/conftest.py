@@ -14,7 +14,8 @@ def small_runs():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GRU4Rec, "compile", GRU4Rec.compile)  # put back at the end
         patch.setattr(plots, "plot_report", plots.plot_report)
-        patch.setattr(day_loop, "plot_days", day_loop.plot_days)
+        for name in ("measure_day", "plot_days"):
+            patch.setattr(day_loop, name, getattr(day_loop, name))
         make_small()
         yield
 

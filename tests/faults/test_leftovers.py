@@ -10,7 +10,7 @@ import pytest
 from fault_support.commands import COMMANDS, table_of
 
 from tfrs_gru4rec.atomic_files import make_folder, temporary_path, write_text
-from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.config import DailyConfig, GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training import ModelFolder, fit, load_model
@@ -74,12 +74,9 @@ def test_a_half_begun_day_starts_again(inputs, tmp_path, caplog):
 @pytest.mark.parametrize(("keep_days", "kept"), [(0, "1234"), (1, "124"), (2, "1234")])
 def test_days_are_kept_as_long_as_asked_and_while_they_serve(tmp_path, keep_days, kept):
     """Day 2 serves, for the days after it were held back; day 4 is the newest, and day 1 the first."""
-    loop = day_loop.DayLoop(
-        tmp_path,
-        tmp_path / "work",
-        publisher=None,
-        config=day_loop.DayLoopConfig(GRU4RecConfig(), TrainingConfig(), None, keep_days=keep_days),
-    )
+    days = DailyConfig(tmp_path, tmp_path / "work", tmp_path / "exports", keep_days=keep_days)
+    config = day_loop.DayLoopConfig(GRU4RecConfig(), TrainingConfig(), None, days)
+    loop = day_loop.DayLoop(publisher=None, config=config)
     for number, version in enumerate([1, 2, None, None], 1):
         make_folder(tmp_path / "work" / "days" / str(number) / "checkpoints")
         loop.ledger.append({"day": str(number), "version": version})

@@ -13,8 +13,8 @@ from tfrs_gru4rec.neighbours import (
     SessionKNN,
     Transitions,
     evaluate_baselines,
-    rank_by_baselines,
 )
+from tfrs_gru4rec.neighbours.compare import rank_by
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 from oracle import baselines as oracle
@@ -206,7 +206,7 @@ def test_evaluation_reports_the_figures_of_the_ranks():
         assert figures[name]["mrr"]["5"] == pytest.approx(np.mean(reciprocal))
         assert figures[name]["events"] == test.n_pairs
         assert figures[name]["seconds"] >= 0
-    by_position = rank_by_baselines(train, test)["transitions"].at_position(1, 1)
+    by_position = rank_by(Transitions(train), test).at_position(1, 1)
     first = NextClicks.of(test).positions == 1
     np.testing.assert_array_equal(by_position.ranks, Transitions(train).ranks(test)[first])
 
@@ -214,14 +214,16 @@ def test_evaluation_reports_the_figures_of_the_ranks():
 def test_sampling_asks_session_knn_a_seeded_share_of_the_pairs():
     train, test = log_of(random_sessions(7, 80, 30), 30), log_of(random_sessions(8, 40, 30), 30)
     everything = SessionKNN(train).ranks(test)
-    found = rank_by_baselines(train, test, max_pairs=25, seed=1)
-    assert len(found["popularity"].ranks) == test.n_pairs
-    assert len(found["session_knn"].ranks) == 25
     pairs = NextClicks.of(test)
     chosen = np.sort(np.random.default_rng(1).choice(len(pairs), 25, replace=False))
-    np.testing.assert_array_equal(found["session_knn"].ranks, everything[chosen])
-    np.testing.assert_array_equal(found["session_knn"].positions, pairs.positions[chosen])
-    np.testing.assert_array_equal(test.items[found["session_knn"].events], pairs.targets[chosen])
+    found = rank_by(SessionKNN(train), test, clicks=pairs.sample(25, seed=1))
+    np.testing.assert_array_equal(found.ranks, everything[chosen])
+    np.testing.assert_array_equal(found.positions, pairs.positions[chosen])
+    np.testing.assert_array_equal(test.items[found.events], pairs.targets[chosen])
+    figures = evaluate_baselines(train, test, k=(5,), max_pairs=25, seed=1)
+    assert figures["popularity"]["events"] == test.n_pairs
+    assert figures["session_knn"]["events"] == 25
+    assert figures["session_knn"]["mrr"] == found.figures((5,))["mrr"]
     assert len(pairs.sample(10**6, 0)) == len(pairs)
 
 
@@ -244,7 +246,7 @@ def test_a_log_read_from_a_frame_is_ranked_in_its_own_vocabulary():
     test_log = SessionLog.from_frame(test, log.vocabulary)
     # The unknown q is dropped, so z is asked for after x: y followed twice, z once.
     assert Transitions(log).ranks(test_log).tolist() == [2]
-    assert rank_by_baselines(log, test_log)["transitions"].dropped_events == 1
+    assert rank_by(Transitions(log), test_log).dropped_events == 1
 
 
 def test_learning_leaves_the_log_as_it_is():

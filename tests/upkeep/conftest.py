@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfrs_gru4rec.evaluation import plot_days
+from tfrs_gru4rec.evaluation.plots import plot_days
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.upkeep import day_loop
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tfrs_gru4rec import metrics
-from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
+from tfrs_gru4rec.config import DailyConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation import evaluate
 from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.models import GRU4Rec
@@ -72,20 +72,18 @@ class Versions:
         self.published.append((version, gru.embedding.output_table.numpy()))
 
 
-def config(**settings):
-    return DayLoopConfig(
-        GRU4RecConfig(layers=(16,), n_sample=8),
-        TrainingConfig(batch_size=4, n_epochs=4, learning_rate=0.2),
-        WarmStartConfig(**settings.pop("warm_start", {})),
-        **{"k": 1, **settings},
-    )
-
-
 @pytest.mark.usefixtures("longer_run")
 @pytest.mark.slow
 def test_refreshed_beats_stale_under_drift_and_keeps_the_old_items(days_dir, tmp_path):
     versions = Versions()
-    loop = DayLoop(days_dir, tmp_path / "work", versions, config(warm_start={"retire_after_days": 1.5}))
+    config = DayLoopConfig(
+        GRU4RecConfig(layers=(16,), n_sample=8),
+        TrainingConfig(batch_size=4, n_epochs=4, learning_rate=0.2),
+        WarmStartConfig(retire_after_days=1.5),
+        DailyConfig(days_dir, tmp_path / "work", tmp_path / "exports"),
+        k=1,
+    )
+    loop = DayLoop(versions, config)
     days = loop.run()
     assert [day["day"] for day in days] == ["2024-05-01", "2024-05-02", "2024-05-03", "2024-05-04"]
     assert days[0]["refreshed"] == days[0]["stale"]
@@ -146,12 +144,13 @@ def kill_after(monkeypatch, target, name, at):
     monkeypatch.setattr(target, name, dying)
 
 
-def tiny(**settings):
+def tiny(logs, folder, **settings):
     return DayLoopConfig(
         GRU4RecConfig(layers=(4,), n_sample=4),
         TrainingConfig(batch_size=4, n_epochs=1),
         WarmStartConfig(),
-        **{"k": 1, "margin": 1.0, **settings},
+        DailyConfig(logs, folder, folder / "exports", **{"margin": 1.0, **settings}),
+        k=1,
     )
 
 
@@ -168,7 +167,9 @@ def measure(model, log, k):
 
 def work(logs, folder, versions, **settings):
     """Works the days of tiny models."""
-    return DayLoop(logs, folder, versions, tiny(**settings), measure).run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(day_loop, "measure_day", measure)
+        return DayLoop(versions, tiny(logs, folder, **settings)).run()
 
 
 # Day 2 trains second, reports second, measures second and third, and is published and entered second.
@@ -196,11 +197,11 @@ def short(tmp_path_factory):
         write_day(folder / "logs", number, [OLD_RING, [f"day{number}-{n}" for n in range(3)]], 12)
     write_day(folder, 0, [OLD_RING], 12)
     log = SessionLog.from_file(folder / "2024-05-00.tsv.gz")
-    start = tiny()
+    start = tiny(folder / "logs", folder / "work")
     fit(GRU4Rec(log.vocabulary, start.model), log, start.training, ModelFolder(folder / "first"))
     Fusion.count(log, np.full([4, 5], 0.1), ["rules", "knn"]).save(folder / "first")
     versions = Versions()
-    entries = work(folder / "logs", folder / "work", versions, first_model=folder / "first")
+    entries = work(folder / "logs", folder / "work", versions, warm_start_from=folder / "first")
     return folder / "logs", entries, versions
 
 
@@ -218,8 +219,8 @@ def test_goes_on_after_a_kill_without_losing_or_repeating_a_day(short, tmp_path,
     with monkeypatch.context() as patch:
         how(patch, target, name, at)
         with pytest.raises(Killed):
-            work(logs, tmp_path / "work", versions, first_model=first)
-    work(logs, tmp_path / "work", versions, first_model=first)
+            work(logs, tmp_path / "work", versions, warm_start_from=first)
+    work(logs, tmp_path / "work", versions, warm_start_from=first)
     for day in ("2024-05-01", "2024-05-02"):
         one, other = (folder / "work" / "days" / day for folder in (tmp_path, logs.parent))
         assert (one / "fusion.npz").read_bytes() == (other / "fusion.npz").read_bytes()
@@ -239,14 +240,13 @@ def test_goes_on_after_a_kill_without_losing_or_repeating_a_day(short, tmp_path,
     [(0.44, None), (0.46, 2)],
     ids=["worse: held back", "hardly worse: exported"],
 )
-def test_export_depends_on_the_margin(short, tmp_path, refreshed, last_version):
+def test_export_depends_on_the_margin(short, tmp_path, monkeypatch, refreshed, last_version):
     logs, *_ = short
     # In this order: day 1; day 2 refreshed; day 2 serving, which is the stale one as well.
     recalls = iter([0.5, refreshed, 0.5])
     versions = Versions()
-    days = DayLoop(
-        logs, tmp_path / "work", versions, tiny(margin=0.05), lambda *_: ({"recall": next(recalls)}, None)
-    ).run()
+    monkeypatch.setattr(day_loop, "measure_day", lambda *_: ({"recall": next(recalls)}, None))
+    days = DayLoop(versions, tiny(logs, tmp_path / "work", margin=0.05)).run()
     assert [day["version"] for day in days] == [1, last_version]
     assert days[1]["serving"] == days[1]["stale"] == {"recall": 0.5}
     assert versions.calls == (1 if last_version is None else 2)
@@ -286,7 +286,7 @@ def test_unknown_items_count_as_misses():
 def test_a_day_leaves_a_report_of_what_it_reached_on_the_next(short, tmp_path):
     logs, *_ = short
     versions = Versions()
-    DayLoop(logs, tmp_path / "work", versions, tiny()).run()
+    DayLoop(versions, tiny(logs, tmp_path / "work")).run()
     folder = tmp_path / "work" / "days" / "2024-05-02"
     report = json.loads((folder / "report.json").read_text())
     next_log = SessionLog.from_file(logs / "2024-05-03.tsv.gz")
@@ -313,7 +313,7 @@ def test_only_the_models_needed_keep_their_weights(short, tmp_path):
     for file in logs.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     write_day(folder, 4, [OLD_RING], 12)
-    work(folder, tmp_path / "work", Versions(), first_model=logs.parent / "first")
+    work(folder, tmp_path / "work", Versions(), warm_start_from=logs.parent / "first")
     for part in ("checkpoints", "fusion.npz"):
         kept = [day.name for day in sorted((tmp_path / "work" / "days").iterdir()) if (day / part).exists()]
         assert kept == ["2024-05-01", "2024-05-03"]
@@ -331,7 +331,7 @@ def test_only_the_models_needed_keep_their_weights(short, tmp_path):
 def test_neighbours_learn_on_days_without_training(short, tmp_path, train_every, epochs):
     logs, *_ = short
     first = logs.parent / "first"
-    entries = work(logs, tmp_path / "work", Versions(), first_model=first, train_every=train_every)
+    entries = work(logs, tmp_path / "work", Versions(), warm_start_from=first, train_every=train_every)
     assert [entry["epochs"] for entry in entries] == epochs
     before, after = load_model(first), load_model(tmp_path / "work" / "days" / "2024-05-02")
     rows = after.vocabulary.rows(before.vocabulary.ids)
@@ -349,7 +349,7 @@ def test_neighbours_learn_on_days_without_training(short, tmp_path, train_every,
 
 def test_days_without_training_need_neighbours(short):
     with pytest.raises(ValueError, match=r"Days without training are for neighbours.*train_every=0"):
-        tiny(train_every=0, first_model=short[0])
+        tiny(short[0], short[0], train_every=0, warm_start_from=short[0])
 
 
 def test_day_files(tmp_path):
@@ -370,7 +370,7 @@ def test_late_log_is_left_out_and_named(tmp_path, caplog):
         (logs / name).touch()
     ledger = Ledger(tmp_path / "work" / "ledger.json")
     ledger.append({"day": "2", "version": 1})
-    loop = DayLoop(logs, tmp_path / "work", Versions(), tiny())
+    loop = DayLoop(Versions(), tiny(logs, tmp_path / "work"))
     assert loop.pending() == []
     assert "Left out, because 2 is done already: 1." in caplog.text
 

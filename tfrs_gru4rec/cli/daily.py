@@ -55,19 +55,10 @@ def main(
     # Each day has a model of its own size, so TensorFlow would warn at every one that it traces anew.
     tf.get_logger().setLevel("ERROR")
     config = DayLoopConfig(
-        model,
-        training,
-        warm_start,
-        first_epochs=days.first_epochs,
-        train_every=days.train_every,
-        first_model=days.warm_start_from,
-        margin=days.margin,
-        keep_days=days.keep_days,
-        checkpoints=checkpoints,
-        columns=columns.to_dict(),
+        model, training, warm_start, days, checkpoints=checkpoints, columns=columns.to_dict()
     )
     publisher = SavedModelVersions(days.export_dir, export.to_dict())
-    entries = DayLoop(days.days_dir, days.work_dir, publisher, config).run()
+    entries = DayLoop(publisher, config).run()
     print(_table(entries) if entries else "No day to work: each needs the following day's log to be there.")
     return 0
 

@@ -32,12 +32,6 @@ class TrainingLogs:
     whole: "SessionLog"  # what is trained on by a refit: both together
     validation: ValidationConfig  # where `valid` comes from, and what it is for
 
-    def require_valid(self) -> "SessionLog":
-        """Returns the validation; raises ValueError if there is none."""
-        if self.valid is None:
-            raise ValueError("There must be a validation. Received: valid=None.")
-        return self.valid
-
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Settings):

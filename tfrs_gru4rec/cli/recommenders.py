@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfrs_gru4rec.cli.flag_groups import require_flags
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-class Recommender(Protocol):
-    """A loaded model."""
-
-    def recommend(self, sessions: Mapping[Any, Any], k: int, exclude_seen: bool) -> pd.DataFrame:
-        """Returns session, rank, item and score."""
-
-    def unknown(self, session: Sequence[Any]) -> list[Any]:
-        """Returns the items that the model does not know."""
+    from tfrs_gru4rec.export.whole_sessions import ExportedModel
 
 
 class TrainedModel:
@@ -78,7 +70,7 @@ class Source(NamedTuple):
 
         return Vocabulary.load(self.folder / FILE).is_integer
 
-    def load(self) -> Recommender:
+    def load(self) -> TrainedModel | ExportedModel:
         """Loads the model."""
         if self.is_export:
             from tfrs_gru4rec.export.whole_sessions import ExportedModel

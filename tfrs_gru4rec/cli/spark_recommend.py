@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tfrs_gru4rec.cli.recommenders import Recommender, Source
+from tfrs_gru4rec.cli.recommenders import Source, TrainedModel
 from tfrs_gru4rec.config import ColumnConfig, RecommendConfig
 
 if TYPE_CHECKING:
     from tfrs_gru4rec.datasets.spark_session import SparkFolder
+    from tfrs_gru4rec.export.whole_sessions import ExportedModel
 
 
 def write_recommendations(
@@ -78,5 +79,5 @@ def _recommend_parts(
 
 
 @functools.cache
-def _load(source: Source) -> Recommender:
+def _load(source: Source) -> TrainedModel | ExportedModel:
     return source.load()

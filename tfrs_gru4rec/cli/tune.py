@@ -85,13 +85,14 @@ def main(
 
     space = SearchSpace.from_file(study.space) if study.space else SearchSpace()
     logs = data.read_training_logs(columns, dataclasses.replace(validation, refit=True))
-    found = _study(study, space, logs)
+    valid: Any = logs.valid  # is there, as its source is
+    found = _study(study, space, logs, valid)
     print(f"\nThe best of {len(found.trials)} trials, by recall@20 in validation:")
     print(_trials_table(found))
     if study.fusion != "none":
         print(fusion_line(found.fusion_report))
     report: dict[str, Any] = {
-        "validation": {"sessions_of": validation.source, "events": logs.require_valid().n_events},
+        "validation": {"sessions_of": validation.source, "events": valid.n_events},
         "trials": found.trials,
         "knn_trials": found.knn,
         "fusion": found.fusion_report,
@@ -110,11 +111,11 @@ def main(
     return 0
 
 
-def _study(study: StudyConfig, space: Any, logs: TrainingLogs) -> Any:
+def _study(study: StudyConfig, space: Any, logs: TrainingLogs, valid: Any) -> Any:
     """Looks for the best settings."""
     from tfrs_gru4rec.tuning import tune
 
-    train, valid = logs.train, logs.require_valid()
+    train = logs.train
     print(
         f"Tuning on {train.n_events} events of {train.n_sessions} sessions, {train.vocabulary.n_items} items;\n"
         f"validating on {valid.n_events} events of {valid.n_sessions} sessions, {logs.validation.source}."
@@ -186,12 +187,7 @@ def _trials_table(found: Any) -> str:
 COMMAND = Command(
     "gru4rec-tune", main, flag_names={"data": {"dwell_seconds": None}, "validation": _NOT_OF_A_STUDY}
 )
-
-
-def run() -> None:
-    """Runs the command."""
-    COMMAND.run()
-
+run = COMMAND.run
 
 if __name__ == "__main__":
     run()

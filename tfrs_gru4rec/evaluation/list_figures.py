@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrs_gru4rec.checks import require_positive
 from tfrs_gru4rec.evaluation.fused import FusedModel
 from tfrs_gru4rec.metrics.figures import DEFAULT_K, require_list_lengths
 from tfrs_gru4rec.models import GRU4Rec
@@ -21,11 +20,7 @@ _HISTORY = 20
 
 
 def list_figures(
-    model: GRU4Rec | FusedModel,
-    log: SessionLog,
-    k: Sequence[int] = DEFAULT_K,
-    max_lists: int = LISTS,
-    seed: int = 0,
+    model: GRU4Rec | FusedModel, log: SessionLog, k: Sequence[int] = DEFAULT_K
 ) -> dict[str, Any]:
     """Describes the items in the recommendations for a sample of a test log's pairs, and those that were clicked there.
 
@@ -41,15 +36,13 @@ def list_figures(
       model: to ask.
       log: test sessions in the model's vocabulary.
       k: list lengths.
-      max_lists: pairs drawn at random, without replacement.
-      seed: seed of that draw.
 
     Returns:
       `lists`, their number; `by_k`, for each k as in {"20": …} the number of different `items`, `coverage`, `novelty`
       and `popularity`; and `clicked`, the same four of the items that were clicked next.
 
     Raises:
-      ValueError: a list length or max_lists is not above zero.
+      ValueError: a list length is not above zero.
 
     A list of all four items holds them all; b has two of the five events.
 
@@ -63,8 +56,7 @@ def list_figures(
     (3, 1.0, 1.25)
     """
     require_list_lengths(k)
-    require_positive(max_lists=max_lists)
-    asked = NextClicks.of(log).sample(max_lists, seed)
+    asked = NextClicks.of(log).sample(LISTS, seed=0)
     longest, lists = min(max(k), model.vocabulary.n_items), []
     for first in range(0, len(asked), _BLOCK):
         histories = latest_clicks(log.items, asked.take(slice(first, first + _BLOCK)), _HISTORY)

@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrs_gru4rec.events.delimited import Converter
 from tfrs_gru4rec.events.events import MAX_INT32
 from tfrs_gru4rec.events.id_codes import rising_codes
 
@@ -21,19 +20,9 @@ def texts(values: pa.Array) -> pa.Array:
     return values.dictionary_encode()
 
 
-def categories(values: pa.Array) -> pa.Array:
-    """Keeps text, each distinct one stored once; it may be empty."""
-    return values.dictionary_encode()
-
-
 def integer_categories(values: pa.Array) -> pa.Array:
     """Reads integers of few distinct values, each stored once."""
     return integers(values).dictionary_encode()
-
-
-def equals(wanted: str) -> Converter:
-    """Makes a converter to booleans: whether the text is `wanted`."""
-    return lambda values: pc.equal(values, wanted)
 
 
 def iso_milliseconds(values: pa.Array) -> pa.Array:
@@ -69,7 +58,7 @@ def pop_ids(table: dict[str, pa.ChunkedArray], name: str) -> np.ndarray:
 
 
 def pop_codes(table: dict[str, pa.ChunkedArray], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Takes a dictionary-encoded column, as `texts` or a converter to categories gives it, out of a table.
+    """Takes a dictionary-encoded column, as `texts` or `integer_categories` gives it, out of a table.
 
     Returns:
       codes int32 [n] and the distinct values in rising order, int64 or an object array of str.

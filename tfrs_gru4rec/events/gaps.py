@@ -3,7 +3,6 @@
 import numpy as np
 
 from tfrs_gru4rec.events.events import Events
-from tfrs_gru4rec.events.order import sort_events
 
 
 def cut_at_gaps(events: Events, gap: float) -> Events:
@@ -19,17 +18,3 @@ def cut_at_gaps(events: Events, gap: float) -> Events:
     is_start[1:] = events.sessions[1:] != events.sessions[:-1]
     is_start[1:] |= np.diff(events.times) > gap
     return Events(np.cumsum(is_start, dtype=np.int32) - np.int32(1), events.items, events.times)
-
-
-def cut_at_gaps_of_all(events: Events, is_wanted: np.ndarray, gap: float) -> Events:
-    """Cuts sessions by the pauses between events of all kinds, in any order, then keeps the wanted ones.
-
-    These come sorted by session, then time; sessions are numbered over the events of all kinds.
-
-    >>> events = Events(np.array([7, 7, 7]), np.array([1, 2, 3], np.int32), np.array([0, 9, 18]))
-    >>> cut_at_gaps_of_all(events, np.array([True, False, True]), gap=10).sessions.tolist()
-    [0, 0]
-    """
-    marked = Events(events.sessions, np.where(is_wanted, events.items, np.int32(-1)), events.times)
-    cut = cut_at_gaps(sort_events(marked), gap)
-    return cut.select(cut.items >= 0)

@@ -76,7 +76,7 @@ def read_parquet_columns(path: str | os.PathLike[str], keys: Sequence[str]) -> l
     try:
         data = pyarrow.dataset.dataset(os.fspath(path), format="parquet")
         require(bool(data.files), "A folder must hold Parquet parts to be a log.", **place)
-        require_keys(path, data.schema.names, keys)
+        require_keys(data.schema.names, keys, **place)
         table = data.to_table(columns=list(keys))
     except pa.ArrowException as error:
         raise ValueError(f"The log cannot be read: {error}. Received: file={os.fspath(path)!r}.") from error
@@ -105,7 +105,7 @@ def parts_of(path: str | os.PathLike[str]) -> list[str]:
 def _read_parquet(path: pathlib.Path, keys: Sequence[str], is_gzip: bool) -> list[LogColumn]:
     source = io.BytesIO(gzip.decompress(path.read_bytes())) if is_gzip else str(path)
     with pq.ParquetFile(source) as file:
-        require_keys(path, file.schema_arrow.names, keys)
+        require_keys(file.schema_arrow.names, keys, file=str(path))
         table = _table(file.iter_batches(_BATCH_EVENTS, columns=list(keys)), path)
     return [LogColumn(table[key], {"file": str(path), "column": key}) for key in keys]
 
@@ -114,7 +114,7 @@ def _read_text(path: pathlib.Path, keys: Sequence[str], is_gzip: bool) -> list[L
     lines = TextLines(path, is_gzip)
     header, has_events = lines.header()
     separator, present = split_header(header, tuple(keys))
-    require_keys(path, present, keys)
+    require_keys(present, keys, file=str(path))
     require(has_events, _EVENTS_RULE, file=str(path))
     types = dict.fromkeys([*keys[:2], *keys[3:]], pa.string())
 
@@ -151,7 +151,7 @@ def _table(batches: Iterable[pa.RecordBatch], path: pathlib.Path) -> pa.Table:
     return pa.Table.from_batches(collected)
 
 
-def require_keys(path: str | os.PathLike[str], present: Sequence[str], keys: Sequence[str]) -> None:
-    """Raises ValueError unless a log has all of the columns."""
+def require_keys(present: Sequence[str], keys: Sequence[str], **place: str) -> None:
+    """Raises ValueError unless a log, which `place` names, has all of the columns."""
     missing = [key for key in keys if key not in present]
-    require(not missing, _KEYS_RULE, file=os.fspath(path), missing=missing, present=list(present))
+    require(not missing, _KEYS_RULE, **place, missing=missing, present=list(present))

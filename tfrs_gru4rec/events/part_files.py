@@ -95,11 +95,7 @@ def read_parts(
 
 
 @dataclasses.dataclass
-class _Part:
-    codes: np.ndarray
-    ids: np.ndarray
-    offsets: np.ndarray
-    times: np.ndarray
+class _Part(PartedEvents):
     session_names: np.ndarray  # uint64 [n_sessions]: hashes tell raw ids of any kind apart in 8 bytes each
 
     @classmethod

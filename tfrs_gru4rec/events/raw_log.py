@@ -12,11 +12,10 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.events.bad_rows import BadRows, find_bad_rows
 from tfrs_gru4rec.events.columns import LogColumn
 from tfrs_gru4rec.events.events import Events
-from tfrs_gru4rec.events.gaps import cut_at_gaps, cut_at_gaps_of_all
+from tfrs_gru4rec.events.gaps import cut_at_gaps
 from tfrs_gru4rec.events.id_codes import id_codes, rising_codes
 from tfrs_gru4rec.events.log_files import read_log_columns
-from tfrs_gru4rec.events.offsets import offsets_of_runs
-from tfrs_gru4rec.events.order import sort_events, sort_order
+from tfrs_gru4rec.events.order import sort_events
 from tfrs_gru4rec.events.times import event_times
 
 KIND_RULE = "No event is of a kind to keep."
@@ -28,27 +27,22 @@ class RawLog:
     """A raw log in memory.
 
     >>> views = Events(np.array([2, 1]), np.array([0, -1], np.int32), np.array([20, 10]))
-    >>> log = RawLog(views, np.array([True, False]), item_ids=np.array(["lamp"], object))
-    >>> log.wanted().times.tolist()
+    >>> RawLog(views, item_ids=np.array(["lamp"], object)).sorted_wanted().times.tolist()
     [20]
     """
 
-    # All events in file order; sessions are those given, or users. The items of unwanted events say nothing.
+    # All events in file order; sessions are those given, or users. The item of those of a kind not to keep is -1.
     events: Events
-    is_wanted: np.ndarray  # bool [n_events], whether the event is of a kind to keep
     item_ids: np.ndarray  # raw ids by item code, rising
     # Raw ids by session code, rising; None if the sessions are numbers as they stand.
     session_ids: np.ndarray | None = None
     ticks_per_second: int = 1  # unit of the times
     skipped: Sequence[BadRows] = ()  # rows that were left out, by what is wrong with them
 
-    def wanted(self) -> Events:
-        """The wanted events in file order."""
-        return self.events if self.is_wanted.all() else self.events.select(self.is_wanted)
-
     def sorted_wanted(self) -> Events:
         """The wanted events by session, then time, then item."""
-        return sort_events(self.wanted())
+        is_wanted = self.events.items >= 0
+        return sort_events(self.events if is_wanted.all() else self.events.select(is_wanted))
 
     def capped(self, max_events: int, over_all_events: bool = False) -> "RawLog":
         """Keeps the last events of each session or user, as one that clicks without end, a bot, has too many.
@@ -58,17 +52,13 @@ class RawLog:
           over_all_events: whether events of other kinds count; otherwise they are left out.
 
         >>> views = Events(np.array([7, 7, 8]), np.array([0, 1, 0], np.int32), np.array([20, 10, 5]))
-        >>> RawLog(views, np.ones(3, bool), item_ids=np.array([214, 305])).capped(1).wanted().times.tolist()
+        >>> RawLog(views, item_ids=np.array([214, 305])).capped(1).events.times.tolist()
         [20, 5]
         """
-        rows = np.arange(len(self.events)) if over_all_events else np.flatnonzero(self.is_wanted)
-        sessions, times = self.events.sessions[rows], self.events.times[rows]
-        items = np.where(self.is_wanted, self.events.items, np.int32(-1))[rows]
-        order = sort_order(sessions, times, items)
-        rows = rows if order is None else rows[order]
-        offsets = offsets_of_runs(self.events.sessions[rows])
-        rows = rows[np.repeat(offsets[1:], np.diff(offsets)) - np.arange(len(rows)) <= max_events]
-        return dataclasses.replace(self, events=self.events.select(rows), is_wanted=self.is_wanted[rows])
+        events = sort_events(self.events) if over_all_events else self.sorted_wanted()
+        offsets = events.offsets
+        is_kept = np.repeat(offsets[1:], np.diff(offsets)) - np.arange(len(events)) <= max_events
+        return dataclasses.replace(self, events=events.select(is_kept))
 
     def cut_at_gaps(self, gap: float, over_all_events: bool = False) -> Events:
         """Cuts sessions or users where they pause for longer than `gap`.
@@ -80,9 +70,10 @@ class RawLog:
         Returns:
           The wanted events, sorted by session, time, item; sessions are numbered from 0 by owner, then time.
         """
-        if over_all_events:
-            return cut_at_gaps_of_all(self.events, self.is_wanted, gap)
-        return cut_at_gaps(self.sorted_wanted(), gap)
+        if not over_all_events:
+            return cut_at_gaps(self.sorted_wanted(), gap)
+        cut = cut_at_gaps(sort_events(self.events), gap)
+        return cut.select(cut.items >= 0)
 
 
 def read_raw_log(
@@ -131,7 +122,7 @@ def read_raw_log(
     items = np.full(len(is_wanted), -1, np.int32)
     items[is_wanted] = wanted_items
     sessions, session_ids = rising_codes(*id_codes(columns.pop()))
-    return RawLog(Events(sessions, items, times), is_wanted, item_ids, session_ids, skipped=skipped)
+    return RawLog(Events(sessions, items, times), item_ids, session_ids, skipped=skipped)
 
 
 def _is_wanted(column: LogColumn, kinds: Sequence[str]) -> np.ndarray:

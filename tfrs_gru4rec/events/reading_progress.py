@@ -5,6 +5,9 @@ from collections.abc import Callable
 
 from absl import logging
 
+_SECONDS_BETWEEN_LINES = 10.0
+_SHORTEST_SECONDS = 0.1  # of what took no longer, as it was read ahead, no rate is given
+
 
 class Progress:
     """Counts what was read and says every now and then how far it is.
@@ -18,16 +21,10 @@ class Progress:
     """
 
     def __init__(
-        self,
-        source: str,
-        unit: str = "events",
-        clock: Callable[[], float] = time.monotonic,
-        seconds_between_lines: float = 10.0,
-        shortest_seconds: float = 0.1,
+        self, source: str, unit: str = "events", clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Starts the clock; of what was read in `shortest_seconds` or less, that is ahead, no rate is given."""
+        """Starts the clock."""
         self._source, self._unit, self._clock = source, unit, clock
-        self._seconds_between_lines, self._shortest_seconds = seconds_between_lines, shortest_seconds
         self._started = self._reported = clock()
         self.count = 0
 
@@ -35,7 +32,7 @@ class Progress:
         """Counts what was just read."""
         self.count += count
         now = self._clock()
-        if now - self._reported >= self._seconds_between_lines:
+        if now - self._reported >= _SECONDS_BETWEEN_LINES:
             self._reported = now
             self._log("Reading", now)
 
@@ -45,5 +42,5 @@ class Progress:
 
     def _log(self, verb: str, now: float) -> None:
         seconds = now - self._started
-        rate = f", {self.count / seconds:.0f} {self._unit}/s" if seconds > self._shortest_seconds else ""
+        rate = f", {self.count / seconds:.0f} {self._unit}/s" if seconds > _SHORTEST_SECONDS else ""
         logging.info("%s %s: %d %s%s.", verb, self._source, self.count, self._unit, rate)

@@ -1,7 +1,7 @@
 """Simple recommenders that learn from the same log as the model and are measured in the same way."""
 
 from tfrs_gru4rec.neighbours.baseline import Baseline
-from tfrs_gru4rec.neighbours.compare import evaluate_baselines, rank_by_baselines
+from tfrs_gru4rec.neighbours.compare import evaluate_baselines
 from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.neighbours.item_knn import ItemKNN
 from tfrs_gru4rec.neighbours.next_clicks import NextClicks
@@ -22,5 +22,4 @@ __all__ = [
     "SessionKNN",
     "Transitions",
     "evaluate_baselines",
-    "rank_by_baselines",
 ]

@@ -61,39 +61,6 @@ def evaluate_baselines(
     ({'1': 0.6666666666666666, '2': 0.8333333333333334}, 3)
     """
     require_list_lengths(k)
-    results = {}
-    for name, found in rank_by_baselines(train_log, test_log, tie, max_pairs, seed).items():
-        results[name] = describe_baseline(found, k, model)
-    return results
-
-
-def describe_baseline(found: RankedPairs, k: Sequence[int], model: RankedPairs | None) -> dict[str, Any]:
-    """Makes the part of a report that says how well a baseline predicts, as `evaluate_baselines` returns it.
-
-    >>> ranks = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), events=np.array([1, 2]))
-    >>> describe_baseline(ranks, (1,), model=ranks)["model_ahead"]["recall"]["1"]
-    0.0
-    """
-    row = {**found.figures(k), "intervals": found.intervals(k)}
-    row |= {"events": len(found.ranks), "seconds": found.seconds}
-    return row if model is None else {**row, "model_ahead": model.compare(found, k)}
-
-
-def rank_by_baselines(
-    train_log: SessionLog,
-    test_log: SessionLog,
-    tie: str = "standard",
-    max_pairs: int | None = None,
-    seed: int = 0,
-) -> dict[str, RankedPairs]:
-    """Does what `evaluate_baselines` does, but returns the ranks themselves, in the order of the test log.
-
-    >>> import pandas as pd
-    >>> train = pd.DataFrame({"SessionId": [1, 1, 2, 2], "ItemId": [7, 8, 7, 8], "Time": range(4)})
-    >>> log = SessionLog.from_frame(train)
-    >>> rank_by_baselines(log, log)["transitions"].ranks.tolist()  # 8 has always followed 7
-    [1.0, 1.0]
-    """
     checks.require(
         np.array_equal(train_log.vocabulary.ids, test_log.vocabulary.ids),
         "The test log must be read with the training log's vocabulary.",
@@ -109,8 +76,21 @@ def rank_by_baselines(
             logging.debug("Baseline %s is measured on %d of %d pairs.", name, len(asked), len(clicks))
         started = time.monotonic()
         trained = baseline(train_log)
-        results[name] = rank_by(trained, test_log, tie, asked, time.monotonic() - started)
+        found = rank_by(trained, test_log, tie, asked, time.monotonic() - started)
+        results[name] = describe_baseline(found, k, model)
     return results
+
+
+def describe_baseline(found: RankedPairs, k: Sequence[int], model: RankedPairs | None) -> dict[str, Any]:
+    """Makes the part of a report that says how well a baseline predicts, as `evaluate_baselines` returns it.
+
+    >>> ranks = RankedPairs(np.array([1.0, 4.0]), np.array([1, 2]), events=np.array([1, 2]))
+    >>> describe_baseline(ranks, (1,), model=ranks)["model_ahead"]["recall"]["1"]
+    0.0
+    """
+    row = {**found.figures(k), "intervals": found.intervals(k)}
+    row |= {"events": len(found.ranks), "seconds": found.seconds}
+    return row if model is None else {**row, "model_ahead": model.compare(found, k)}
 
 
 def rank_by(

@@ -16,7 +16,7 @@ from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import ColumnConfig
 from tfrs_gru4rec.events.columns import LogColumn
 from tfrs_gru4rec.events.id_codes import id_codes
-from tfrs_gru4rec.events.log_files import parts_of, read_log_columns, read_parquet_columns
+from tfrs_gru4rec.events.log_files import parts_of, read_log_columns, read_parquet_columns, require_keys
 from tfrs_gru4rec.events.order import session_order, start_of_last
 from tfrs_gru4rec.events.part_files import read_parts
 from tfrs_gru4rec.events.times import event_times
@@ -226,7 +226,7 @@ class SessionLog:
     ) -> "SessionLog":
         """Loads a log from a data frame; arguments and errors as in `from_file`."""
         keys = (session_key, item_key, time_key)
-        _require_columns(list(frame.columns), keys)
+        require_keys(list(frame.columns), keys, source="data frame")
         require(len(frame) > 0, "A log must hold at least one event.", events=len(frame))
         return _from_columns(
             [_frame_column(frame, key) for key in keys], vocabulary, {"source": "data frame"}
@@ -278,12 +278,6 @@ def _from_path(
     found = Vocabulary.from_counts(events.ids, events.counts())
     items = events.replace_codes(found.rows(events.ids))
     return _with_pairs(SessionLog(items, events.offsets, events.times, found), {"file": os.fspath(path)})
-
-
-def _require_columns(present: list[str], keys: tuple[str, ...]) -> None:
-    missing = [key for key in keys if key not in present]
-    rule = "A log must have the columns named for session, item and time."
-    require(not missing, rule, missing=missing, present=present)
 
 
 def _frame_column(frame: pd.DataFrame, key: str) -> LogColumn:

@@ -21,6 +21,8 @@ from tfrs_gru4rec.training.best_epoch import MRR, RECALL, is_past_the_best
 from tfrs_gru4rec.training.checkpoints import Checkpointer
 from tfrs_gru4rec.training.stop_request import Stopped, StopRequest
 
+_SECONDS_BETWEEN_LINES = 10.0  # within an epoch
+
 
 class DivergedError(ArithmeticError):
     """The loss is not finite any more."""
@@ -218,22 +220,15 @@ class SaveCheckpoints(keras.callbacks.Callback):
 class LogProgress(keras.callbacks.Callback):
     """Says how far the run is: within an epoch after its first block and then every ten seconds, and at its end."""
 
-    def __init__(
-        self,
-        within_epochs: bool,
-        clock: Callable[[], float] = time.monotonic,
-        seconds_between_lines: float = 10.0,
-    ) -> None:
+    def __init__(self, within_epochs: bool, clock: Callable[[], float] = time.monotonic) -> None:
         """Remembers how much to say; must come later in the list of callbacks than those that add to the logs.
 
         Args:
           within_epochs: whether to report within epochs, or at their ends alone.
           clock: returns the time now, in seconds.
-          seconds_between_lines: the least time from one line to the next within an epoch.
         """
         super().__init__()
         self._within_epochs, self._clock = within_epochs, clock
-        self._seconds_between_lines = seconds_between_lines
         self._reported = -math.inf
         self._epoch = 0
 
@@ -244,11 +239,7 @@ class LogProgress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Reports if it is time."""
         now, n_blocks = self._clock(), self.params["steps"]
-        if (
-            self._within_epochs
-            and now - self._reported >= self._seconds_between_lines
-            and batch + 1 < n_blocks
-        ):
+        if self._within_epochs and now - self._reported >= _SECONDS_BETWEEN_LINES and batch + 1 < n_blocks:
             self._reported = now
             self._say(f", {(batch + 1) / n_blocks:.0%}", logs or {})
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrs_gru4rec._keras import keras
 from tfrs_gru4rec.atomic_files import write_json
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
+from tfrs_gru4rec.evaluation.report import describe_log
 from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import FILE as VOCABULARY_FILE
@@ -34,12 +36,7 @@ def describe(log: SessionLog) -> dict[str, int]:
     2
     """
     checksum = zlib.crc32(log.offsets.tobytes(), zlib.crc32(log.items.tobytes()))
-    return {
-        "events": log.n_events,
-        "sessions": log.n_sessions,
-        "items": log.vocabulary.n_items,
-        "checksum": checksum,
-    }
+    return {**describe_log(log), "checksum": checksum}
 
 
 def settings_of(
@@ -183,8 +180,14 @@ class ModelFolder:
         return set(different)
 
 
-def load_model(model_dir: str | os.PathLike[str]) -> GRU4Rec:
+def load_model(
+    model_dir: str | os.PathLike[str], optimizer: keras.optimizers.Optimizer | None = None
+) -> GRU4Rec:
     """Loads a trained model with the weights of its best epoch in validation, or else of its newest checkpoint.
+
+    Args:
+      model_dir: folder of the model.
+      optimizer: one like that of the training, which the model is compiled with and whose slots are loaded too.
 
     Raises:
       ValueError: there is no model, or none of its checkpoints can be read.
@@ -196,6 +199,8 @@ def load_model(model_dir: str | os.PathLike[str]) -> GRU4Rec:
     folder = ModelFolder(model_dir)
     config = GRU4RecConfig.from_dict(folder.settings()["model"])
     model = GRU4Rec(folder.vocabulary(), config)
+    if optimizer is not None:
+        model.compile(optimizer)
     restored = restore_trained(tf.train.Checkpoint(model=model), folder.checkpoints_path)
     rule = "The model has no checkpoint yet: run the command that trains it again."
     require(restored is not None, rule, folder=os.fspath(folder.checkpoints_path))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.trial import TrialState
@@ -85,7 +83,7 @@ class Search:
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Keeps other processes from claiming trials and from removing folders of trials inside."""
-        return waiting_lock(self.folder)
+        return lock_folder(self.folder, wait=True)
 
     @contextlib.contextmanager
     def _claimed(self, n_trials: int | None) -> Iterator[optuna.Trial | None]:
@@ -114,26 +112,7 @@ class Search:
         return trial
 
 
-@contextlib.contextmanager
-def waiting_lock(folder: Path, seconds_between: float = 0.05) -> Iterator[None]:
-    """Locks a folder as `lock_folder` does, but waits for it; for blocks that take no time."""
-    while True:
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(lock_folder(folder))
-            except BlockingIOError:
-                time.sleep(seconds_between)
-                continue
-            yield
-            return
-
-
 def value_of(trial: optuna.trial.FrozenTrial) -> float:
     """Returns the best value that a trial has reached, whether or not it was given up; -1 if it has none."""
     values = [*trial.intermediate_values.values(), *([trial.value] if trial.value is not None else [])]
     return max(values, default=-1.0)
-
-
-def settings_of_trial(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """Returns what a trial tried, by the name of the setting."""
-    return {name.rpartition(".")[2]: value for name, value in trial.params.items()}

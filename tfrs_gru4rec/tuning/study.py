@@ -18,12 +18,13 @@ from tfrs_gru4rec.atomic_files import write_text
 from tfrs_gru4rec.checks import require, require_positive
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.evaluation.learn_fusion import learn_fusion
+from tfrs_gru4rec.folder_lock import lock_folder
 from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.training.model_folder import describe, load_model
 from tfrs_gru4rec.tuning.budget import Budget
 from tfrs_gru4rec.tuning.plot import plot_study
-from tfrs_gru4rec.tuning.search import Search, settings_of_trial, value_of, waiting_lock
+from tfrs_gru4rec.tuning.search import Search, value_of
 from tfrs_gru4rec.tuning.space import SearchSpace
 from tfrs_gru4rec.tuning.trial import measure_knn, train_trial
 
@@ -158,7 +159,7 @@ def _open(
     folder: Path, identity: Mapping[str, Any], first_trials: list[dict[str, Any]]
 ) -> tuple[optuna.Study, optuna.Study]:
     """Opens the studies of a folder, or begins them."""
-    with waiting_lock(folder):
+    with lock_folder(folder, wait=True):
         path = folder / "study.db"
         try:
             storage = optuna.storages.RDBStorage(
@@ -235,7 +236,7 @@ def _row(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
         "epochs": len(trial.intermediate_values),
         "seconds": trial.user_attrs.get("seconds"),
         "reason": trial.user_attrs.get("reason", ""),
-        **settings_of_trial(trial),
+        **{name.rpartition(".")[2]: value for name, value in trial.params.items()},
     }
 
 

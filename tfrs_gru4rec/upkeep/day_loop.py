@@ -14,16 +14,15 @@ type is held back: its entry says why, no model learns from it, and what is serv
 import dataclasses
 import functools
 import itertools
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 
 from tfrs_gru4rec.atomic_files import remove_folder, write_json
-from tfrs_gru4rec.checks import require, require_at_least, require_positive
+from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import CheckpointConfig, DailyConfig, GRU4RecConfig, TrainingConfig, WarmStartConfig
 from tfrs_gru4rec.evaluation.fused import FusedModel, keep_fusion, with_fusion
 from tfrs_gru4rec.evaluation.html_report import show_report
@@ -54,13 +53,8 @@ class DayLoopConfig:
       model: hyperparameters of the model.
       training: how the model is trained each day.
       warm_start: how each day goes on from the day before.
-      first_epochs: epochs of the first day, if it starts without a model; 0 for those of `training`.
-      train_every: of how many days the GRU is trained on one, the first; 0: on none but a first day that starts from
-        nothing. On the others only the neighbours learn.
-      first_model: folder of a model that the first day goes on from; None starts from nothing.
-      margin: by how much recall may be lower than the serving model's for an export, absolute, in [0, 1].
+      days: where the days are, and when one is trained on, exported and kept.
       k: list length of the recall compared.
-      keep_days: newest days whose folders are kept; 0 for all. Those of the first day and of the serving one stay.
       checkpoints: when a day's training is saved.
       columns: names of the logs' columns, as in `SessionLog.from_file`.
     """
@@ -68,36 +62,24 @@ class DayLoopConfig:
     model: GRU4RecConfig
     training: TrainingConfig
     warm_start: WarmStartConfig
-    first_epochs: int = DailyConfig.first_epochs
-    train_every: int = DailyConfig.train_every
-    first_model: str | os.PathLike[str] | None = None
-    margin: float = DailyConfig.margin
+    days: DailyConfig
     k: int = 20
-    keep_days: int = DailyConfig.keep_days
     checkpoints: CheckpointConfig = CheckpointConfig()
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Checks the settings that are not checked where the inner configs are made.
+        """Checks what the inner configs cannot check by themselves.
 
         Raises:
-          ValueError: a value is out of its range.
+          ValueError: there are to be days without training, and no neighbours to learn on them.
         """
-        counts = {"first_epochs": self.first_epochs, "keep_days": self.keep_days}
-        require_at_least(0, train_every=self.train_every, **counts)
-        has_neighbours = bool(self.first_model) and Path(self.first_model or "", FUSION_FILE).exists()
+        every, first = self.days.train_every, self.days.warm_start_from
         rule = (
             "Days without training are for neighbours: give train_every=1, or a first model (--warm_start_from) that "
             "was trained with --fusion and has neighbours."
         )
-        require(
-            self.train_every == 1 or has_neighbours,
-            rule,
-            train_every=self.train_every,
-            first_model=self.first_model,
-        )
-        require(0 <= self.margin <= 1, "margin must lie in [0, 1].", margin=self.margin)
-        require_positive(k=self.k)
+        has_neighbours = first is not None and (first / FUSION_FILE).exists()
+        require(every == 1 or has_neighbours, rule, train_every=every, warm_start_from=first)
 
 
 class DayLoop:
@@ -110,45 +92,31 @@ class DayLoop:
       The last day waits for its successor.
 
       >>> import tempfile
-      >>> logs, work = Path(tempfile.mkdtemp()), tempfile.mkdtemp()
+      >>> logs, work = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
       >>> for name in ("monday.tsv", "tuesday.tsv"):
       ...     (logs / name).touch()
-      >>> config = DayLoopConfig(GRU4RecConfig(), TrainingConfig(), WarmStartConfig())
-      >>> loop = DayLoop(logs, work, publisher=None, config=config)
+      >>> days = DailyConfig(logs, work, export_dir=work / "exports")
+      >>> config = DayLoopConfig(GRU4RecConfig(), TrainingConfig(), WarmStartConfig(), days)
+      >>> loop = DayLoop(publisher=None, config=config)
       >>> [(name, following.name) for name, _, following in loop.pending()]
       [('monday', 'tuesday.tsv')]
     """
 
-    def __init__(
-        self,
-        days_dir: str | os.PathLike[str],
-        work_dir: str | os.PathLike[str],
-        publisher: Publisher,
-        config: DayLoopConfig,
-        measure: Callable[
-            [GRU4Rec | FusedModel, SessionLog, int], tuple[dict[str, Any], RankedPairs | None]
-        ] = measure_day,
-    ) -> None:
-        """Reads the ledger of a working folder.
+    def __init__(self, publisher: Publisher, config: DayLoopConfig) -> None:
+        """Reads the ledger of the working folder: ledger.json, daily.png and a model folder for each day below days/.
 
         Args:
-          days_dir: folder of the daily logs, see `day_files`.
-          work_dir: folder for ledger.json, daily.png and a model folder for each day below days/.
           publisher: where versions go.
           config: settings.
-          measure: gives the figures of a model on the following day's log at a list length, of which `recall` decides,
-            and the ranks behind them, for the day's report.
         """
-        self._days_dir = days_dir
-        self._path = Path(work_dir)
+        self._path = config.days.work_dir
         self._publisher = publisher
         self._config = config
-        self._measure = measure
         self.ledger = Ledger(self._path / "ledger.json")
 
     def pending(self) -> list[tuple[str, Path, Path]]:
         """Returns the days to work, oldest first: name, its log and the following day's."""
-        files = day_files(self._days_dir)
+        files = day_files(self._config.days.days_dir)
         done = self.ledger.names
         newest = done[-1] if done else ""
         late = [name for name in files if name not in done and name < newest]
@@ -214,16 +182,17 @@ class DayLoop:
     ) -> tuple[GRU4Rec | FusedModel, dict[str, Any], dict[str, int]]:
         """Trains on a day's log, from the newest model on; returns the model, its report and what it was trained on."""
         config, columns, trained = self._config, dict(self._config.columns), self.ledger.trained
-        previous = self._folder(trained[-1]["day"]).path if trained else config.first_model
+        days = config.days
+        previous = self._folder(trained[-1]["day"]).path if trained else days.warm_start_from
         if previous and columns.get("item_type", "auto") == "auto":
             columns["item_type"] = ModelFolder(previous).vocabulary().item_type
         log = SessionLog.from_file(path, **columns)
         start = WarmStart(previous, log, config.warm_start) if previous else None
         log = start.log if start else log
         training = config.training
-        if start is None and config.first_epochs:
-            training = dataclasses.replace(training, n_epochs=config.first_epochs)
-        elif start is not None and (not config.train_every or len(trained) % config.train_every):
+        if start is None and days.first_epochs:
+            training = dataclasses.replace(training, n_epochs=days.first_epochs)
+        elif start is not None and (not days.train_every or len(trained) % days.train_every):
             training = dataclasses.replace(training, n_epochs=0)
         train = functools.partial(
             self._fit,
@@ -271,14 +240,14 @@ class DayLoop:
             if day not in found:
                 path = self._folder(str(day)).path
                 measured = model if day == name else with_fusion(load_model(path), path)
-                found[day] = self._measure(measured, log, self._config.k)
+                found[day] = measure_day(measured, log, self._config.k)
         return {role: found[day][0] for role, day in days.items()}, found[name][1]
 
     def _export(self, name: str, model: GRU4Rec | FusedModel, compared: Mapping[str, Any]) -> int | None:
         """Publishes the model if it is good enough; returns the version, None if it is not."""
         note = self._folder(name).path / "version.json"
         refreshed, serving = compared["refreshed"]["recall"], (compared["serving"] or {}).get("recall", 0.0)
-        if not note.exists() and refreshed < serving - self._config.margin:
+        if not note.exists() and refreshed < serving - self._config.days.margin:
             found = (self._config.k, refreshed, serving)
             logging.warning("Not exported: recall@%d %.4f, and %.4f of the serving model.", *found)
             return None
@@ -294,7 +263,7 @@ class DayLoop:
         if not plot_path.exists() or plot_path.stat().st_mtime < self.ledger.path.stat().st_mtime:
             plot_days(self.ledger.trained, plot_path, self._config.k)
         needed = {names[0], names[-1], serving["day"] if serving else None}
-        kept = needed | set(names[-self._config.keep_days :])
+        kept = needed | set(names[-self._config.days.keep_days :])
         for name in names:
             if name not in kept:
                 remove_folder(self._folder(name).path)

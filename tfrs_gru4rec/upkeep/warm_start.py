@@ -26,9 +26,8 @@ from tfrs_gru4rec.models import GRU4Rec
 from tfrs_gru4rec.neighbours.fusion import Fusion
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 from tfrs_gru4rec.pipelines.vocabulary import Vocabulary
-from tfrs_gru4rec.training.checkpoints import restore_trained
 from tfrs_gru4rec.training.fit import make_optimizer
-from tfrs_gru4rec.training.model_folder import ModelFolder
+from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 from tfrs_gru4rec.upkeep import carried_rows
 
 SECONDS_PER_DAY = 86_400
@@ -126,7 +125,10 @@ class WarmStart:
           ValueError: the old model has another shape or optimizer, or none of its checkpoints can be read.
         """
         self._require_same_shape(model.config)
-        old = self._load(with_optimizer=not self.options.reset_optimizer)
+        optimizer = None
+        if not self.options.reset_optimizer:
+            optimizer = make_optimizer(TrainingConfig.from_dict(self.settings["training"]))
+        old = load_model(self._folder.path, optimizer)
         for old_weight, weight in zip(old.tower.variables, model.tower.variables, strict=True):
             weight.assign(old_weight)
         for name, table in _tables(model).items():
@@ -146,16 +148,6 @@ class WarmStart:
         }
         rule = "A warm start keeps the old model's shape; train from the beginning to change it (name: there, now)."
         require(not different, rule, different=different)
-
-    def _load(self, with_optimizer: bool) -> GRU4Rec:
-        old = GRU4Rec(self._folder.vocabulary(), GRU4RecConfig.from_dict(self.settings["model"]))
-        if with_optimizer:
-            old.compile(make_optimizer(TrainingConfig.from_dict(self.settings["training"])))
-        path = self._folder.checkpoints_path
-        restored = restore_trained(tf.train.Checkpoint(model=old), path)
-        rule = "The old model has no checkpoint yet: run the command that trains it again."
-        require(restored is not None, rule, folder=os.fspath(path))
-        return old
 
     def _carry_slots(self, old: GRU4Rec, model: GRU4Rec) -> None:
         """Carries the slots of the items' tables by row, all others whole; the learning rate is the new run's own."""
