@@ -64,7 +64,6 @@ def spread_model(model: GRU4Rec, n_items: int, noise: float) -> GRU4Rec:
         [model.embedding.output_table.numpy(), model.embedding.output_bias.numpy()[:, np.newaxis]], 1
     )
     items = spread(items, n_items, noise, np.random.default_rng(0))
-    larger.initial_state(1)
     for new, old in zip(larger.trainable_variables, model.trainable_variables, strict=True):
         if new is larger.embedding.output_table:
             new.assign(items[:, :-1])
