@@ -15,7 +15,7 @@ from tfrs_gru4rec.export.version_folders import WARM_UP_FILE
 def write_warm_up(
     folder: Path, signatures: Iterable[Signature], item_dtype: str, item_id: Any, state_size: int
 ) -> None:
-    """Adds the warm-up file to a SavedModel: a request of one row for each signature, with an item of the vocabulary."""
+    """Adds the warm-up file to a SavedModel: one request of one row for each signature, of an item of the model."""
     values = {
         "session_id": [WARM_UP_SESSION_ID],
         "item_id": [item_id],
