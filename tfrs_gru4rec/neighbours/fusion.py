@@ -155,11 +155,6 @@ class Fusion:
             values[np.searchsorted(keys, _keys(table)), side] = table.data
         return whole.indptr, whole.indices.astype(np.int32), values
 
-    @property
-    def bytes(self) -> int:
-        """Memory of the tables in an export, which holds them as one."""
-        return sum(part.nbytes for part in self.joined)
-
     def require_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Raises ValueError unless the tables belong to a vocabulary."""
         rule = "The fusion must be of the model's vocabulary: count it from the model's training log."
