@@ -95,7 +95,7 @@ def main(
     from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 
     model, folder = load_model(version.model_dir), ModelFolder(version.model_dir)
-    fusion = Fusion.load_if_any(version.model_dir)
+    fusion = Fusion.load(version.model_dir)
     if fusion:
         megabytes = sum(part.nbytes for part in fusion.joined) / 1e6
         logging.info("With neighbours, %s: %.1f MB in memory and on disk.", fusion.label, megabytes)

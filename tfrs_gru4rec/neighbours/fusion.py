@@ -177,14 +177,11 @@ class Fusion:
             np.savez(file, **parts)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Fusion:
-        """Reads what `save` wrote.
-
-        Raises:
-          FileNotFoundError: the folder has no fusion.
-          ValueError: the file is damaged.
-        """
+    def load(cls, folder: str | os.PathLike[str]) -> Fusion | None:
+        """Reads what `save` wrote, None if there is nothing; raises ValueError if the file is damaged."""
         path = Path(folder) / FILE
+        if not path.exists():
+            return None
         try:
             with np.load(path, allow_pickle=False) as parts:
                 sides = {side: _counted(parts, side) for side in SIDES if f"{side}.data" in parts}
@@ -195,11 +192,6 @@ class Fusion:
             raise ValueError(
                 f"{path} is damaged: train again with --fusion, or remove it. ({error})"
             ) from error
-
-    @classmethod
-    def load_if_any(cls, folder: str | os.PathLike[str]) -> Fusion | None:
-        """Reads what `save` wrote; None if there is nothing. Raises ValueError as `load`."""
-        return cls.load(folder) if (Path(folder) / FILE).exists() else None
 
 
 def popularity_of(counted: Counted) -> np.ndarray:
