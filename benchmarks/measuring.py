@@ -50,6 +50,14 @@ def data_folder(name: str = "diginetica") -> Path | None:
     return next((path for path in found if path.exists()), None)
 
 
+def required_folder(name: str = "diginetica") -> Path:
+    """Returns the folder of a real log; raises FileNotFoundError if there is none."""
+    folder = data_folder(name)
+    if folder is None:
+        raise FileNotFoundError("The files of this log are missing; BUILD.md says where they are looked for.")
+    return folder
+
+
 def load_log() -> SessionLog:
     """Returns Diginetica's training sessions, or random ones of that size."""
     folder = data_folder()
@@ -64,18 +72,12 @@ def log_flags(name: str, work_dir: Path) -> list[str]:
     """
     where = f"--data_dir={work_dir / 'tfds'}"
     if name == "diginetica":
-        folder = _require(data_folder())
+        folder = required_folder()
         return [f"--{part}_path={folder / part}.tsv.gz" for part in ("train", "test")]
     if name == "movielens":
-        folder = _require(data_folder("ml-100k"))
+        folder = required_folder("ml-100k")
         return ["--dataset=movielens_sessions/100k", where, f"--manual_dir={folder}"]
     return [f"--dataset=synthetic_sessions/{name}", where]
-
-
-def _require(folder: Path | None) -> Path:
-    if folder is None:
-        raise FileNotFoundError("The files of this log are missing; BUILD.md says where they are looked for.")
-    return folder
 
 
 def settings_of(*flags: str) -> tuple[GRU4RecConfig, TrainingConfig]:

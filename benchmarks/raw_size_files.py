@@ -31,15 +31,14 @@ def _iso(seconds: np.ndarray, unit: str, template: str) -> pa.Array:
     return pc.strftime(pa.array((seconds * per_second).astype(np.int64)).cast(pa.timestamp(unit)), template)
 
 
-def write_clicks(path: pathlib.Path, n_rows: int, seed: int = 0) -> None:
+def write_clicks(path: pathlib.Path, n_rows: int) -> None:
     """Writes a file like yoochoose-clicks.dat: half a year, 3.57 clicks a session, 52,739 items.
 
     Args:
       path: the file.
       n_rows: how many lines, about.
-      seed: of the random numbers.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     n_sessions = round(n_rows / 3.57)
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
     with path.open("wb") as file:
@@ -56,15 +55,14 @@ def write_clicks(path: pathlib.Path, n_rows: int, seed: int = 0) -> None:
             pyarrow.csv.write_csv(pa.table(columns), file, options)
 
 
-def write_months(folder: pathlib.Path, n_rows: int, seed: int = 0) -> None:
+def write_months(folder: pathlib.Path, n_rows: int) -> None:
     """Writes files like 2019-Oct.csv and 2019-Nov.csv: 5.3 million users, 206,876 items, in time order.
 
     Args:
       folder: where the files go.
       n_rows: how many lines in both, about.
-      seed: of the random numbers.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     n_users = round(n_rows / 20.7)
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
     header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
@@ -92,7 +90,7 @@ def write_months(folder: pathlib.Path, n_rows: int, seed: int = 0) -> None:
                 pyarrow.csv.write_csv(pa.table(columns), file, options)
 
 
-def write_events(folder: pathlib.Path, n_rows: int, seed: int = 0) -> None:
+def write_events(folder: pathlib.Path, n_rows: int) -> None:
     """Writes Parquet parts of user, item and time (ms), 20 days of visits each: the users mixed, in time order.
 
     A user has 25 events in the mean, and so has an item; the most active of 4 million users has one event in 160, the
@@ -101,9 +99,8 @@ def write_events(folder: pathlib.Path, n_rows: int, seed: int = 0) -> None:
     Args:
       folder: for the parts.
       n_rows: how many rows in all, about.
-      seed: of the random numbers.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     folder.mkdir()
     n_users = n_items = max(n_rows // 25, 1)
     n_sessions = max(round(n_rows / 5), 1)

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from measuring import data_folder
+from measuring import required_folder
 
 from tfrs_gru4rec.checks import require
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig, WarmStartConfig
@@ -165,9 +165,7 @@ def main(argv: list[str]) -> None:
         blocks=values.blocks,
         first_blocks=values.first_blocks,
     )
-    folder = data_folder()
-    if folder is None:
-        raise app.UsageError("There is no diginetica/train.tsv.gz in $GRU4REC_DATA or ../shared/data.")
+    folder = required_folder()
     tf.get_logger().setLevel("ERROR")  # it would warn that each model is traced anew
     log = SessionLog.from_file(folder / "train.tsv.gz")
     if values.max_events:

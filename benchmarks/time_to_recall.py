@@ -17,7 +17,7 @@ from typing import Any
 from absl import app, flags
 
 from tfrs_gru4rec._keras import keras  # isort: skip
-from measuring import data_folder, settings_of
+from measuring import required_folder, settings_of
 
 from tfrs_gru4rec.config import GRU4RecConfig, TrainingConfig
 from tfrs_gru4rec.evaluation import evaluate
@@ -110,9 +110,7 @@ def configs(name: str, seed: int) -> tuple[GRU4RecConfig, TrainingConfig]:
 
 def main(argv: list[str]) -> None:
     """Trains and measures."""
-    folder = data_folder()
-    if folder is None:
-        raise app.UsageError("The Diginetica logs are not there, see BUILD.md.")
+    folder = required_folder()
     log = SessionLog.from_file(folder / "train.tsv.gz")
     test = SessionLog.from_file(folder / "test.tsv.gz", vocabulary=log.vocabulary)
     for seed in map(int, _SEEDS.value):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from measuring import data_folder
+from measuring import required_folder
 
 from tfrs_gru4rec.atomic_files import write_json
 from tfrs_gru4rec.cli import train
@@ -64,7 +64,6 @@ def spread_model(model: GRU4Rec, n_items: int, noise: float) -> GRU4Rec:
         [model.embedding.output_table.numpy(), model.embedding.output_bias.numpy()[:, np.newaxis]], 1
     )
     items = spread(items, n_items, noise, np.random.default_rng(0))
-    larger.initial_state(1)
     for new, old in zip(larger.trainable_variables, model.trainable_variables, strict=True):
         if new is larger.embedding.output_table:
             new.assign(items[:, :-1])
@@ -151,9 +150,7 @@ def main(argv: list[str]) -> None:
     """Measures and prints a table."""
     del argv
     options = flags.FLAGS
-    data = data_folder()
-    if data is None:
-        raise FileNotFoundError("No Diginetica: set GRU4REC_DATA to the folder that holds diginetica/.")
+    data = required_folder()
     model = trained_model(Path(options.model_dir), data)
     found = measure(model, data, options)
     names = list(found["exact"])

@@ -35,11 +35,6 @@ class Cells(NamedTuple):
     radii: np.ndarray
     slack: np.ndarray
 
-    @property
-    def bytes(self) -> int:
-        """Size in memory and on disk."""
-        return sum(part.nbytes for part in self)
-
 
 def make_cells(table: np.ndarray, bias: np.ndarray, size: int = SIZE, seed: int = 0) -> Cells:
     """Puts items into cells; a million of width 128 take one to two minutes of one core.

@@ -11,21 +11,29 @@ from typing import Any
 import tensorflow as tf
 
 
-def _unique(name: str) -> str:
-    # Resources of one name are one resource, within a process that has several models.
-    return f"{name}_{uuid.uuid4().hex}"
+class _Unsaved(tf.saved_model.experimental.TrackableResource):
+    """A resource that whoever loads the model makes by `_create_resource`, which a subclass has."""
+
+    def __init__(self, name: str) -> None:
+        """Creates the handle alone; loaders call `_initialize`. The name is for messages."""
+        super().__init__()
+        # Resources of one name are one resource, within a process that has several models.
+        self._name = f"{name}_{uuid.uuid4().hex}"
+        # Made while a function is traced, the handle would belong to that function's graph.
+        with tf.init_scope():
+            self.resource_handle  # noqa: B018 - a property that makes it
+
+    def _destroy_resource(self) -> None:
+        tf.raw_ops.DestroyResourceOp(resource=self.resource_handle)
 
 
-class ZeroedMemory(tf.saved_model.experimental.TrackableResource):
+class ZeroedMemory(_Unsaved):
     """An array of zeros at load, read and written under a `Lock`."""
 
     def __init__(self, name: str, shape: Sequence[int], dtype: tf.DType) -> None:
         """Allocates nothing yet: that happens in `_initialize`, which loaders call. The name is for messages."""
-        super().__init__()
-        self.shape = tuple(shape)
-        self.dtype = dtype
-        self._name = _unique(name)
-        _make_handle(self)
+        self.shape, self.dtype = tuple(shape), dtype  # of which the handle is made
+        super().__init__(name)
 
     def _create_resource(self) -> tf.Tensor:
         return tf.raw_ops.VarHandleOp(dtype=self.dtype, shape=self.shape, shared_name=self._name)
@@ -34,9 +42,6 @@ class ZeroedMemory(tf.saved_model.experimental.TrackableResource):
         # Not tf.zeros: TensorFlow would compute it ahead, and keep the result as a constant of the loaded graph.
         zeros = tf.raw_ops.Empty(shape=self.shape, dtype=self.dtype, init=True)
         tf.raw_ops.AssignVariableOp(resource=self.resource_handle, value=zeros)
-
-    def _destroy_resource(self) -> None:
-        tf.raw_ops.DestroyResourceOp(resource=self.resource_handle)
 
     def read(self) -> tf.Tensor:
         """Returns the whole array."""
@@ -59,7 +64,7 @@ class ZeroedMemory(tf.saved_model.experimental.TrackableResource):
         return tf.raw_ops.ResourceScatterNdUpdate(ref=self.resource_handle, indices=places, updates=values)
 
 
-class Lock(tf.saved_model.experimental.TrackableResource):
+class Lock(_Unsaved):
     """A lock of the loaded model, exact even when calls are cancelled, as TF Serving does at a deadline.
 
     `MutexLock`, made for this, is not: cancelled while it waits, it marks the mutex as free though another
@@ -73,20 +78,11 @@ class Lock(tf.saved_model.experimental.TrackableResource):
     with more than the request, is made there, and a server must watch over it (`Versions.watch`).
     """
 
-    def __init__(self, name: str) -> None:
-        """Creates the handle alone; loaders call `_initialize`. The name is for messages."""
-        super().__init__()
-        self._name = _unique(name)
-        _make_handle(self)
-
     def _create_resource(self) -> tf.Tensor:
         return tf.raw_ops.ResourceConditionalAccumulator(dtype=tf.float32, shape=[], shared_name=self._name)
 
     def _initialize(self) -> None:
         self._add_token()
-
-    def _destroy_resource(self) -> None:
-        tf.raw_ops.DestroyResourceOp(resource=self.resource_handle)
 
     def _add_token(self) -> tf.Operation:
         # The accumulator drops gradients of steps gone by; this step never goes by.
@@ -111,9 +107,3 @@ class Lock(tf.saved_model.experimental.TrackableResource):
             given_back = self._add_token()
         with tf.control_dependencies([given_back]):
             return tf.nest.map_structure(tf.identity, results)
-
-
-def _make_handle(resource: tf.saved_model.experimental.TrackableResource) -> None:
-    # Made while a function is traced, the handle would belong to that function's graph.
-    with tf.init_scope():
-        resource.resource_handle  # noqa: B018 - a property that makes it

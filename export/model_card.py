@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import tensorflow as tf
@@ -58,13 +58,6 @@ def model_card(model: GRU4Rec, recommendations: Mapping[str, Any], about: Mappin
         _LIMITS,
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def write_model_card(folder: Path, card: str) -> None:
-    """Puts the card into the folder of a version."""
-    path = folder / MODEL_CARD_FILE
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(card, encoding="utf-8")
 
 
 def _figures(about: Mapping[str, Any], is_alone: bool) -> str:

@@ -15,7 +15,6 @@ class RowOrder(NamedTuple):
     became of that row, this one changes nothing. So a batch padded by repeating a row takes one turn.
     """
 
-    sessions: tf.Tensor  # int32 [n], each row's session, as an index into the distinct ones
     heads: tf.Tensor  # int32 [n], the row whose turn decides over this one: itself, or the one it repeats
     turns: tf.Tensor  # int32 [n], the turn of each head: how many heads of its session come before it
 
@@ -33,7 +32,7 @@ def order_in_sessions(sessions: tf.Tensor, positions: tf.Tensor) -> RowOrder:
     is_earlier_head = is_earlier & ~is_repeat
     earlier_head = tf.reduce_max(tf.where(is_earlier_head, index, -1), axis=1)
     turns = tf.math.count_nonzero(is_earlier_head, axis=1, dtype=tf.int32)
-    return RowOrder(sessions, tf.where(is_repeat, earlier_head, index), turns)
+    return RowOrder(tf.where(is_repeat, earlier_head, index), turns)
 
 
 def apply_in_order(
@@ -54,40 +53,32 @@ def apply_in_order(
     Returns:
       The record [n, record_size] after each row, and each row's status int32 [n].
     """
-    is_distinct = tf.reduce_all((order.heads == tf.range(tf.size(order.heads))) & (order.turns == 0))
-    # A loop of one turn would cost a fifth of the operations of a whole step.
-    return tf.cond(
-        is_distinct, lambda: apply(*inputs), lambda: _apply_in_turns(order, apply, inputs, record_size)
-    )
-
-
-def _apply_in_turns(
-    order: RowOrder,
-    apply: Callable[..., tuple[tf.Tensor, tf.Tensor]],
-    inputs: Sequence[tf.Tensor],
-    record_size: int,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Does what `apply_in_order` does for rows of which some are of one session."""
     index = tf.range(tf.size(order.heads))
     is_head = order.heads == index
-    turn_of_head = tf.where(is_head, order.turns, -1)
-    n_turns = 1 + tf.reduce_max(turn_of_head)
 
-    def run(turn: tf.Tensor, records: tf.Tensor, statuses: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        rows = tf.where(turn_of_head == turn)
-        turn_records, turn_statuses = apply(*(tf.gather(values, rows[:, 0]) for values in inputs))
-        records = tf.tensor_scatter_nd_update(records, rows, turn_records)
-        statuses = tf.tensor_scatter_nd_update(statuses, rows, turn_statuses)
-        # The next turn begins when this one is through.
-        with tf.control_dependencies([records, statuses]):
-            return turn + 1, records, statuses
+    def in_turns() -> tuple[tf.Tensor, tf.Tensor]:
+        turn_of_head = tf.where(is_head, order.turns, -1)
+        n_turns = 1 + tf.reduce_max(turn_of_head)
 
-    _, records, statuses = tf.while_loop(
-        lambda turn, *_: turn < n_turns,
-        run,
-        (tf.constant(0), tf.zeros([tf.size(index), record_size]), tf.zeros_like(index)),
-        parallel_iterations=1,
-    )
-    records, statuses = tf.gather(records, order.heads), tf.gather(statuses, order.heads)
-    was_applied = statuses < Status.REPEATED
-    return records, tf.where(is_head | ~was_applied, statuses, Status.REPEATED)
+        def run(turn: tf.Tensor, records: tf.Tensor, statuses: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            rows = tf.where(turn_of_head == turn)
+            turn_records, turn_statuses = apply(*(tf.gather(values, rows[:, 0]) for values in inputs))
+            records = tf.tensor_scatter_nd_update(records, rows, turn_records)
+            statuses = tf.tensor_scatter_nd_update(statuses, rows, turn_statuses)
+            # The next turn begins when this one is through.
+            with tf.control_dependencies([records, statuses]):
+                return turn + 1, records, statuses
+
+        _, records, statuses = tf.while_loop(
+            lambda turn, *_: turn < n_turns,
+            run,
+            (tf.constant(0), tf.zeros([tf.size(index), record_size]), tf.zeros_like(index)),
+            parallel_iterations=1,
+        )
+        records, statuses = tf.gather(records, order.heads), tf.gather(statuses, order.heads)
+        was_applied = statuses < Status.REPEATED
+        return records, tf.where(is_head | ~was_applied, statuses, Status.REPEATED)
+
+    is_distinct = tf.reduce_all(is_head & (order.turns == 0))
+    # A loop of one turn would cost a fifth of the operations of a whole step.
+    return tf.cond(is_distinct, lambda: apply(*inputs), in_turns)

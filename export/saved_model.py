@@ -10,7 +10,7 @@ from absl import logging
 
 from tfrs_gru4rec.config import ExportConfig
 from tfrs_gru4rec.export.contract import Contract, require_contract_kept
-from tfrs_gru4rec.export.model_card import model_card, write_model_card
+from tfrs_gru4rec.export.model_card import MODEL_CARD_FILE, model_card
 from tfrs_gru4rec.export.publishing import publish
 from tfrs_gru4rec.export.serving_model import ServingModel
 from tfrs_gru4rec.export.signatures import SIGNATURES
@@ -106,7 +106,7 @@ def export_saved_model(
 
     def write(folder: Path) -> None:
         _save(serving_model, functions, folder)
-        write_model_card(folder, card)
+        (folder / MODEL_CARD_FILE).write_text(card, encoding="utf-8")  # beside the warm-up
         verify(folder, model.vocabulary, expected)
 
     return os.fspath(publish(export_dir, version, write, keep_versions))

@@ -93,7 +93,7 @@ def choose_search(
     )
     return (
         f"cells, {kind}: {figures}; in calls of at most {most} sessions; "
-        f"{cells.bytes / 1e6:.1f} MB in memory and on disk"
+        f"{sum(part.nbytes for part in cells) / 1e6:.1f} MB in memory and on disk"
     )
 
 

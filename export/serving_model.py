@@ -49,7 +49,6 @@ class ServingModel(tf.Module):
     Attributes:
       catalogue: raw item ids and rows.
       sessions: the store.
-      availability: which items may be recommended.
       state_size: floats of the explicit state, a record but for its length.
       top_k: items recommended.
     """
@@ -87,7 +86,6 @@ class ServingModel(tf.Module):
         self._ranking = Ranking(
             model, self._records, vocabulary, top_k, n_excluded=n_excluded, fusion=fusion, group_of=group_of
         )
-        self.availability = self._ranking.availability
         self.state_size = self._records.size - 1
         require_session_memory(max_sessions, self._records.size)
         self.sessions = SessionStore(max_sessions, self._records.size, idle_seconds, WARM_UP_SESSION_ID)

@@ -47,16 +47,14 @@ class SessionRecords:
 
     Attributes:
       size: floats of a record.
-      n_seen: how many of the latest items a record remembers, at least 1.
     """
 
     def __init__(self, model: NextItemModel, n_seen: int) -> None:
-        """Reads the layers' units off the model, which steps them; so many items are remembered."""
+        """Reads the layers' units off the model, which steps them; `n_seen` latest items are remembered."""
         require_at_least(1, n_seen=n_seen)
         self._model = model
         units = [int(state.shape[1]) for state in model.initial_state(1)]
         self._parts = [1, *units, n_seen]
-        self.n_seen = n_seen
         self.size = 1 + sum(self._parts)
         self._query_end = self.size - n_seen
         self._query_start = self._query_end - units[-1]

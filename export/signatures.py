@@ -125,14 +125,12 @@ class Signature:
       name: `signature_name` of the request's model spec.
       inputs: all of them are required.
       outputs: all of them are returned.
-      writes: whether a call may change, create or end sessions.
       meaning: what it does.
     """
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    writes: bool
     meaning: str
 
 
@@ -170,7 +168,6 @@ RECOMMEND = Signature(
     "recommend",
     inputs=(_ITEM_IDS,),
     outputs=(_TOP_IDS, _TOP_SCORES),
-    writes=False,
     meaning="Next items for sessions sent whole. Unknown items are skipped; a session with no known item "
     "gets popular items, scored by the logarithm of their share of the training events.",
 )
@@ -189,14 +186,12 @@ STEP = Signature(
         Tensor("position", "int64", (BATCH,), "The event's number in its session, from 1; 0 = append."),
     ),
     outputs=(_TOP_IDS, _TOP_SCORES, _SESSION_LENGTH, _STATUS),
-    writes=True,
     meaning="One click of a live session, and the next items after it.",
 )
 REPLAY = Signature(
     "replay",
     inputs=(_SESSION_ID, _ITEM_IDS),
     outputs=(_TOP_IDS, _TOP_SCORES, _SESSION_LENGTH, _STATUS),
-    writes=True,
     meaning="Puts in place of whatever the server holds of a session the one these items make, each row "
     "at least one. session_length is the number of items sent: a client that sends only its latest items "
     "goes on numbering from there. Sending it twice does no harm.",
@@ -205,7 +200,6 @@ STEP_EXPLICIT = Signature(
     "step_explicit",
     inputs=(_ITEM_ID, _STATE),
     outputs=(_TOP_IDS, _TOP_SCORES, _STATE, _STATUS),
-    writes=False,
     meaning="One click, for clients that keep the state themselves: it comes with the request, the new one "
     "goes back. Only for the version that made it.",
 )
@@ -241,7 +235,6 @@ SET_AVAILABILITY = Signature(
         Tensor("available", "bool", (BATCH,), "Whether it may be recommended from now on."),
     ),
     outputs=(Tensor("known", "bool", (BATCH,), "Whether the model has the item."),),
-    writes=True,
     meaning="Changes what all signatures recommend, until the version is unloaded; the embedded server tells the next "
     "version. At first all items are available. Scores of chosen items stay as they are.",
 )
@@ -249,21 +242,18 @@ SCORE = Signature(
     "score",
     inputs=(_SESSION_ID, _CANDIDATE_IDS),
     outputs=(_CANDIDATE_SCORES, _SESSION_LENGTH),
-    writes=False,
     meaning="Scores of chosen items for a live session, which stays as it is, its idle time set back.",
 )
 SCORE_ITEMS = Signature(
     "score_items",
     inputs=(_ITEM_IDS, _CANDIDATE_IDS),
     outputs=(_CANDIDATE_SCORES,),
-    writes=False,
     meaning="Scores of chosen items for sessions sent whole.",
 )
 END_SESSION = Signature(
     "end_session",
     inputs=(_SESSION_ID,),
     outputs=(Tensor("existed", "bool", (BATCH,), "Whether the server held the session."),),
-    writes=True,
     meaning="Forgets sessions. Rows that repeat a session of the same request answer alike.",
 )
 STATS = Signature(
@@ -277,7 +267,6 @@ STATS = Signature(
         Tensor("evictions", "int64", (BATCH,), "Live sessions that gave way to new ones for lack of room."),
         Tensor("expirations", "int64", (BATCH,), "Idle sessions whose place has been taken since."),
     ),
-    writes=False,
     meaning="Counters since the version was loaded, the same in every row.",
 )
 

@@ -25,8 +25,12 @@ _NAMES = """
 ALLOWED = frozenset(_NAMES.split())
 
 
-def operations(saved_model_dir: str | os.PathLike[str]) -> set[str]:
-    """Returns the types of all operations of a SavedModel, those inside its functions included."""
+def require_stock_operations(saved_model_dir: str | os.PathLike[str]) -> None:
+    """Raises ValueError unless a SavedModel can be served without anything of ours in the server.
+
+    Args:
+      saved_model_dir: folder that holds saved_model.pb.
+    """
     saved_model = saved_model_pb2.SavedModel()
     saved_model.ParseFromString((Path(saved_model_dir) / "saved_model.pb").read_bytes())
     types: set[str] = set()
@@ -35,14 +39,5 @@ def operations(saved_model_dir: str | os.PathLike[str]) -> set[str]:
         types.update(node.op for node in meta_graph.graph_def.node)
         types.update(node.op for function in library for node in function.node_def)
         types.difference_update(function.signature.name for function in library)
-    return types
-
-
-def require_stock_operations(saved_model_dir: str | os.PathLike[str]) -> None:
-    """Raises ValueError unless a SavedModel can be served without anything of ours in the server.
-
-    Args:
-      saved_model_dir: folder that holds saved_model.pb.
-    """
-    foreign = sorted(operations(saved_model_dir) - ALLOWED)
+    foreign = sorted(types - ALLOWED)
     require(not foreign, "A served model must consist of stock operations.", operations=foreign)

@@ -38,7 +38,9 @@ def sample_scores(model: NextItemModel, vocabulary: Vocabulary, fusion: Fusion |
     Raises:
       ValueError: a score is not finite.
     """
-    item_rows = _some_sessions(vocabulary.n_items)
+    size = [N_SESSIONS, LENGTH]
+    rows = np.random.default_rng(0).integers(vocabulary.n_items, size=size, dtype=np.int32)
+    item_rows = np.where(np.arange(LENGTH) < np.arange(N_SESSIONS)[:, np.newaxis], rows, -1)
     start = model.initial_state(N_SESSIONS)
     *_, query = fold_session(lambda state, rows: model.step(rows, state)[1], tf.constant(item_rows), start)
     is_empty = (item_rows < 0).all(axis=1)[:, np.newaxis]
@@ -72,12 +74,6 @@ def verify(saved_model_dir: str | os.PathLike[str], vocabulary: Vocabulary, expe
         _compare(served, vocabulary, *expected)
 
 
-def _some_sessions(n_items: int) -> np.ndarray:
-    """Returns int32 [N_SESSIONS, LENGTH] item rows, -1 after the end; session 0 is empty."""
-    rows = np.random.default_rng(0).integers(n_items, size=[N_SESSIONS, LENGTH], dtype=np.int32)
-    return np.where(np.arange(LENGTH) < np.arange(N_SESSIONS)[:, np.newaxis], rows, -1)
-
-
 def _compare(served: Servable, vocabulary: Vocabulary, item_rows: np.ndarray, expected: np.ndarray) -> None:
     pad = pad_id("int64" if vocabulary.is_integer else "string")
     item_ids = np.where(item_rows >= 0, vocabulary.ids[item_rows], pad)
@@ -93,7 +89,7 @@ def _compare(served: Servable, vocabulary: Vocabulary, item_rows: np.ndarray, ex
 
 
 def _require_scores(outputs: dict[str, np.ndarray], vocabulary: Vocabulary, expected: np.ndarray) -> None:
-    rows = vocabulary.rows(_decoded(outputs["item_ids"].ravel(), vocabulary.is_integer))
+    rows = vocabulary.rows(outputs["item_ids"].ravel())
     wanted = np.take_along_axis(expected, rows.reshape(outputs["item_ids"].shape), axis=1)
     scores = outputs["scores"]
     require(
@@ -101,7 +97,3 @@ def _require_scores(outputs: dict[str, np.ndarray], vocabulary: Vocabulary, expe
         "The exported model must score like the model; it was not published.",
         largest_difference=float(np.max(np.abs(scores - wanted))),
     )
-
-
-def _decoded(ids: np.ndarray, is_integer: bool) -> np.ndarray:
-    return ids if is_integer else np.array([item_id.decode() for item_id in ids], object)

@@ -31,31 +31,16 @@ import numpy as np
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from load import Clicks, step_request
-from run import EXPORT, process, run_json
+from run import EXPORT, free_port, process, run_json
 
 from tfrs_gru4rec.export import signatures
-from tfrs_gru4rec.export.serving.predict_messages import (
-    PREDICT,
-    ModelChoice,
-    PredictRequest,
-    PredictResponse,
-    put_ids,
-)
+from tfrs_gru4rec.export.serving.predict_messages import PREDICT, ModelChoice, predict_of, put_ids
 
 MODEL = ModelChoice(signatures.DEFAULT_MODEL_NAME)
 # Upper ends of every attack, whatever the seconds asked for.
 MAX_SILENT_CALLS, MAX_IDLE_CONNECTIONS, MAX_REQUESTS = 1024, 400, 20_000
 MAX_SECONDS = 60.0
 Attack = Callable[[str, float], "contextlib.AbstractAsyncContextManager[None]"]
-
-
-def predict_of(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryMultiCallable:
-    """Returns the call of Predict, with messages that need no TensorFlow."""
-    return channel.unary_unary(
-        PREDICT,
-        request_serializer=PredictRequest.SerializeToString,
-        response_deserializer=PredictResponse.FromString,
-    )
 
 
 def one_session_batch(number: int) -> Message:
@@ -271,13 +256,6 @@ def resident_mebibytes(pid: int) -> int:
     """Returns a process's memory, Linux only."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) >> 10 for line in status if line.startswith("VmRSS:"))
-
-
-def free_port() -> int:
-    """Returns a port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def attacks_of(metrics_port: int) -> dict[str, Attack]:

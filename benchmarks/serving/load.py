@@ -20,13 +20,7 @@ from google.protobuf.message import Message
 
 from tfrs_gru4rec.export import signatures
 from tfrs_gru4rec.export.serving.client import SessionClient
-from tfrs_gru4rec.export.serving.predict_messages import (
-    PREDICT,
-    ModelChoice,
-    PredictRequest,
-    PredictResponse,
-    put_ids,
-)
+from tfrs_gru4rec.export.serving.predict_messages import ModelChoice, predict_of, put_ids
 
 EVENTS_PER_SESSION = 10
 WARM_UP_SECONDS = 0.5
@@ -78,11 +72,7 @@ async def drive_stub(target: str, *load: Any) -> list[tuple[float, float]]:
     """Sends steps over the bare stub."""
     model = ModelChoice(signatures.DEFAULT_MODEL_NAME)
     async with grpc.aio.insecure_channel(target) as channel:
-        predict = channel.unary_unary(
-            PREDICT,
-            request_serializer=PredictRequest.SerializeToString,
-            response_deserializer=PredictResponse.FromString,
-        )
+        predict = predict_of(channel)
         return await drive(lambda *click: predict(step_request(model, *click), timeout=30.0), *load)
 
 

@@ -80,7 +80,7 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         if not signature.is_batched:
-            return await loop.run_in_executor(self._executor, _run_alone, signature, columns)
+            return await loop.run_in_executor(self._executor, signature.run_one, columns)
         waiting = _waiting(signature, columns)
         # The largest request of the contract is more than may wait: alone, it is let in.
         work = self._work[waiting.is_step]
@@ -197,7 +197,3 @@ def _run_merged(signature: ServedSignature, requests: Sequence[Columns]) -> list
             raise errors.ServingError(f"Output {spec.alias} of {signature.name} does not follow the batch.")
     split = [tensors.split(output, rows) for output in outputs]
     return [list(columns) for columns in zip(*split, strict=True)]
-
-
-def _run_alone(signature: ServedSignature, columns: Columns) -> list[Column]:
-    return [Column(output.reshape(-1).tolist(), output.shape) for output in signature.run_one(columns)]

@@ -20,13 +20,14 @@ from tfrs_gru4rec.export.serving import retry
 from tfrs_gru4rec.export.serving.histories import Histories, History
 from tfrs_gru4rec.export.serving.model_servers import ModelServer, ranked
 from tfrs_gru4rec.export.serving.predict_messages import (
+    DT_BOOL,
+    DT_INT32,
     ItemId,
     ModelChoice,
     get,
     id_dtype,
-    put_bools,
+    put,
     put_ids,
-    put_int32,
 )
 
 # How often a click follows another writer's position before it gives up.
@@ -245,7 +246,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
     def stats(self) -> Mapping[str, int]:
         """Returns the figures by name, see `signatures.STATS`, of all servers together; raises grpc.RpcError."""
         request = self._choice.request(signatures.STATS.name)
-        put_int32(request, "probe", 0)
+        put(request, "probe", DT_INT32, [0])
         figures = collections.Counter[str]()
         for server in self._servers.values():
             with server.asked():
@@ -286,7 +287,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
             part = items[start : start + _AVAILABILITY_ROWS]
             request = self._choice.request(signatures.SET_AVAILABILITY.name)
             put_ids(request, "item_id", part, len(part))
-            put_bools(request, "available", [told[item_id] for item_id in part])
+            put(request, "available", DT_BOOL, [told[item_id] for item_id in part])
             self._predict(server, request, deadline)
 
     def _filtered_request(
@@ -298,7 +299,7 @@ class SessionClient(contextlib.AbstractContextManager["SessionClient"]):
         request = self._choice.request(f"{signature.name}{signatures.FILTERED}")
         excluded = filters.exclude_ids or [signatures.pad_id(id_dtype("item_ids", ids[:1]))]
         self._put_row(request, "exclude_ids", excluded, signatures.MAX_EXCLUDED)
-        put_bools(request, "exclude_seen", [filters.exclude_seen])
+        put(request, "exclude_seen", DT_BOOL, [filters.exclude_seen])
         self._put_row(request, "allow_groups", filters.allow_groups or [""], signatures.MAX_GROUPS)
         return request
 

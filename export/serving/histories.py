@@ -51,9 +51,6 @@ class Histories:
         self._histories: collections.OrderedDict[str, History] = collections.OrderedDict()
         self._lock = threading.Lock()
 
-    def __len__(self) -> int:
-        return len(self._histories)
-
     @contextlib.contextmanager
     def hold(self, session_id: str, deadline: Deadline) -> Iterator[History]:
         """Gives a session's history, a new one if there is none, to one thread at a time; raises `NotCalled`."""

@@ -40,7 +40,7 @@ def parse(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict) or ("instances" in found) == ("inputs" in found):
         raise errors.InvalidRequest('The body must be a JSON object with one of "instances" and "inputs".')
     name = found.setdefault("signature_name", "")
-    if not isinstance(name, str) or not _is_unicode(name):
+    if not isinstance(name, str) or name != name.encode(errors="ignore").decode():
         raise errors.InvalidRequest(f"signature_name must be a string. Received: {_short(name)}.")
     return found
 
@@ -126,15 +126,9 @@ def _bytes(value: str | dict[str, str]) -> bytes:
     return base64.b64decode({"b64": encoded[1]}[encoded[0]], validate=True)
 
 
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
 def _nested(spec: tensors.TensorSpec, column: tensors.Column) -> Any:
     values = [_text(value) for value in column.values] if spec.dtype == types_pb2.DT_STRING else column.values
-    flat = np.empty(len(values), object)
-    flat[:] = values
-    return flat.reshape(column.shape).tolist()
+    return np.array(values, object).reshape(column.shape).tolist()
 
 
 def _text(value: bytes) -> str | dict[str, str]:

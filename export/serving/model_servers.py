@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.message import Message
 
 from tfrs_gru4rec.export.serving import retry
-from tfrs_gru4rec.export.serving.predict_messages import PREDICT, PredictRequest, PredictResponse
+from tfrs_gru4rec.export.serving.predict_messages import predict_of
 
 _CHANNEL_OPTIONS = (
     # A restarted server should be found again in a moment, not after gRPC's default of up to 2 minutes.
@@ -37,11 +37,7 @@ class ModelServer:
             self._channel = grpc.insecure_channel(target, _CHANNEL_OPTIONS)
         else:
             self._channel = grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS)
-        self._call = self._channel.unary_unary(
-            PREDICT,
-            request_serializer=PredictRequest.SerializeToString,
-            response_deserializer=PredictResponse.FromString,
-        )
+        self._call = predict_of(self._channel)
 
     def close(self) -> None:
         """Closes the channel."""

@@ -91,7 +91,18 @@ _CLASSES = _make_classes()
 PredictRequest = _CLASSES["PredictRequest"]
 PredictResponse = _CLASSES["PredictResponse"]
 
-_NUMBERS = {
+
+def predict_of(channel: Any) -> Any:
+    """Returns the call of Predict over a gRPC channel, which answers requests, or waits for it as the channel does."""
+    return channel.unary_unary(
+        PREDICT,
+        request_serializer=PredictRequest.SerializeToString,
+        response_deserializer=PredictResponse.FromString,
+    )
+
+
+_VALUES = {
+    DT_STRING: ("string_val", object),
     DT_INT64: ("int64_val", np.int64),
     DT_INT32: ("int_val", np.int32),
     DT_FLOAT: ("float_val", np.float32),
@@ -157,31 +168,18 @@ def put_ids(request: Message, name: str, ids: Sequence[ItemId], *shape: int) -> 
     >>> request.inputs["item_ids"].string_val
     [b'shoe', b'hat']
     """
-    dtype = id_dtype(name, ids)
+    dtype = DT_STRING if id_dtype(name, ids) == "string" else DT_INT64
+    values = [value.encode() if isinstance(value, str) else value for value in ids]
+    put(request, name, dtype, values, *shape)
+
+
+def put(request: Message, name: str, dtype: int, values: Sequence[Any], *shape: int) -> None:
+    """Adds an input of a type, such as `DT_BOOL`, and of a shape; of one value a row if no shape is given."""
     proto = request.inputs[name]
-    _set_shape(proto, shape)
-    if dtype == "string":
-        proto.dtype = DT_STRING
-        proto.string_val.extend(value.encode() if isinstance(value, str) else value for value in ids)
-    else:
-        proto.dtype = DT_INT64
-        proto.int64_val.extend(ids)
-
-
-def put_bools(request: Message, name: str, values: Sequence[bool]) -> None:
-    """Adds an input of one bool a row."""
-    proto = request.inputs[name]
-    _set_shape(proto, (len(values),))
-    proto.dtype = DT_BOOL
-    proto.bool_val.extend(values)
-
-
-def put_int32(request: Message, name: str, value: int) -> None:
-    """Adds an int32 input of one row."""
-    proto = request.inputs[name]
-    _set_shape(proto, (1,))
-    proto.dtype = DT_INT32
-    proto.int_val.append(value)
+    proto.dtype = dtype
+    for size in shape or (len(values),):
+        proto.tensor_shape.dim.add(size=size)
+    getattr(proto, _VALUES[dtype][0]).extend(values)
 
 
 def get(response: Message, name: str) -> list[Any] | np.ndarray:
@@ -196,12 +194,7 @@ def get(response: Message, name: str) -> list[Any] | np.ndarray:
     proto = response.outputs[name]
     if proto.dtype == DT_STRING:
         return list(proto.string_val)
-    field, dtype = _NUMBERS[proto.dtype]
+    field, dtype = _VALUES[proto.dtype]
     if proto.tensor_content:
         return np.frombuffer(proto.tensor_content, dtype)
     return np.array(getattr(proto, field), dtype)
-
-
-def _set_shape(proto: Message, shape: tuple[int, ...]) -> None:
-    for size in shape:
-        proto.tensor_shape.dim.add(size=size)

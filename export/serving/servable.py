@@ -91,10 +91,11 @@ class ServedSignature:
         named = {spec.alias: column for spec, column in zip(self.inputs, columns, strict=True)}
         return collections.Counter(named["session_id"].values if self.name in STEPS else ())
 
-    def run_one(self, columns: tensors.Columns) -> list[np.ndarray]:
+    def run_one(self, columns: tensors.Columns) -> list[tensors.Column]:
         """Runs one request; takes its inputs as `read_inputs` gives them, returns its outputs in order."""
         pairs = zip(self.inputs, columns, strict=True)
-        return self.run([tensors.join(spec, [column]) for spec, column in pairs])
+        outputs = self.run([tensors.join(spec, [column]) for spec, column in pairs])
+        return [tensors.Column(output.reshape(-1).tolist(), output.shape) for output in outputs]
 
     def select_outputs(self, output_filter: Sequence[str]) -> list[int]:
         """Returns the positions of the outputs asked for; all if none is named.

@@ -176,7 +176,7 @@ class Services:
         """
         response = get_model_status_pb2.GetModelStatusResponse()
         for status in self._models.statuses(request.model_spec):
-            entry = response.model_version_status.add(version=status.version, state=int(status.state))
+            entry = response.model_version_status.add(version=status.version, state=status.state)
             entry.status.error_code = status.code.value[0]
             entry.status.error_message = status.message
         return response

@@ -11,7 +11,6 @@ again.
 
 import contextlib
 import dataclasses
-import enum
 import gc
 import pathlib
 import threading
@@ -22,6 +21,7 @@ from typing import Any
 import grpc
 from absl import logging
 from tensorflow_serving.apis import model_pb2
+from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
 from tfrs_gru4rec.export.serving import errors, retry, servable, tensors
 from tfrs_gru4rec.export.serving.availability import Availability
@@ -32,22 +32,12 @@ from tfrs_gru4rec.export.stock_operations import require_stock_operations
 from tfrs_gru4rec.export.version_folders import require_inside, version_folders
 
 
-class VersionState(enum.IntEnum):
-    """Life of a version, numbered as in TF Serving's ModelVersionStatus."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
 @dataclasses.dataclass(frozen=True)
 class VersionStatus:
-    """What is known of a version; `code` and `message` tell why it did not load."""
+    """What is known of a version: its state, as `ModelVersionStatus` numbers it, and why it did not load."""
 
     version: int
-    state: VersionState
+    state: int
     code: grpc.StatusCode = grpc.StatusCode.OK
     message: str = ""
 
@@ -107,7 +97,11 @@ class Versions:
 
     def poll(self) -> None:
         """Looks at the folder once, and takes the version over that should be served."""
-        numbers = _found_versions(self._config.export_dir)
+        try:
+            numbers = version_folders(self._config.export_dir)
+        except OSError as error:
+            logging.error("Cannot read the export folder %s: %s", self._config.export_dir, error)
+            numbers = {}
         with self._idle:
             for gone in [version for version in self._failed if version not in numbers]:
                 del self._failed[gone], self._statuses[gone]
@@ -172,7 +166,7 @@ class Versions:
             outputs = signature.run_one(columns)
             named = {spec.alias: column for spec, column in zip(signature.inputs, columns, strict=True)}
             self._availability.remember(named["item_id"].values, named["available"].values)
-        return [tensors.Column(output.reshape(-1).tolist(), output.shape) for output in outputs]
+        return outputs
 
     def statuses(self, spec: model_pb2.ModelSpec) -> list[VersionStatus]:
         """Returns the status of the version asked for, or of all, largest first.
@@ -216,7 +210,7 @@ class Versions:
         count = failed.count if failed and failed.files == files else 0
         if failed and count and self._now() < failed.until:
             return None
-        self._set_status(VersionStatus(version, VersionState.LOADING))
+        self._set_status(VersionStatus(version, ModelVersionStatus.LOADING))
         try:
             require_inside(path)
             require_stock_operations(path)
@@ -236,7 +230,7 @@ class Versions:
             self._on_load(version, None)
             # Where it stands is nobody's business.
             message = str(error).replace(str(path), f"version {version}")
-            self._set_status(VersionStatus(version, VersionState.END, errors.code_of(error), message))
+            self._set_status(VersionStatus(version, ModelVersionStatus.END, errors.code_of(error), message))
             return None
         logging.info("Loaded version %d from %s, %d warm-up requests.", version, path, n_requests)
         self._failed.pop(version, None)
@@ -253,16 +247,16 @@ class Versions:
                 self._is_reloading &= new is None
         self._on_change(new is not None)
         if new is not None:
-            self._set_status(VersionStatus(new.model.version, VersionState.AVAILABLE))
+            self._set_status(VersionStatus(new.model.version, ModelVersionStatus.AVAILABLE))
             self._on_load(new.model.version, new.published)
         if old is None:
             return
-        self._set_status(VersionStatus(old.model.version, VersionState.UNLOADING))
+        self._set_status(VersionStatus(old.model.version, ModelVersionStatus.UNLOADING))
         with self._idle:
             seconds = self._config.drain_seconds if wait_seconds is None else wait_seconds
             self._idle.wait_for(lambda: old.calls == 0, seconds)
         old.model.close()
-        self._set_status(VersionStatus(old.model.version, VersionState.END))
+        self._set_status(VersionStatus(old.model.version, ModelVersionStatus.END))
         logging.info("Unloaded version %d.", old.model.version)
 
     def _set_status(self, status: VersionStatus) -> None:
@@ -272,19 +266,10 @@ class Versions:
             ended = [
                 number
                 for number, each in known
-                if each.state == VersionState.END and number not in self._failed
+                if each.state == ModelVersionStatus.END and number not in self._failed
             ]
             for number in ended[: -self._max_ended]:
                 del self._statuses[number]
-
-
-def _found_versions(export_dir: pathlib.Path) -> dict[int, pathlib.Path]:
-    """Finds the version folders; an export folder that cannot be read has none."""
-    try:
-        return version_folders(export_dir)
-    except OSError as error:
-        logging.error("Cannot read the export folder %s: %s", export_dir, error)
-        return {}
 
 
 def _fingerprint(path: pathlib.Path) -> frozenset[Any]:

@@ -97,7 +97,7 @@ def table_of(model: GRU4Rec | FusedModel) -> np.ndarray:
 
 
 def neighbours_of(folder: Path) -> list[np.ndarray]:
-    fusion = Fusion.load_if_any(folder)
+    fusion = Fusion.load(folder)
     return [table.toarray() for table in fusion.tables.values()] if fusion else []
 
 

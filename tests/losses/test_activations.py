@@ -20,6 +20,7 @@ X = np.array([-1e4, -2.0, -1e-3, 0.0, 1e-3, 2.0, 1e4])
         ("elu-1", np.where(X > 0, X, np.expm1(np.minimum(X, 0)))),
         ("elu-0.5", np.where(X > 0, X, 0.5 * np.expm1(np.minimum(X, 0)))),
         ("leaky-0.2", np.where(X > 0, X, 0.2 * X)),
+        ("leaky-1e-2", np.where(X > 0, X, 0.01 * X)),
         # Scale and alpha of the self-normalising unit (1706.02515).
         ("selu", 1.0507009873554805 * np.where(X > 0, X, 1.6732632423543772 * np.expm1(np.minimum(X, 0)))),
     ],
@@ -43,12 +44,6 @@ def test_gradient_of_elu(jit_compile):
 
     actual = gradient(tf.constant(X, tf.float32))
     np.testing.assert_allclose(actual, 3 * np.where(X > 0, 1, 0.5 * np.exp(np.minimum(X, 0))), rtol=1e-5)
-
-
-def test_parse():
-    assert activations.parse("selu") == ("selu", None)
-    assert activations.parse("elu-0.5") == ("elu", 0.5)
-    assert activations.parse("leaky-1e-2") == ("leaky", 0.01)
 
 
 @pytest.mark.parametrize(

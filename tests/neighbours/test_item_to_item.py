@@ -19,9 +19,9 @@ def dense_scores(model, test):
     return model.scores(log.items, NextClicks.of(log)).toarray()
 
 
-def expected_scores(table, test, n_clicks, click_decay):
+def expected_scores(table, test, n_clicks):
     prefixes = [session[:seen] for session in test for seen in range(1, len(session))]
-    return [oracle.item_to_item_scores(table, prefix, n_clicks, click_decay) for prefix in prefixes]
+    return [oracle.item_to_item_scores(table, prefix, n_clicks) for prefix in prefixes]
 
 
 def test_rules_by_hand():
@@ -35,17 +35,17 @@ def test_rules_by_hand():
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize(("n_top", "n_clicks", "click_decay"), [(None, 10, 0.8), (3, 2, 0.5)])
-def test_scores_are_those_of_slow_loops(seed, n_top, n_clicks, click_decay):
+@pytest.mark.parametrize(("n_top", "n_clicks"), [(None, 10), (3, 2)])
+def test_scores_are_those_of_slow_loops(seed, n_top, n_clicks):
     train, test = random_sessions(seed, 60, N_ITEMS), random_sessions(seed + 10, 20, N_ITEMS)
     log = log_of(train, N_ITEMS)
-    settings = {"n_top": n_top, "n_clicks": n_clicks, "click_decay": click_decay}
+    settings = {"n_top": n_top, "n_clicks": n_clicks}
     for model, table in (
         (SequentialRules(log, 3, **settings), oracle.sequential_rules_table(train, N_ITEMS, 3)),
         (ItemKNN(log, 7, 4.0, **settings), oracle.item_knn_table(train, N_ITEMS, 7, 4.0)),
     ):
         table = oracle.cut_table(table, n_top) if n_top else table
-        expected = expected_scores(table, test, n_clicks, click_decay)
+        expected = expected_scores(table, test, n_clicks)
         np.testing.assert_allclose(dense_scores(model, test), expected, **CLOSE)
 
 
@@ -69,7 +69,6 @@ def test_bad_numbers_are_refused():
     log = log_of([[0, 1]], 2)
     for model, setting, rule in (
         (SequentialRules, {"max_distance": 0}, "max_distance must be at least 1"),
-        (SequentialRules, {"click_decay": 0.0}, "click_decay must be greater than 0"),
         (ItemKNN, {"n_sessions": 0}, "n_sessions must be at least 1"),
         (ItemKNN, {"half_life": -1.0}, "half_life must be greater than 0"),
         (ItemKNN, {"n_clicks": 0}, "n_clicks must be at least 1"),

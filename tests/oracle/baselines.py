@@ -126,7 +126,7 @@ def cut_table(table, n_top):
     return cut
 
 
-def item_to_item_scores(table, prefix, n_clicks, click_decay):
+def item_to_item_scores(table, prefix, n_clicks, click_decay=0.8):
     """The rows of the last clicks, each weighing less than the one after it."""
     scores = [0.0] * len(table)
     for age, item in enumerate(prefix[::-1][:n_clicks]):

@@ -95,9 +95,10 @@ def main(
     from tfrs_gru4rec.training.model_folder import ModelFolder, load_model
 
     model, folder = load_model(version.model_dir), ModelFolder(version.model_dir)
-    fusion = Fusion.load_if_any(version.model_dir)
+    fusion = Fusion.load(version.model_dir)
     if fusion:
-        logging.info("With neighbours, %s: %.1f MB in memory and on disk.", fusion.label, fusion.bytes / 1e6)
+        megabytes = sum(part.nbytes for part in fusion.joined) / 1e6
+        logging.info("With neighbours, %s: %.1f MB in memory and on disk.", fusion.label, megabytes)
     logging.info("Exporting, then checking what was written.")
     about = {**folder.settings(), **folder.report()}
     settings = {**recommendations.to_dict(), "fusion": fusion, "group_of": group_of, "about": about}

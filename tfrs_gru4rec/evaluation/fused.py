@@ -67,7 +67,7 @@ def with_fusion(model: GRU4Rec, folder: str | os.PathLike[str]) -> GRU4Rec | Fus
       >>> with_fusion(model, "no/such/folder") is model
       True
     """
-    fusion = Fusion.load_if_any(folder)
+    fusion = Fusion.load(folder)
     return FusedModel(model, fusion) if fusion else model
 
 

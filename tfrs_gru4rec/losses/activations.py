@@ -30,21 +30,19 @@ def elu(scores: tf.Tensor, alpha: float) -> tf.Tensor:
 _WITH_ALPHA = {"elu": elu, "leaky": tf.nn.leaky_relu}  # x where x > 0, else alpha * x
 
 
-def parse(final_act: str) -> tuple[str, float | None]:
-    """Splits a final activation's name, one of `ALLOWED`, into its kind and its alpha, None where the kind has none.
+def get(final_act: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function of a final activation, one of `ALLOWED`; element by element, same shape and type.
 
     Raises:
       ValueError: the name is none of these; the message lists them.
 
-    >>> parse("elu-0.5")
-    ('elu', 0.5)
-    >>> parse("tanh")
-    ('tanh', None)
+    >>> get("leaky-0.5")(tf.constant([-1.0, 2.0])).numpy()
+    array([-0.5,  2. ], dtype=float32)
     """
     rule = f"final_act must be one of {ALLOWED}."
     require(isinstance(final_act, str), rule, final_act=final_act)
     if final_act in _PLAIN:
-        return final_act, None
+        return _PLAIN[final_act]
     kind, separator, number = final_act.partition("-")
     require(kind in _WITH_ALPHA and bool(separator), rule, final_act=final_act)
     try:
@@ -52,17 +50,4 @@ def parse(final_act: str) -> tuple[str, float | None]:
     except ValueError:
         alpha = math.nan
     require(math.isfinite(alpha) and alpha > 0, rule, final_act=final_act)
-    return kind, alpha
-
-
-def get(final_act: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function of a final activation, one of `ALLOWED`; element by element, same shape and type.
-
-    Raises:
-      ValueError: the name is none of these; the message lists them.
-
-    >>> get("relu")(tf.constant([-1.0, 2.0])).numpy()
-    array([0., 2.], dtype=float32)
-    """
-    kind, alpha = parse(final_act)
-    return _PLAIN[kind] if alpha is None else functools.partial(_WITH_ALPHA[kind], alpha=alpha)
+    return functools.partial(_WITH_ALPHA[kind], alpha=alpha)

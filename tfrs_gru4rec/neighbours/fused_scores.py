@@ -105,14 +105,11 @@ class FusedScores(tf.Module):
 
     def before_reranking(self, scores: tf.Tensor, said: Said) -> tf.Tensor:
         """Adds popularity's part and the clicks' to the model's scores; shapes as for a call."""
-        return self.add_clicks(self.add_popularity(scores, said), said)
-
-    def add_popularity(self, scores: tf.Tensor, said: Said) -> tf.Tensor:
-        """Adds popularity's part to the model's scores; shapes as for a call."""
         padding = [[0, said.n_columns - self.popularity.shape[0]]]
         if self.is_alone:  # Nobody computes the model's scores then; pads must still come last.
             scores = tf.pad(tf.zeros_like(self.popularity), padding, constant_values=-np.inf)
-        return scores + self.popularity_weights(said)[:, tf.newaxis] * tf.pad(self.popularity, padding)
+        scores = scores + self.popularity_weights(said)[:, tf.newaxis] * tf.pad(self.popularity, padding)
+        return self.add_clicks(scores, said)
 
     def popularity_weights(self, said: Said) -> tf.Tensor:
         """Returns what `popularity` weighs in each session, [n]; 1 more where it stands in the model's place."""

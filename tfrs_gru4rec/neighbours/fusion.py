@@ -155,11 +155,6 @@ class Fusion:
             values[np.searchsorted(keys, _keys(table)), side] = table.data
         return whole.indptr, whole.indices.astype(np.int32), values
 
-    @property
-    def bytes(self) -> int:
-        """Memory of the tables in an export, which holds them as one."""
-        return sum(part.nbytes for part in self.joined)
-
     def require_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Raises ValueError unless the tables belong to a vocabulary."""
         rule = "The fusion must be of the model's vocabulary: count it from the model's training log."
@@ -182,14 +177,11 @@ class Fusion:
             np.savez(file, **parts)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Fusion:
-        """Reads what `save` wrote.
-
-        Raises:
-          FileNotFoundError: the folder has no fusion.
-          ValueError: the file is damaged.
-        """
+    def load(cls, folder: str | os.PathLike[str]) -> Fusion | None:
+        """Reads what `save` wrote, None if there is nothing; raises ValueError if the file is damaged."""
         path = Path(folder) / FILE
+        if not path.exists():
+            return None
         try:
             with np.load(path, allow_pickle=False) as parts:
                 sides = {side: _counted(parts, side) for side in SIDES if f"{side}.data" in parts}
@@ -200,11 +192,6 @@ class Fusion:
             raise ValueError(
                 f"{path} is damaged: train again with --fusion, or remove it. ({error})"
             ) from error
-
-    @classmethod
-    def load_if_any(cls, folder: str | os.PathLike[str]) -> Fusion | None:
-        """Reads what `save` wrote; None if there is nothing. Raises ValueError as `load`."""
-        return cls.load(folder) if (Path(folder) / FILE).exists() else None
 
 
 def popularity_of(counted: Counted) -> np.ndarray:

@@ -17,15 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from tfrs_gru4rec import checks
-from tfrs_gru4rec.neighbours.item_to_item import (
-    CLICK_DECAY,
-    N_CLICKS,
-    N_TOP,
-    Counted,
-    ItemToItem,
-    scaled,
-    table_of,
-)
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, N_TOP, Counted, ItemToItem, scaled, table_of
 from tfrs_gru4rec.neighbours.session_knn import from_end, keep, sessions_of_items
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
@@ -50,7 +42,6 @@ class ItemKNN(ItemToItem):
         half_life: float = 40.0,
         n_top: int | None = N_TOP,
         n_clicks: int = N_CLICKS,
-        click_decay: float = CLICK_DECAY,
         before: Counted | None = None,
         decay: float = 1.0,
     ) -> None:
@@ -62,7 +53,6 @@ class ItemKNN(ItemToItem):
           half_life: sessions of an item after which one counts half.
           n_top: neighbours kept for an item; None keeps all.
           n_clicks: latest clicks of a session that count.
-          click_decay: what a click weighs of the one after it.
           before: what earlier logs gave, in this log's rows; None for nothing. `seen` are the sessions with an item.
           decay: what a session of earlier logs weighs.
 
@@ -88,7 +78,7 @@ class ItemKNN(ItemToItem):
             return scaled(sparse.csr_array(latest[block] @ sessions) + old[block], columns=idf)
 
         table = table_of(rows, latest @ np.diff(sessions.indptr) + np.diff(old.indptr), n_top)
-        super().__init__(log, Counted(table, seen, n_counted), n_clicks, click_decay)
+        super().__init__(log, Counted(table, seen, n_counted), n_clicks)
 
 
 def _idf(seen: np.ndarray, n_sessions: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Recommenders that are one table: for each item, what goes with it; the last clicks' rows are added up.
 
-    score(j) = sum over the last clicks i_0 (the latest), i_1, … of decay ** a * table[i_a, j]
+    score(j) = sum over the last clicks i_0 (the latest), i_1, … of CLICK_DECAY ** a * table[i_a, j]
 
 Such a table is bounded, a row needs no session to be read, and a server looks it up by stock operations. It can be kept
 current log by log: what was counted before (`Counted`) is added to what a new log holds, weighed by a decay, as if
@@ -67,38 +67,29 @@ class ItemToItem(Baseline):
       counted: the table, and what adds another log to it.
       table: float64 [n_items, n_items], not negative.
       n_clicks: latest clicks of a session that count.
-      click_decay: what a click weighs of the one after it.
     """
 
-    def __init__(
-        self,
-        log: SessionLog,
-        counted: Counted,
-        n_clicks: int = N_CLICKS,
-        click_decay: float = CLICK_DECAY,
-    ) -> None:
+    def __init__(self, log: SessionLog, counted: Counted, n_clicks: int = N_CLICKS) -> None:
         """Keeps a table.
 
         Args:
           log: the training log.
           counted: the table, and how often each item was seen.
           n_clicks: latest clicks of a session that count.
-          click_decay: what a click weighs of the one after it, above 0.
 
         Raises:
           ValueError: a number is out of its range.
         """
         checks.require_at_least(1, n_clicks=n_clicks)
-        checks.require_positive(click_decay=click_decay)
         super().__init__(log)
         self.counted, self.table = counted, counted.table
-        self.n_clicks, self.click_decay = n_clicks, click_decay
+        self.n_clicks = n_clicks
 
     def scores(self, items: np.ndarray, clicks: NextClicks) -> sparse.csr_array:
         """Returns the scores of the module's equation, [n_clicks, n_items]."""
         latest = latest_clicks(items, clicks, self.n_clicks)
         rows, ages = np.nonzero(latest >= 0)
-        parts = (self.click_decay**ages, (rows, latest[rows, ages]))
+        parts = (CLICK_DECAY**ages, (rows, latest[rows, ages]))
         # Built from coordinates, so that the weights of an item clicked twice are added up.
         weights = sparse.csr_array(parts, shape=(len(clicks), self.counts.size))
         return sparse.csr_array(weights @ self.table)

@@ -14,15 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from tfrs_gru4rec import checks
-from tfrs_gru4rec.neighbours.item_to_item import (
-    CLICK_DECAY,
-    N_CLICKS,
-    N_TOP,
-    Counted,
-    ItemToItem,
-    scaled,
-    table_of,
-)
+from tfrs_gru4rec.neighbours.item_to_item import N_CLICKS, N_TOP, Counted, ItemToItem, scaled, table_of
 from tfrs_gru4rec.pipelines.session_log import SessionLog
 
 
@@ -45,7 +37,6 @@ class SequentialRules(ItemToItem):
         max_distance: int = 10,
         n_top: int | None = N_TOP,
         n_clicks: int = N_CLICKS,
-        click_decay: float = CLICK_DECAY,
         before: Counted | None = None,
         decay: float = 1.0,
     ) -> None:
@@ -56,7 +47,6 @@ class SequentialRules(ItemToItem):
           max_distance: clicks between an item and what is counted as later.
           n_top: later items kept for an item; None keeps all.
           n_clicks: latest clicks of a session that count.
-          click_decay: what a click weighs of the one after it.
           before: what earlier logs gave, in this log's rows; None for nothing. `seen` are an item's clicks.
           decay: what a click of earlier logs weighs.
 
@@ -83,4 +73,4 @@ class SequentialRules(ItemToItem):
 
         table = table_of(rows, max_distance * clicks + np.diff(old.indptr), n_top)
         counted = Counted(table, seen, log.n_sessions + decay * before.n_sessions)
-        super().__init__(log, counted, n_clicks, click_decay)
+        super().__init__(log, counted, n_clicks)

@@ -1,16 +1,28 @@
 """Adagrad with momentum, as the papers' models are trained."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from tfrs_gru4rec._keras import keras  # isort: skip
 import tensorflow as tf
 
 from tfrs_gru4rec.checks import require_fraction
-from tfrs_gru4rec.optimizers.adagrad_rule import WithSlots, adagrad_rule
 from tfrs_gru4rec.optimizers.in_place_rows import InPlaceRows
 from tfrs_gru4rec.optimizers.row_updates import Gradient, KerasRows, RowUpdater
 
 ACCUMULATOR_START = 1e-6
+
+
+class WithSlots(NamedTuple):
+    """A weight and its slots: as variables, as tensors, or as rows of them."""
+
+    value: tf.Tensor | tf.Variable  # the weight w, of any shape
+    accumulator: tf.Tensor | tf.Variable  # of the same shape, the sum a of the squared gradients
+    velocity: tf.Tensor | tf.Variable | None  # of the same shape, the momentum m; None without momentum
+
+    def map(self, read: Callable[[Any], Any]) -> "WithSlots":
+        """Returns what a function makes of the weight and of each slot that there is."""
+        return WithSlots(*[None if part is None else read(part) for part in self])
 
 
 @keras.saving.register_keras_serializable(package="tfrs_gru4rec")
@@ -108,8 +120,13 @@ class AdagradMomentum(keras.optimizers.Optimizer):
                 part.assign(new if is_applied is True else tf.where(is_applied, new, old))
 
     def rule(self, gradient: tf.Tensor, before: WithSlots) -> WithSlots:
-        """Returns a weight and its slots after a gradient of its shape, see `adagrad_rule`."""
-        return adagrad_rule(gradient, before, self.learning_rate, self.momentum)
+        """Returns a weight and its slots after a gradient of its shape, by the equations of the class."""
+        accumulator = before.accumulator + gradient * gradient
+        change = -tf.cast(self.learning_rate, gradient.dtype) * gradient * tf.math.rsqrt(accumulator)
+        if before.velocity is None:
+            return WithSlots(before.value + change, accumulator, None)
+        change += self.momentum * before.velocity
+        return WithSlots(before.value + change, accumulator, change)
 
     def with_slots(self, variable: tf.Variable) -> WithSlots:
         """Returns a variable beside its slots, which `build` has made."""

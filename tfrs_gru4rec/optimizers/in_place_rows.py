@@ -64,19 +64,13 @@ class InPlaceRows:
             if isinstance(gradient, SummedRows):
                 self._update_rows(gradient, variable, is_applied)
             elif variable.shape.rank:
-                self._update_all_rows(gradient, variable, is_applied)
+                # As a table of which every row is read. Read whole, the weight would be overwritten by the very loop
+                # that reads it, which XLA does not vectorise: a fifth of a small model's step.
+                every = tf.range(variable.shape[0])
+                self._update_rows(SummedRows(gradient, every, every), variable, is_applied)
             else:
                 self._optimizer.update_whole(variable, gradient, is_applied)
         self._optimizer.iterations.assign_add(tf.cast(is_applied, tf.int64))
-
-    def _update_all_rows(self, gradient: tf.Tensor, weight: tf.Variable, is_applied: tf.Tensor) -> None:
-        """Updates a weight as a table of which every row is read.
-
-        Read whole, the weight would be overwritten by the very loop that reads it, which XLA does not vectorise: a
-        fifth of a small model's step.
-        """
-        every = tf.range(weight.shape[0])
-        self._update_rows(SummedRows(gradient, every, every), weight, is_applied)
 
     def _summed(self, gradient: tf.IndexedSlices, table: tf.Variable) -> SummedRows:
         """Sums the gradients of a row that occurs several times."""

@@ -63,7 +63,6 @@ class NegativeSampler:
           ValueError: see `sampling_weights`.
         """
         keep, alias = alias_table(sampling_weights(counts, sample_alpha))
-        self.sample_alpha = float(sample_alpha)
         self.n_items = int(keep.size)
         # A certain keep would need the threshold 2**31, one above int32; such a column is its own alias.
         threshold = np.minimum(np.round(keep * 2.0**32) - 2.0**31, 2.0**31 - 1)

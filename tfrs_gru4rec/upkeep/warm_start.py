@@ -110,7 +110,7 @@ class WarmStart:
 
     @functools.cached_property
     def _old_fusion(self) -> Fusion | None:
-        old = Fusion.load_if_any(self._folder.path)
+        old = Fusion.load(self._folder.path)
         if old:
             old.require_vocabulary(self._folder.vocabulary())
         return old

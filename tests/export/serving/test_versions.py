@@ -7,12 +7,12 @@ import weakref
 import grpc
 import pytest
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow_serving.apis import get_model_status_pb2, model_pb2
+from tensorflow_serving.apis import model_pb2
+from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
 from tfrs_gru4rec.export import version_folders
 from tfrs_gru4rec.export.serving import errors, memory, servable, versions
 from tfrs_gru4rec.export.serving.config import ServerConfig
-from tfrs_gru4rec.export.serving.versions import VersionState
 
 ANY = model_pb2.ModelSpec(name="gru4rec")
 
@@ -28,15 +28,8 @@ def manager(publish, tmp_path):
     made.close()
 
 
-def states(manager) -> dict[int, VersionState]:
+def states(manager) -> dict[int, int]:
     return {status.version: status.state for status in manager.statuses(ANY)}
-
-
-def test_states_are_numbered_as_in_tf_serving():
-    proto = get_model_status_pb2.ModelVersionStatus
-    assert {state.name: state.value for state in VersionState} == {
-        name: value for name, value in proto.State.items() if name != "UNKNOWN"
-    }
 
 
 def test_serves_nothing_before_the_first_version(manager):
@@ -56,7 +49,7 @@ def test_serves_the_largest_number(manager, publish, tmp_path):
     (tmp_path / "export" / "13").write_text("no folder")
     manager.poll()
     assert manager.serving_version() == 10
-    assert states(manager) == {10: VersionState.AVAILABLE}
+    assert states(manager) == {10: ModelVersionStatus.AVAILABLE}
 
 
 def test_a_new_version_takes_over_and_the_old_is_unloaded(manager, publish):
@@ -64,7 +57,7 @@ def test_a_new_version_takes_over_and_the_old_is_unloaded(manager, publish):
     manager.poll()
     publish(2, source=2)
     manager.poll()
-    assert states(manager) == {2: VersionState.AVAILABLE, 1: VersionState.END}
+    assert states(manager) == {2: ModelVersionStatus.AVAILABLE, 1: ModelVersionStatus.END}
     with manager.lease(ANY) as model:
         assert model.version == 2
     with pytest.raises(errors.NotServed), manager.lease(_spec(version=1)):
@@ -102,11 +95,11 @@ def test_a_call_under_way_keeps_its_version_alive(manager, publish):
         _until(lambda: manager.serving_version() == 2)
         poll.join(0.2)
         assert poll.is_alive()  # waits for this lease
-        assert states(manager)[1] == VersionState.UNLOADING
+        assert states(manager)[1] == ModelVersionStatus.UNLOADING
         signature_runs.append(model.signature("stats").name)
     poll.join(30.0)
     assert not poll.is_alive()
-    assert states(manager)[1] == VersionState.END
+    assert states(manager)[1] == ModelVersionStatus.END
 
 
 def _until(condition) -> None:
@@ -200,11 +193,11 @@ def test_a_broken_version_is_passed_over_and_reported(manager, publish, tmp_path
         manager.poll()
         assert manager.serving_version() == 1
     (broken,) = manager.statuses(_spec(version=2))
-    assert broken.state == VersionState.END
+    assert broken.state == ModelVersionStatus.END
     assert broken.code is not grpc.StatusCode.OK
     assert broken.message
     assert str(tmp_path) not in broken.message
-    assert states(manager)[1] == VersionState.AVAILABLE
+    assert states(manager)[1] == ModelVersionStatus.AVAILABLE
 
 
 def test_a_broken_version_is_not_in_the_way_at_start(manager, publish):
@@ -351,7 +344,7 @@ def test_closing_unloads(manager, publish):
     manager.poll()
     manager.close()
     assert manager.serving_version() is None
-    assert states(manager) == {1: VersionState.END}
+    assert states(manager) == {1: ModelVersionStatus.END}
 
 
 def test_tells_of_a_bounded_number_of_ended_versions(publish, tmp_path):
@@ -362,4 +355,4 @@ def test_tells_of_a_bounded_number_of_ended_versions(publish, tmp_path):
         manager.poll()
     found = states(manager)
     manager.close()
-    assert found == {5: VersionState.AVAILABLE, 4: VersionState.END, 3: VersionState.END}
+    assert found == {5: ModelVersionStatus.AVAILABLE, 4: ModelVersionStatus.END, 3: ModelVersionStatus.END}
