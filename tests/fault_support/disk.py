@@ -4,6 +4,7 @@ import builtins
 import hashlib
 import io
 import os
+import pathlib
 import re
 import stat
 from collections.abc import Callable, Iterator
@@ -49,17 +50,21 @@ class Disk:
     def followed(self) -> Iterator[None]:
         """Notes the states of the disk before each write in the block and at its end."""
         with pytest.MonkeyPatch.context() as patch:
+            # In Python 3.10 paths keep the functions that they call as these were when `pathlib` was imported.
+            paths = getattr(pathlib, "_NormalAccessor", None)
             for name in ("replace", "rename", "unlink", "remove", "mkdir", "rmdir"):
-                patch.setattr(os, name, self._noting(getattr(os, name)))
+                noting = self._noting(getattr(os, name))
+                patch.setattr(os, name, noting)
+                if hasattr(paths, name):
+                    patch.setattr(paths, name, staticmethod(noting))
             patch.setattr(os, "open", self._noting(os.open, lambda flags=0, *_, **__: flags & _WRITING))
+            noting = self._noting(
+                open, lambda mode="r", *_, **__: isinstance(mode, str) and set(mode) & set("wxa+")
+            )
             for module in (builtins, io):
-                patch.setattr(
-                    module,
-                    "open",
-                    self._noting(
-                        open, lambda mode="r", *_, **__: isinstance(mode, str) and set(mode) & set("wxa+")
-                    ),
-                )
+                patch.setattr(module, "open", noting)
+            if paths:
+                patch.setattr(paths, "open", staticmethod(noting))
             sync = os.fsync
 
             def noting_sync(descriptor: int) -> None:
